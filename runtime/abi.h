@@ -1,0 +1,164 @@
+/* What generated code and the runtime say to each other.
+ *
+ * A compiled model is tables and kernels. The tables (here) are constants of the library; the runtime walks them:
+ *
+ *     descriptor ─ functions ─ variants ─ steps ─ refs      step = kernel + where its buffers are
+ *
+ * A kernel is compiled once however many layers call it: each step calls it with other buffers, so code does not
+ * grow with a model's depth, and timing, tracing and error messages need no generated code.
+ * The compiler writes these structures field by field (backend/tables.c); change both together, and the version. */
+#ifndef MDL_ABI_H
+#define MDL_ABI_H
+#include "runtime/mdl.h"
+#include <stdint.h>
+
+#define MDL_ABI_VERSION 1u
+#define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
+
+/* A kernel, run by all threads of a call at once; `thread` in 0..threads takes its static share of the work.
+ * buffers: one pointer for each of the kernel's operands and results, in order. dims: the call's dims, in the
+ * order of mdl_function.dims. scratch: this thread's own, mdl_variant.scratch_bytes long, contents undefined.
+ * Returns 0, or (guards only) 1 after storing the offending value as int64_t at scratch. */
+typedef int32_t mdl_kernel(void *const *buffers, const int64_t *dims, char *scratch, int64_t thread, int64_t threads);
+
+/* Value of the model's extent number `index` (lengths that depend on dims), given the call's dims. */
+typedef int64_t mdl_extent(uint32_t index, const int64_t *dims);
+
+/* Where a buffer lives. Its address is base(space, index) + offset + stride * (counter of loop `loop`). */
+enum mdl_space {
+    MDL_ARENA,   /* the session's arena */
+    MDL_WEIGHT,  /* the weights: file or embedded; read-only */
+    MDL_STATE,   /* the session's states; offset from their common base */
+    MDL_INPUT,   /* the caller's input number `index` (scalars: a copy) */
+    MDL_RESULT,  /* the caller's result number `index` */
+    MDL_COUNTER  /* an int32_t holding the counter of loop `index` */
+};
+struct mdl_ref {
+    uint32_t space, index;
+    int64_t offset; /* bytes */
+    int64_t stride; /* bytes for each iteration of loop number `loop`; 0 outside loops */
+    uint32_t loop, reserved;
+};
+
+enum mdl_step_kind { MDL_STEP_KERNEL, MDL_STEP_GUARD, MDL_STEP_LOOP, MDL_STEP_END };
+struct mdl_step {
+    uint32_t kind;
+    uint32_t barrier;        /* 1: all threads finish this step before any starts the next */
+    uint32_t kernel;         /* KERNEL, GUARD: number in mdl_descriptor.kernels */
+    uint32_t first_ref, refs; /* KERNEL, GUARD: its buffers, in mdl_descriptor.refs */
+    uint32_t loop;           /* LOOP, END: the loop's number in its variant, which names its counter */
+    uint32_t count;          /* LOOP: extent that says how often steps up to the matching END are run */
+    uint32_t line, column;   /* of the model's text, file mdl_descriptor.source; 0: none */
+    uint32_t flops, bytes;   /* extents: arithmetic operations done and bytes touched, for --bench and --trace */
+    uint32_t reserved;
+    const char *name;        /* KERNEL: "k0.linear"; GUARD: what is wrong, with %lld for the offending value */
+};
+
+/* One compiled version of a function: for any dims, or (--dim=S=1,128) for one choice of them. */
+struct mdl_variant {
+    const int64_t *dims; /* [function.dims], -1 where any value will do; NULL: all are free */
+    const struct mdl_step *steps;
+    uint32_t steps_count, loops;
+    int64_t arena_bytes;   /* the compiler's peak; the session reserves the largest variant's */
+    int64_t scratch_bytes; /* for each thread */
+};
+
+enum mdl_dtype { MDL_F64, MDL_F32, MDL_F16, MDL_BF16, MDL_I64, MDL_I32, MDL_I16, MDL_I8, MDL_U8, MDL_BOOL };
+struct mdl_tensor {
+    const char *name; /* results: "0", "1", ... */
+    uint32_t dtype, rank;
+    const uint32_t *extents; /* [rank] extent numbers */
+    const int32_t *dims;     /* [rank] the function's dim that this extent is, or -1 if it is an expression */
+};
+struct mdl_dim {
+    const char *name;
+    int64_t min, max; /* both included */
+};
+struct mdl_function {
+    const char *name;
+    const struct mdl_dim *dims;
+    const struct mdl_tensor *inputs, *results;
+    const struct mdl_variant *variants; /* tried in order; the last takes any dims */
+    uint32_t dims_count, inputs_count, results_count, variants_count;
+};
+
+/* A state's initial contents: zeros unless `initial` >= 0, its offset in the weights. */
+struct mdl_state {
+    const char *name;
+    int64_t offset, bytes; /* in the session's state block */
+    int64_t initial;
+};
+
+struct mdl_event;
+struct mdl_model;
+struct mdl_session;
+
+/* The whole model. Exported as `<model>_descriptor`, and as `mdl_descriptor` for tools that open any model. */
+struct mdl_descriptor {
+    uint32_t abi_version, functions_count, states_count, kernels_count;
+    const char *name, *source, *target; /* model's name; path of the .mdl; CPU it was compiled for */
+    const char *features; /* space-separated CPU features that the code needs ("avx512f avx512vnni"), checked at open */
+    uint8_t build_id[32]; /* the weights file carries the same */
+    const struct mdl_function *functions;
+    const struct mdl_state *states;
+    mdl_kernel *const *kernels;
+    const struct mdl_ref *refs;
+    mdl_extent *extent;
+    int64_t state_bytes;
+    const void *embedded_weights; /* NULL: they are in a file */
+    int64_t weights_bytes;        /* of data, without the file's header */
+    const struct mdl_api *api;    /* the runtime linked into this library */
+};
+
+/* The runtime's calls, for tools that reach a model through its descriptor. Semantics: runtime/README.md. */
+struct mdl_api {
+    int (*open)(const struct mdl_descriptor *, const char *weights, const struct mdl_options *, struct mdl_model **);
+    int (*session_new)(struct mdl_model *, struct mdl_session **);
+    int (*session_reset)(struct mdl_session *);
+    void (*session_free)(struct mdl_session *);
+    int (*call)(struct mdl_session *, uint32_t function, const int64_t *dims, const void *const *inputs, void *const *results);
+    const char *(*error)(const struct mdl_session *);
+    void (*close)(struct mdl_model *);
+    int (*verify)(struct mdl_model *, char *message, uint64_t size); /* checks every tensor's checksum */
+    /* Records a slice for each step of later calls until `events` is full; NULL stops. */
+    void (*trace)(struct mdl_session *, struct mdl_event *events, uint64_t capacity, uint64_t *count);
+    /* Fills the arena and scratch with NaN bytes (0xff) before each call: a test's way to see reads of what nobody wrote. */
+    void (*poison)(struct mdl_session *, int on);
+};
+struct mdl_event {
+    uint32_t step, thread;
+    const struct mdl_step *what;
+    int64_t start, end; /* ns, CLOCK_MONOTONIC */
+};
+
+/* m.weights: this header, the table, then the data at data_offset. All integers little-endian.
+ * `header_sum` covers the header (with header_sum zero) and the table; each entry's sum its tensor. Sums are CRC-32C
+ * (Castagnoli; RFC 3720, section 12.1). */
+struct mdl_weights_header {
+    char magic[8]; /* "MDLWTS\0\1" */
+    uint8_t build_id[32];
+    uint64_t file_bytes, data_offset, data_bytes;
+    uint32_t tensors, header_sum;
+    uint64_t names_offset, names_bytes; /* NUL-terminated names, one after the other */
+};
+struct mdl_weights_entry {
+    uint64_t offset, bytes; /* from data_offset */
+    uint32_t name;          /* offset in the names */
+    uint32_t sum;
+};
+
+/* Entry points that generated wrappers call; same as mdl_api. */
+int mdl_open(const struct mdl_descriptor *, const char *weights, const struct mdl_options *, struct mdl_model **);
+int mdl_session_new(struct mdl_model *, struct mdl_session **);
+int mdl_session_reset(struct mdl_session *);
+void mdl_session_free(struct mdl_session *);
+int mdl_call(struct mdl_session *, uint32_t function, const int64_t *dims, const void *const *inputs, void *const *results);
+const char *mdl_error(const struct mdl_session *);
+void mdl_close(struct mdl_model *);
+extern const struct mdl_api mdl_api;
+
+/* Kernels of data-dependent order, called by generated code; src and dst hold `rows` rows of n elements.
+ * values: element type mdl_dtype; order: int32_t. Ties go to the lower index; NaN counts as largest. */
+void mdl_argsort(uint32_t dtype, const void *src, int64_t n, int32_t descending, int32_t *order /* [n] */);
+
+#endif

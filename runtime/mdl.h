@@ -1,0 +1,33 @@
+/* What every compiled model's header shares: options, error codes. Installed; C and C++. */
+#ifndef MDL_H
+#define MDL_H
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Every call returns one of these; M_error(session) and mdl_options.error say the same in words. */
+enum mdl_status {
+    MDL_OK = 0,
+    MDL_INVALID = 1,   /* an argument is wrong: a dim outside its range, an id outside its table; nothing changed */
+    MDL_NO_MEMORY = 2, /* the system refused memory */
+    MDL_IO = 3,        /* the weights file cannot be opened, read or mapped */
+    MDL_MISMATCH = 4,  /* the weights file is damaged, or belongs to another build of the model */
+    MDL_BUSY = 5,      /* the session is in a call of another thread */
+    MDL_UNSUPPORTED = 6 /* this machine lacks what the model was compiled for */
+};
+
+/* How a model is opened. Start from MDL_OPTIONS, which leaves the choice to the library. */
+struct mdl_options {
+    uint32_t size;     /* sizeof(struct mdl_options), so that later versions can add fields */
+    int32_t threads;   /* threads a call may use, the caller's included; 0: as many as the process may run on */
+    char *error;       /* where to write why opening failed (may be NULL) */
+    uint64_t error_size; /* bytes at `error` */
+};
+#define MDL_OPTIONS {sizeof(struct mdl_options), 0, 0, 0}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
