@@ -1,4 +1,22 @@
 # ir: the graph and what is true of it. A library without dependencies of ours.
 noinst_LIBRARIES += ir/libir.a
 ir_libir_a_SOURCES = \
-	ir/arena.c ir/arena.h
+	ir/arena.c ir/arena.h \
+	ir/atoms.def \
+	ir/diag.c ir/diag.h \
+	ir/extent.h \
+	ir/families.def \
+	ir/graph.h \
+	ir/imap.h \
+	ir/interp.h \
+	ir/layout.h \
+	ir/op.h \
+	ir/ops.def \
+	ir/print.h \
+	ir/scalar.h \
+	ir/scalars.def \
+	ir/schedule.h \
+	ir/target.c ir/target.h \
+	ir/targets.def \
+	ir/type.h \
+	ir/verify.h

@@ -1,0 +1,23 @@
+/* From kernels to machine code: what the command line asks of the backend. */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+#include "ir/graph.h"
+
+/* Facts about a CPU by name; "native" is this machine's (its features included). NULL: unknown, *error says
+ * what is near. */
+const struct target *backend_target(struct arena *a, const char *cpu, const char **error);
+
+enum artifact { ARTIFACT_LLVM, ARTIFACT_ASM, ARTIFACT_OBJ, ARTIFACT_SO, ARTIFACT_HEADER };
+struct backend_options {
+    const char *output;  /* path of the artifact; SO: m.h and m.weights go beside it */
+    const char *runtime; /* path of libmdl-runtime.a */
+    int opt_level;       /* code generation, 0..3 */
+    bool progress;       /* a line on stderr while packing weights and compiling, if it is a terminal */
+    int64_t embed_limit; /* weights up to this many bytes go into the .so itself */
+};
+/* `g` has been through the whole pipeline: every function's nodes are kernels, guards, scans, params,
+ * constants and assigns; values have places. Files are written under a temporary name and renamed when all of
+ * them are complete. false after a diagnostic; nothing is written then. */
+bool backend_emit(struct graph *g, enum artifact kind, const struct backend_options *o);
+
+#endif

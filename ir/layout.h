@@ -1,0 +1,32 @@
+/* Layouts: how a tensor's elements lie in memory, and where its buffer is.
+ *
+ * A layout is the ordered list of the loops, outermost first, that walk memory from start to end; each is a
+ * part of one dimension. Row-major f32[O, I] is "0 1". In tiles of 32 outputs by 4 inputs: "0/32 1/4 0:32
+ * 1:4", where d/n is the part of dimension d counted in steps of n and d:n the n positions inside. Dimensions
+ * are padded to whole tiles. */
+#ifndef IR_LAYOUT_H
+#define IR_LAYOUT_H
+#include "ir/extent.h"
+
+enum { MAX_LAYOUT = 16 };
+struct layout_part {
+    int dim;
+    int64_t step;  /* elements of the dimension from one count of this part to the next */
+    int64_t count; /* how many, or 0: as many as the dimension needs (outermost part of its dimension) */
+};
+struct layout {
+    int count;
+    struct layout_part parts[MAX_LAYOUT];
+};
+bool layout_equal(const struct layout *a, const struct layout *b); /* NULL is row-major */
+const char *layout_text(struct arena *a, const struct layout *l);
+const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: malformed */
+
+enum space { SPACE_NONE, SPACE_ARENA, SPACE_STATE, SPACE_INPUT, SPACE_RESULT, SPACE_WEIGHT };
+struct place {
+    int in_place; /* 1 + number of the kernel operand whose buffer this result overwrites; 0: none */
+    enum space space;
+    int64_t offset; /* bytes; SPACE_ARENA */
+};
+
+#endif

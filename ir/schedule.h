@@ -1,0 +1,50 @@
+/* Schedules: how a kernel is carried out, as plain data that the emitter follows and a dump shows:
+ *
+ *     kernel k0 (n0, wq[0]) -> q0 : f32[S, 576] schedule(contract, atom=dot_int8, tile=[6, 32], block=[96, 0,
+ * 0]) { ... } */
+#ifndef IR_SCHEDULE_H
+#define IR_SCHEDULE_H
+#include "ir/arena.h"
+#include "ir/type.h"
+
+/* What drives a kernel's loops. DOMAIN(name, meaning) */
+#define DOMAINS(_)                                                                                           \
+    _(loops, "elements of the results, each made alone: elementwise, views, reductions over any axes")       \
+    _(rows, "rows along the last axis, reduced and used again while they are in registers or L1")            \
+    _(contract, "a contraction in register tiles, with prologue and epilogue")                               \
+    _(attention, "scaled dot-product attention with online softmax")                                         \
+    _(ordered, "ops whose iterations depend on each other: sort, topk, cumsum, scatter")
+enum domain {
+#define DOMAIN_ENUM(name, meaning) DOMAIN_##name,
+    DOMAINS(DOMAIN_ENUM)
+#undef DOMAIN_ENUM
+        DOMAIN_COUNT
+};
+
+enum atom {
+#define ATOM(name, k, a, b, sum, meaning) ATOM_##name,
+#include "ir/atoms.def"
+#undef ATOM
+    ATOM_COUNT
+};
+struct atom_info {
+    const char *name, *meaning;
+    int k; /* inputs multiplied for one sum by one atom */
+    enum dtype a, b, sum;
+};
+const struct atom_info *atom_info(enum atom a);
+
+struct schedule {
+    enum domain domain;
+    enum atom atom; /* contract, attention */
+    int tile[2]; /* contract: rows by outputs held in registers; attention: queries by keys; rows, loops: 1 by
+                    lanes */
+    int64_t block[3]; /* rows, outputs, inputs kept in cache at a time; 0: all */
+    int unroll;       /* steps of the inner loop written out; 0: 1 */
+    int64_t scratch;  /* bytes of scratch a thread needs (filled by the backend's planner; 0: none) */
+};
+const char *schedule_text(struct arena *a, const struct schedule *s);
+/* Parses what schedule_text prints (the part between the brackets). NULL and *error in words if malformed. */
+const struct schedule *schedule_parse(struct arena *a, const char *text, const char **error);
+
+#endif
