@@ -4,19 +4,20 @@ ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \
 	ir/atoms.def \
 	ir/diag.c ir/diag.h \
-	ir/extent.h \
+	ir/extent.c ir/extent.h \
 	ir/families.def \
-	ir/graph.h \
+	ir/format.h ir/formats.def \
+	ir/graph.c ir/graph.h \
 	ir/imap.h \
 	ir/interp.h \
-	ir/layout.h \
-	ir/op.h \
+	ir/layout.c ir/layout.h \
+	ir/op.c ir/op.h \
 	ir/ops.def \
 	ir/print.h \
-	ir/scalar.h \
+	ir/scalar.c ir/scalar.h \
 	ir/scalars.def \
-	ir/schedule.h \
+	ir/schedule.c ir/schedule.h \
 	ir/target.c ir/target.h \
 	ir/targets.def \
-	ir/type.h \
+	ir/type.c ir/type.h \
 	ir/verify.h

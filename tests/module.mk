@@ -1,1 +1,12 @@
-# tests
+# tests: unit tests are Criterion programs, one a part; README.md says what each kind of test promises.
+EXTRA_DIST += tests/README.md
+
+if HAVE_CRITERION
+UNIT_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) -Wno-pedantic
+UNIT_LIBS = $(CRITERION_LIBS) -lm
+check_PROGRAMS += tests/unit/core
+TESTS += tests/unit/core
+tests_unit_core_SOURCES = tests/unit/core.c
+tests_unit_core_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_core_LDADD = ir/libir.a $(UNIT_LIBS)
+endif

@@ -1,0 +1,54 @@
+/* Layouts as text: "0/32 1/4 0:32 1:4" and back. */
+#include "ir/layout.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool layout_equal(const struct layout *a, const struct layout *b) {
+    if (!a || !b) return a == b;
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++) {
+        const struct layout_part *p = &a->parts[i], *q = &b->parts[i];
+        if (p->dim != q->dim || p->step != q->step || p->count != q->count) return false;
+    }
+    return true;
+}
+
+/* d, d/step, d:count, d/step:count */
+const char *layout_text(struct arena *a, const struct layout *l) {
+    const char *text = "";
+    for (int i = 0; i < l->count; i++) {
+        const struct layout_part *p = &l->parts[i];
+        text = arena_printf(a, "%s%s%d", text, i ? " " : "", p->dim);
+        if (p->step != 1) text = arena_printf(a, "%s/%lld", text, (long long)p->step);
+        if (p->count) text = arena_printf(a, "%s:%lld", text, (long long)p->count);
+    }
+    return text;
+}
+
+/* A positive number at *at after `mark`, or `fallback` where the mark is not there; -1: malformed. */
+static int64_t read_number(const char **at, char mark, int64_t fallback) {
+    if (**at != mark) return fallback;
+    char *end;
+    if (!isdigit((unsigned char)(*at)[1])) return -1;
+    long long value = strtoll(*at + 1, &end, 10);
+    *at = end;
+    return value > 0 && value <= INT32_MAX ? value : -1;
+}
+
+const struct layout *layout_parse(struct arena *a, const char *text) {
+    struct layout *l = arena_new_object(a, struct layout);
+    while (*text) {
+        if (*text == ' ') {
+            text++;
+            continue;
+        }
+        if (!isdigit((unsigned char)*text) || l->count == MAX_LAYOUT) return NULL;
+        struct layout_part part = {.dim = *text++ - '0'};
+        part.step = read_number(&text, '/', 1);
+        part.count = read_number(&text, ':', 0);
+        if (part.step < 0 || part.count < 0 || (*text && *text != ' ')) return NULL;
+        l->parts[l->count++] = part;
+    }
+    return l->count ? l : NULL;
+}
