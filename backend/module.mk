@@ -1,1 +1,2 @@
-# backend
+# backend: kernels to machine code, tables, linking.
+EXTRA_DIST += backend/backend.h backend/emit.h

@@ -1,0 +1,218 @@
+/* What all emitters of kernels share: the module being made, loops, buffers, values at points.
+ *
+ *     kernel k0 (x, w) -> y { ... }      lower_DOMAIN walks its iteration space and asks, point by point,
+ *                                        emit_value(e, y, point), which recurses through the body to loads
+ *
+ * A point is an index a dimension for `lanes` neighbours at once, so the same recursion makes scalar and
+ * vector code. Values are computed in their compute type: f64 for f64, f32 for the other floats, i64 for i64,
+ * i32 for the other integers, i1 for bool; one scalar, or a vector of `lanes` of them. */
+#ifndef BACKEND_EMIT_H
+#define BACKEND_EMIT_H
+#include "backend/backend.h"
+#include <llvm-c/Core.h>
+#include <llvm-c/DebugInfo.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+
+enum { MAX_LANES = 64, MAX_BUFFERS = 64, MAX_CARRIED = 64 };
+
+/* The index of one dimension at every lane: lane l is at base + stride * l, or at vector[l]. */
+struct index {
+    LLVMValueRef base;   /* i64 */
+    int64_t stride;      /* 0: the same for all lanes; 1: neighbours */
+    int64_t align;       /* `base` is known to be a multiple of this; at least 1 */
+    LLVMValueRef vector; /* <lanes x i64>, or NULL */
+};
+struct point {
+    int rank, lanes;
+    LLVMValueRef mask; /* lanes that may be read, <lanes x i1> (i1 for one lane); NULL: all */
+    LLVMValueRef tail; /* that part of `mask` which only cuts a loop's end: at least one lane is set */
+    struct index at[MAX_RANK];
+};
+
+/* Memory that holds a tensor. */
+struct buffer {
+    LLVMValueRef base; /* ptr, 64-byte aligned */
+    struct type type;
+    const struct layout *layout; /* NULL: row-major */
+    enum format format;          /* how elements are stored; only where `stored` */
+    bool stored;                 /* a param: its elements lie as `format` says; else as their dtype */
+    bool constant;               /* never written while the kernel runs */
+};
+
+struct emitter;
+
+/* A value that is found somewhere instead of being computed: the contraction's anchor in a tile of scratch, a
+ * row program's value in a row of it. load() returns the value at the point in its compute type, or NULL to
+ * have it computed after all. */
+struct binding {
+    const struct value *value;
+    LLVMValueRef (*load)(struct emitter *e, const struct binding *b, const struct point *p);
+    void *data;
+    struct binding *next;
+};
+
+struct memo_scope;
+
+struct emitter {
+    struct arena *arena;
+    struct graph *graph;
+    const struct target *target;
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMBuilderRef builder;
+    LLVMTargetMachineRef machine;
+    LLVMTargetDataRef layout;
+    LLVMDIBuilderRef debug;
+    LLVMMetadataRef debug_file, debug_unit, debug_scope;
+    LLVMTypeRef f64, f32, f16, bf16, i64, i32, i16, i8, i1, ptr;
+    int lanes;  /* f32 in a register: the vector width that loops use */
+    int errors; /* reported by LLVM or for ops without a lowering */
+
+    /* The kernel being emitted. */
+    const struct function *owner; /* whose dims `dims` are */
+    const struct node *kernel;    /* its body, schedule, operands */
+    LLVMValueRef function;        /* int32_t (void *const *, const int64_t *, char *, int64_t, int64_t) */
+    LLVMBasicBlockRef entry;      /* holds what is computed once: extents, base pointers, tables */
+    LLVMValueRef buffers, dims, scratch, thread, threads; /* the function's parameters */
+    int64_t scratch_bytes;                                /* reserved so far by emit_scratch */
+    struct buffer operands[MAX_BUFFERS];                  /* of the body's arguments */
+    struct buffer results[MAX_BUFFERS];                   /* of the body's results */
+    struct memo_scope *memo; /* values and indices computed so far that dominate this place */
+    struct binding *bindings;
+    LLVMValueRef *extents; /* [extent id] computed in `entry`, or NULL */
+    int extents_count;
+};
+
+/* --- Types and constants --- */
+LLVMTypeRef emit_type(struct emitter *e, enum dtype t);         /* as it lies in memory (bool: i8) */
+LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t); /* as it is computed with */
+LLVMTypeRef emit_vector(LLVMTypeRef scalar, int lanes);         /* `scalar` itself for one lane */
+LLVMValueRef emit_i64(struct emitter *e, int64_t value);
+LLVMValueRef emit_i32(struct emitter *e, int32_t value);
+LLVMValueRef emit_f32(struct emitter *e, double value);
+/* `value` in the type of scalar or vector `like`. */
+LLVMValueRef emit_constant_like(LLVMTypeRef like, double value);
+LLVMValueRef emit_splat(struct emitter *e, LLVMValueRef scalar, int lanes);
+/* A private constant of the module holding `bytes`, 64-byte aligned. Equal ones are shared. */
+LLVMValueRef emit_table(struct emitter *e, const void *bytes, size_t size);
+
+/* --- Instructions --- */
+/* Calls an LLVM intrinsic; `overloads` as its name needs them. ice() if there is none. */
+LLVMValueRef emit_intrinsic(struct emitter *e, const char *name, LLVMTypeRef *overloads, int overloads_count,
+                            LLVMValueRef *arguments, int count);
+LLVMValueRef emit_fma(struct emitter *e, LLVMValueRef a, LLVMValueRef b,
+                      LLVMValueRef c);                                    /* a * b + c; scalars or vectors */
+LLVMValueRef emit_min(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* of i64 indices, signed */
+LLVMValueRef emit_max(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+/* i64 arithmetic on indices: folded, and computed once in a scope. */
+LLVMValueRef emit_add(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef emit_sub(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef emit_mul(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef emit_div(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* both >= 0 */
+LLVMValueRef emit_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef emit_extent(struct emitter *e, const struct extent *x); /* i64, computed at the kernel's entry */
+LLVMValueRef emit_offset(struct emitter *e, LLVMValueRef base, LLVMValueRef bytes); /* ptr + bytes */
+/* Adds up (or takes the largest of) a vector's lanes by halves: the same order always. */
+LLVMValueRef emit_horizontal(struct emitter *e, enum scalar_op op, LLVMValueRef vector);
+
+/* --- Control --- */
+/* for (i = begin; i < end; i += step): after begin the builder stands in the body, after end behind the loop.
+ * Carried values are phis; never unrolled or vectorised by LLVM. Opens a scope of the memo. */
+struct emit_loop {
+    LLVMValueRef counter;              /* i64 */
+    LLVMValueRef carried[MAX_CARRIED]; /* in the body: from the step before; after emit_loop_end: the last */
+    int carried_count;
+    int64_t step;
+    LLVMBasicBlockRef before, head, body, after;
+};
+void emit_loop_begin(struct emitter *e, struct emit_loop *l, LLVMValueRef begin, LLVMValueRef end,
+                     int64_t step, int carried, const LLVMValueRef *initial);
+void emit_loop_end(struct emitter *e, struct emit_loop *l, const LLVMValueRef *next);
+/* if (condition) { ... }: nothing leaves the braces but through memory. Opens a scope of the memo. */
+struct emit_if {
+    LLVMBasicBlockRef after;
+};
+void emit_if_begin(struct emitter *e, struct emit_if *i, LLVMValueRef condition);
+void emit_if_end(struct emitter *e, struct emit_if *i);
+/* This thread's share begin..end of `count` things, in whole multiples of `grain` but for the last. */
+void emit_split(struct emitter *e, LLVMValueRef count, int64_t grain, LLVMValueRef *begin, LLVMValueRef *end);
+/* `bytes` of this thread's scratch, 64-byte aligned, for the whole kernel. */
+LLVMValueRef emit_scratch(struct emitter *e, int64_t bytes);
+/* Until emit_entry_end, instructions go to the kernel's entry block. */
+LLVMBasicBlockRef emit_entry_begin(struct emitter *e);
+void emit_entry_end(struct emitter *e, LLVMBasicBlockRef back);
+void emit_location(struct emitter *e, struct loc loc); /* of the instructions that follow */
+
+/* Scopes of the memo: what was computed inside is forgotten when the scope closes. */
+void emit_scope_begin(struct emitter *e);
+void emit_scope_end(struct emitter *e);
+
+/* --- Indices and points --- */
+struct index index_uniform(LLVMValueRef base);              /* stride 0 */
+struct index index_lanes(LLVMValueRef base, int64_t align); /* stride 1 */
+struct index index_add(struct emitter *e, struct index a, struct index b, int lanes);
+struct index index_scale(struct emitter *e, struct index a, const struct extent *by, int lanes); /* a * by */
+struct index index_constant(struct emitter *e, int64_t value);
+bool index_is_uniform(const struct index *i);
+/* All lanes as <lanes x i64>. */
+LLVMValueRef index_vector(struct emitter *e, const struct index *i, int lanes);
+/* Row-major position of a point in a tensor of this type's first `dims` dimensions, and back. */
+struct index point_flatten(struct emitter *e, const struct type *t, const struct point *p, int first,
+                           int dims);
+void point_unflatten(struct emitter *e, const struct type *t, struct index flat, struct point *p, int first,
+                     int dims);
+
+/* --- Memory --- */
+/* The elements of a tensor at a point, in its compute type; masked lanes read as 0. */
+LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct point *p);
+void emit_store(struct emitter *e, const struct buffer *b, const struct point *p, LLVMValueRef value);
+/* The same of params in block formats (q4_0 ... in the layout that pack.c writes). packed.c */
+LLVMValueRef emit_load_packed(struct emitter *e, const struct buffer *b, const struct point *p);
+/* `lanes` elements of memory type `t` at `address` (aligned to an element at least), as they lie. */
+LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, int lanes,
+                             LLVMValueRef mask);
+void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef address, LLVMValueRef mask);
+/* Between memory type and compute type, and between compute types as `cast` converts. */
+LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value);
+LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value);
+LLVMValueRef emit_cast(struct emitter *e, enum dtype from, enum dtype to, LLVMValueRef value);
+
+/* --- Values --- */
+/* One primitive of scalars.def on compute types; `t` the operands' dtype. */
+LLVMValueRef emit_scalar(struct emitter *e, enum scalar_op op, enum dtype t, LLVMValueRef const *operands);
+/* A value of the kernel's body at a point: bound, remembered, an operand's load, or computed by its op's
+ * family. NULL after a diagnostic (an op without lowering here). */
+LLVMValueRef emit_value(struct emitter *e, struct value *v, const struct point *p);
+void emit_bind(struct emitter *e, struct binding *b);
+void emit_unbind(struct emitter *e, struct binding *b);
+/* Remembers `made` as v at p, in the present scope. */
+void emit_remember(struct emitter *e, struct value *v, const struct point *p, LLVMValueRef made);
+
+/* --- Row programs: what a kernel does with the rows of its anchor --- */
+/* The anchor is the value whose rows drive the kernel: a contraction's product, or the operand of the first
+ * reduction of a kernel of domain `rows`. Its last axis is the row; the axes before it, flattened, count
+ * rows. The plan says, for each result of the kernel, how a point of the anchor leads to the result's
+ * (through reshape, transpose, write). */
+struct row_program {
+    struct value *anchor;
+    bool whole_rows;      /* values are reduced along rows: all columns of a row must be at hand at once */
+    int64_t column_group; /* else: a result's column reads only columns of its own aligned group of this many
+                             (rope: the head's extent; elementwise: 1) */
+    int stages;           /* passes over the row */
+    struct row_stage *stage;
+};
+/* NULL: the kernel's results cannot be reached from the anchor point by point. */
+const struct row_program *row_plan(struct emitter *e, struct value *anchor);
+/* Does one row: columns begin..end (multiples of the program's column_group; all of them if it needs whole
+ * rows). `row` is the flat row. The anchor's elements come from its binding; operands from their buffers.
+ * begin_align: a number that `begin` is known to be a multiple of. */
+void emit_row_program(struct emitter *e, const struct row_program *p, LLVMValueRef row, LLVMValueRef begin,
+                      LLVMValueRef end, int64_t begin_align);
+
+/* --- Lowering a kernel: one function a domain; false after a diagnostic --- */
+typedef bool lower_function(struct emitter *e);
+lower_function lower_loops, lower_rows, lower_ordered; /* lower_loops.c, lower_rows.c, lower_ordered.c */
+lower_function lower_contract, lower_attention;        /* lower_contract.c, lower_attention.c */
+
+#endif
