@@ -10,3 +10,5 @@ tests_unit_core_SOURCES = tests/unit/core.c
 tests_unit_core_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_core_LDADD = ir/libir.a $(UNIT_LIBS)
 endif
+
+include tests/run/module.mk

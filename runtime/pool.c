@@ -1,0 +1,173 @@
+/* Threads, and how they wait: a while by spinning, as the next step of a call is under a microsecond away,
+ * then in a futex, so that an idle model and a machine with other work lose little. */
+#include "runtime/pool.h"
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CACHE_LINE = 64, SPIN_NS = 50 * 1000, SPINS_BETWEEN_CLOCKS = 64 };
+
+/* Fields that different threads write stand on lines of their own. */
+struct pool {
+    int threads;
+    atomic_int *in_parent; /* 1; on a page that fork() zeroes in the child */
+    pool_body *body;       /* of the current job; NULL tells workers to end */
+    void *context;
+    _Alignas(CACHE_LINE) atomic_uint in_use;
+    _Alignas(CACHE_LINE) atomic_uint job; /* counts jobs; workers wait for it to change */
+    _Alignas(CACHE_LINE) atomic_uint arrived;
+    _Alignas(CACHE_LINE)
+        atomic_uint phase; /* counts barriers; threads that have arrived wait for it to change */
+    _Alignas(CACHE_LINE) atomic_uint sleepers;
+    struct worker {
+        struct pool *pool;
+        pthread_t id;
+        int number;
+    } workers[];
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Whether `word` left `old` within SPIN_NS. */
+static bool spin_while(atomic_uint *word, unsigned old) {
+    int64_t end = 0;
+    for (;;) {
+        for (int i = 0; i < SPINS_BETWEEN_CLOCKS; i++) {
+            if (atomic_load_explicit(word, memory_order_acquire) != old) return true;
+            relax();
+        }
+        int64_t t = now();
+        if (!end) end = t + SPIN_NS;
+        if (t >= end) return false;
+    }
+}
+
+/* Returns when `word` is no longer `old`. A sleeper counts itself before it looks at the word for the last
+ * time, and `advance` looks for sleepers after it has changed the word, so one of the two sees the other. */
+static void wait_while(struct pool *p, atomic_uint *word, unsigned old) {
+    if (spin_while(word, old)) return;
+    atomic_fetch_add(&p->sleepers, 1);
+    while (atomic_load(word) == old) syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&p->sleepers, 1);
+}
+
+static void advance(struct pool *p, atomic_uint *word) {
+    atomic_fetch_add(word, 1);
+    if (atomic_load(&p->sleepers)) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void pool_barrier(struct pool *p, int64_t threads) {
+    if (threads == 1) return;
+    unsigned phase = atomic_load_explicit(&p->phase, memory_order_relaxed);
+    if (atomic_fetch_add(&p->arrived, 1) + 1 < (unsigned)threads) {
+        wait_while(p, &p->phase, phase);
+    } else {
+        atomic_store_explicit(&p->arrived, 0, memory_order_relaxed);
+        advance(p, &p->phase);
+    }
+}
+
+static void *work(void *argument) {
+    struct worker *w = argument;
+    struct pool *p = w->pool;
+    for (unsigned job = 0;; job++) {
+        wait_while(p, &p->job, job);
+        if (!p->body) return NULL;
+        p->body(p->context, w->number, p->threads);
+        pool_barrier(p, p->threads);
+    }
+}
+
+static void start_job(struct pool *p, pool_body *body, void *context) {
+    p->body = body;
+    p->context = context;
+    advance(p, &p->job);
+}
+
+void pool_run(struct pool *p, pool_body *body, void *context) {
+    bool alone = p->threads == 1 || !atomic_load_explicit(p->in_parent, memory_order_relaxed);
+    if (alone || atomic_exchange_explicit(&p->in_use, 1, memory_order_acquire)) {
+        body(context, 0, 1);
+        return;
+    }
+    start_job(p, body, context);
+    body(context, 0, p->threads);
+    pool_barrier(p, p->threads);
+    atomic_store_explicit(&p->in_use, 0, memory_order_release);
+}
+
+int pool_threads(const struct pool *p) { return p->threads; }
+
+static int processors(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 && online < INT_MAX ? (int)online : 1;
+}
+
+/* Workers take no signals: the program's handlers run in the program's threads. */
+static void start_workers(struct pool *p, int threads) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int started = 1;
+    for (; started < threads; started++) {
+        struct worker *w = &p->workers[started - 1];
+        *w = (struct worker){.pool = p, .number = started};
+        if (pthread_create(&w->id, NULL, work, w)) break;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    p->threads = started; /* read by workers only after the first job has been published */
+}
+
+static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+struct pool *pool_new(int threads) {
+    if (threads <= 0) threads = processors();
+    if (threads > POOL_MAX_THREADS) threads = POOL_MAX_THREADS;
+    size_t bytes = sizeof(struct pool) + (size_t)threads * sizeof(struct worker);
+    bytes = (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct pool *p = aligned_alloc(CACHE_LINE, bytes);
+    if (!p) return NULL;
+    *p = (struct pool){.threads = 1};
+    p->in_parent = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p->in_parent == MAP_FAILED) {
+        free(p);
+        return NULL;
+    }
+    if (threads > 1) start_workers(p, threads);
+    madvise(p->in_parent, page_bytes(), MADV_WIPEONFORK); /* before Linux 4.14 a forked child must not call */
+    atomic_store(p->in_parent, 1);
+    return p;
+}
+
+void pool_free(struct pool *p) {
+    if (!p) return;
+    if (atomic_load(p->in_parent) && p->threads > 1) {
+        start_job(p, NULL, NULL);
+        for (int i = 0; i < p->threads - 1; i++) pthread_join(p->workers[i].id, NULL);
+    }
+    munmap(p->in_parent, page_bytes());
+    free(p);
+}

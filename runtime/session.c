@@ -1,0 +1,109 @@
+/* Sessions: each has its own states, arena and scratch. All memory is taken here, none in a call.
+ *
+ *     arena mapping:  arena │ scratch of thread 0 │ scratch of thread 1 │ …     pages are given at first
+ * touch states mapping: zeros, but for the initial values that come from the weights
+ */
+#include "runtime/model.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* `bytes` in whole pages, at least one; SIZE_MAX when that is too much. */
+static size_t whole_pages(int64_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (bytes < 0 || (uint64_t)bytes > SIZE_MAX / 2) return SIZE_MAX;
+    return bytes ? ((size_t)bytes + page - 1) / page * page : page;
+}
+
+/* Zeroed pages; NULL: refused. */
+static char *map(size_t bytes) {
+    if (bytes == SIZE_MAX) return NULL;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void set_initial_states(struct mdl_session *s) {
+    const struct mdl_descriptor *d = s->model->descriptor;
+    for (uint32_t i = 0; i < d->states_count; i++) {
+        const struct mdl_state *state = &d->states[i];
+        if (state->initial >= 0)
+            memcpy(s->states + state->offset, s->model->weights.data + state->initial, (size_t)state->bytes);
+    }
+}
+
+static bool lane_new(struct lane *l, const struct mdl_model *m, char *scratch) {
+    l->scratch = scratch;
+    l->pointers = calloc(m->pointers + 1, sizeof *l->pointers);
+    l->bound = calloc((size_t)m->plans_count + 1, sizeof *l->bound);
+    l->counters = calloc((size_t)m->most_loops + 1, sizeof *l->counters);
+    l->ends = calloc((size_t)m->most_loops + 1, sizeof *l->ends);
+    return l->pointers && l->bound && l->counters && l->ends;
+}
+
+static void lane_free(struct lane *l) {
+    free(l->pointers);
+    free(l->bound);
+    free(l->counters);
+    free(l->ends);
+}
+
+/* Guards leave their value in the scratch, so there is always room for one. */
+static bool map_memory(struct mdl_session *s) {
+    const struct mdl_model *m = s->model;
+    size_t arena = whole_pages(m->arena_bytes), scratch = whole_pages(m->scratch_bytes);
+    size_t lanes = (size_t)s->lanes_count;
+    if (arena == SIZE_MAX || scratch >= (SIZE_MAX - arena) / lanes) return false;
+    s->arena_bytes = arena + lanes * scratch;
+    s->state_bytes = whole_pages(m->descriptor->state_bytes);
+    s->arena = map(s->arena_bytes);
+    s->states = map(s->state_bytes);
+    if (!s->arena || !s->states) return false;
+    for (int i = 0; i < s->lanes_count; i++)
+        if (!lane_new(&s->lanes[i], m, s->arena + arena + (size_t)i * scratch)) return false;
+    return true;
+}
+
+static void session_release(struct mdl_session *s) {
+    for (int i = 0; i < s->lanes_count && s->lanes; i++) lane_free(&s->lanes[i]);
+    free(s->lanes);
+    if (s->arena) munmap(s->arena, s->arena_bytes);
+    if (s->states) munmap(s->states, s->state_bytes);
+    free(s);
+}
+
+int mdl_session_new(struct mdl_model *m, struct mdl_session **session) {
+    struct mdl_session *s = calloc(1, sizeof *s);
+    *session = NULL;
+    if (!s) return MDL_NO_MEMORY;
+    s->model = m;
+    s->lanes_count = pool_threads(m->pool);
+    s->lanes = calloc((size_t)s->lanes_count, sizeof *s->lanes);
+    if (!s->lanes || !map_memory(s)) {
+        session_release(s);
+        return MDL_NO_MEMORY;
+    }
+    set_initial_states(s);
+    atomic_fetch_add(&m->references, 1);
+    *session = s;
+    return MDL_OK;
+}
+
+int mdl_session_reset(struct mdl_session *s) {
+    if (atomic_exchange(&s->busy, 1)) return MDL_BUSY;
+    s->error[0] = 0;
+    if (madvise(s->states, s->state_bytes, MADV_DONTNEED)) memset(s->states, 0, s->state_bytes);
+    set_initial_states(s);
+    atomic_store(&s->busy, 0);
+    return MDL_OK;
+}
+
+void mdl_session_free(struct mdl_session *s) {
+    if (!s) return;
+    struct mdl_model *m = s->model;
+    session_release(s);
+    model_release(m);
+}
+
+const char *mdl_error(const struct mdl_session *s) { return s ? s->error : "out of memory"; }

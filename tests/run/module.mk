@@ -1,0 +1,27 @@
+# tests/run: the runtime and mdl-run on a model made by hand.
+HANDMADE = tests/run/handmade.c tests/run/handmade.h tests/run/handmade_weights.c
+
+check_PROGRAMS += tests/run/races
+TESTS += tests/run/races
+tests_run_races_SOURCES = $(HANDMADE) tests/run/races.c
+tests_run_races_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+
+if HAVE_CRITERION
+check_PROGRAMS += tests/unit/runtime
+TESTS += tests/unit/runtime
+tests_unit_runtime_SOURCES = $(HANDMADE) tests/unit/runtime.c
+tests_unit_runtime_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_runtime_LDADD = runtime/libmdl-runtime.a $(UNIT_LIBS) -lpthread
+endif
+
+# By hand: the figure in runtime/README.md.
+EXTRA_PROGRAMS += tests/run/step_overhead
+tests_run_step_overhead_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+
+# The races under ThreadSanitizer, compiled apart: it does not mix with the other sanitizers.
+check-races:
+	$(CC) $(AM_CPPFLAGS) -std=c11 -g -O1 -fsanitize=thread -o tests/run/races-tsan \
+	    $(addprefix $(srcdir)/,$(filter %.c,$(runtime_libmdl_runtime_a_SOURCES) $(tests_run_races_SOURCES))) -lpthread -lm
+	TSAN_OPTIONS=halt_on_error=1 tests/run/races-tsan
+CLEANFILES += tests/run/races-tsan
+.PHONY: check-races
