@@ -6,8 +6,11 @@ ir_libir_a_SOURCES = \
 	ir/diag.c ir/diag.h \
 	ir/extent.c ir/extent.h \
 	ir/families.def \
-	ir/format.h ir/formats.def \
+	ir/format.c ir/format.h \
+	ir/format_blocks.c ir/format_blocks.h \
+	ir/formats.def \
 	ir/graph.c ir/graph.h \
+	ir/half.h \
 	ir/imap.h \
 	ir/interp.h \
 	ir/layout.c ir/layout.h \

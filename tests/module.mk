@@ -9,6 +9,12 @@ TESTS += tests/unit/core
 tests_unit_core_SOURCES = tests/unit/core.c
 tests_unit_core_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_core_LDADD = ir/libir.a $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/format
+TESTS += tests/unit/format
+tests_unit_format_SOURCES = tests/unit/format.c
+tests_unit_format_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_format_LDADD = ir/libir.a $(UNIT_LIBS)
 endif
 
 include tests/run/module.mk
