@@ -14,13 +14,16 @@ ir_libir_a_SOURCES = \
 	ir/imap.h \
 	ir/interp.h \
 	ir/layout.c ir/layout.h \
+	ir/literal.c ir/literal.h \
+	ir/names.c ir/names.h \
 	ir/op.c ir/op.h \
 	ir/ops.def \
-	ir/print.h \
+	ir/print.c ir/print.h \
 	ir/scalar.c ir/scalar.h \
 	ir/scalars.def \
 	ir/schedule.c ir/schedule.h \
 	ir/target.c ir/target.h \
 	ir/targets.def \
+	ir/tensor.c ir/tensor.h \
 	ir/type.c ir/type.h \
 	ir/verify.h

@@ -15,6 +15,12 @@ TESTS += tests/unit/format
 tests_unit_format_SOURCES = tests/unit/format.c
 tests_unit_format_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_format_LDADD = ir/libir.a $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/print
+TESTS += tests/unit/print
+tests_unit_print_SOURCES = tests/unit/print.c tests/unit/build.h
+tests_unit_print_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_print_LDADD = ir/libir.a $(UNIT_LIBS)
 endif
 
 include tests/run/module.mk
