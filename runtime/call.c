@@ -155,8 +155,10 @@ static void run_lane(void *context, int64_t thread, int64_t threads) {
 #endif
     l->guards = l->failure.serial = 0;
     bind(&w);
-    if (s->events) walk_steps(&w, run_traced);
-    else walk_steps(&w, run_kernel);
+    if (s->events)
+        walk_steps(&w, run_traced);
+    else
+        walk_steps(&w, run_kernel);
 #ifdef __SSE__
     _mm_setcsr(environment);
 #endif

@@ -21,5 +21,32 @@ runtime_libmdl_runtime_a_SOURCES = \
 # What the command lines share: options, .npy files, name=value arguments.
 noinst_LIBRARIES += runtime/libcli.a
 runtime_libcli_a_SOURCES = \
+	runtime/elements.c runtime/elements.h \
+	runtime/npy.c runtime/npy.h \
 	runtime/options.c runtime/options.h \
-	runtime/options_print.c
+	runtime/options_print.c \
+	runtime/run.c runtime/run.h \
+	runtime/run_args.c \
+	runtime/run_results.c
+
+bin_PROGRAMS += mdl-run
+mdl_run_SOURCES = \
+	runtime/library.c runtime/library.h \
+	runtime/library_bench.c \
+	runtime/library_list.c \
+	runtime/library_trace.c \
+	runtime/mdl_run.c
+mdl_run_LDADD = runtime/libcli.a -lm
+
+# Each tool writes its own man page and completion.
+nodist_man_MANS += mdl-run.1
+mdl-run.1: mdl-run$(EXEEXT)
+	$(AM_V_GEN)./mdl-run$(EXEEXT) --man > $@.tmp && mv $@.tmp $@
+completions/mdl-run: mdl-run$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) completions && ./mdl-run$(EXEEXT) --bash-completion > $@.tmp && mv $@.tmp $@
+bashcompletion_DATA += completions/mdl-run
+CLEANFILES += mdl-run.1 completions/mdl-run
+
+# What programs that use a compiled model include.
+runtimeincludedir = $(pkgincludedir)/runtime
+runtimeinclude_HEADERS = runtime/abi.h runtime/mdl.h

@@ -6,9 +6,27 @@ TESTS += tests/run/races
 tests_run_races_SOURCES = $(HANDMADE) tests/run/races.c
 tests_run_races_LDADD = runtime/libmdl-runtime.a -lpthread -lm
 
+# A library as mdlc would make it, and a program that writes its weights.
+check_PROGRAMS += tests/run/write_weights
+tests_run_write_weights_SOURCES = $(HANDMADE) tests/run/write_weights.c
+tests_run_write_weights_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+tests/run/libhandmade.so: tests/run/handmade.c tests/run/handmade.h runtime/libmdl-runtime.a
+	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
+	    $(srcdir)/tests/run/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
+check_DATA += tests/run/libhandmade.so
+CLEANFILES += tests/run/libhandmade.so
+dist_check_SCRIPTS = tests/run/mdl-run.sh
+TESTS += tests/run/mdl-run.sh
+
 if HAVE_CRITERION
-check_PROGRAMS += tests/unit/runtime
-TESTS += tests/unit/runtime
+check_PROGRAMS += tests/unit/npy tests/unit/options tests/unit/runtime
+TESTS += tests/unit/npy tests/unit/options tests/unit/runtime
+tests_unit_npy_SOURCES = tests/unit/npy.c
+tests_unit_npy_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_npy_LDADD = runtime/libcli.a $(UNIT_LIBS)
+tests_unit_options_SOURCES = tests/unit/options.c
+tests_unit_options_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_options_LDADD = runtime/libcli.a $(UNIT_LIBS)
 tests_unit_runtime_SOURCES = $(HANDMADE) tests/unit/runtime.c
 tests_unit_runtime_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_runtime_LDADD = runtime/libmdl-runtime.a $(UNIT_LIBS) -lpthread

@@ -1,0 +1,33 @@
+/* mdl-run's side of a compiled model: the opened library, and what its calls record. */
+#ifndef RUNTIME_LIBRARY_H
+#define RUNTIME_LIBRARY_H
+#include "runtime/run.h"
+
+struct library {
+    void *handle; /* of dlopen */
+    const struct mdl_descriptor *descriptor;
+    struct mdl_model *model;
+    struct mdl_session *session;
+    struct run_executor executor;
+};
+
+/* The slices of one call. */
+struct recording {
+    struct mdl_event *events; /* malloc */
+    uint64_t count, capacity;
+};
+
+/* Finds the library's descriptor; an exit status after a message. The model is opened by library_start. */
+int library_load(struct library *l, const struct run_request *r, const char *path);
+/* Opens the model with `threads` (0: all) and a session. */
+int library_start(struct library *l, const struct run_request *r, const char *weights, int threads);
+void library_close(struct library *l);
+
+/* Makes one more call and records it; grows the recording as needed. */
+int record_call(struct library *l, struct run_call *c, struct recording *rec);
+/* --list, --bench, --trace */
+void library_list(const struct library *l);
+int library_bench(struct library *l, struct run_call *c, double seconds);
+int library_trace(struct library *l, struct run_call *c, const char *path);
+
+#endif

@@ -1,0 +1,174 @@
+/* mdl-run --bench: the time of whole calls, then, from recorded calls, of each kernel. */
+#include "runtime/library.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST_CALLS = 100000, LEAST_CALLS = 5, RECORDED_CALLS = 15, NAME_COLUMNS = 40 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *times, int count) {
+    qsort(times, (size_t)count, sizeof *times, by_value);
+    return times[count / 2];
+}
+
+/* All steps of one name. */
+struct kernel {
+    const struct mdl_step *step; /* the first of them */
+    uint64_t runs;               /* in one call */
+    double flops, bytes;         /* of one call */
+    double times[RECORDED_CALLS], time;
+};
+struct table {
+    struct kernel *rows;
+    size_t count, capacity;
+};
+
+/* One run of a step by all threads: from the first's start to the last's end. */
+struct span {
+    const struct mdl_step *step;
+    int64_t start, end;
+};
+
+static struct kernel *find_row(struct table *t, const struct mdl_step *step) {
+    for (size_t i = 0; i < t->count; i++)
+        if (t->rows[i].step == step || strcmp(t->rows[i].step->name, step->name) == 0) return &t->rows[i];
+    if (t->count == t->capacity) {
+        size_t capacity = t->capacity ? 2 * t->capacity : 32;
+        struct kernel *rows = realloc(t->rows, capacity * sizeof *rows);
+        if (!rows) return NULL;
+        t->rows = rows;
+        t->capacity = capacity;
+    }
+    t->rows[t->count] = (struct kernel){.step = step};
+    return &t->rows[t->count++];
+}
+
+/* The spans of a recording: every thread runs the same steps in the same order, so its n-th slice belongs to
+ * span n. `next` [threads] and `spans` [slices] are the caller's, large enough. Returns how many spans there
+ * are. */
+static size_t find_spans(const struct recording *rec, size_t *next, struct span *spans) {
+    size_t count = 0;
+    for (uint64_t i = 0; i < rec->count; i++) {
+        const struct mdl_event *e = &rec->events[i];
+        struct span *s = &spans[next[e->thread]++];
+        if (next[e->thread] > count) *s = (struct span){e->what, e->start, e->end}, count++;
+        if (e->start < s->start) s->start = e->start;
+        if (e->end > s->end) s->end = e->end;
+    }
+    return count;
+}
+
+static bool add_spans(const struct library *l, const struct run_call *c, struct table *t,
+                      const struct span *spans, size_t count, int recorded) {
+    const struct mdl_descriptor *d = l->descriptor;
+    for (size_t i = 0; i < count; i++) {
+        struct kernel *k = find_row(t, spans[i].step);
+        if (!k) return false;
+        k->times[recorded] += 1e-9 * (double)(spans[i].end - spans[i].start);
+        if (recorded) continue;
+        k->runs++;
+        k->flops += (double)d->extent(spans[i].step->flops, c->dims);
+        k->bytes += (double)d->extent(spans[i].step->bytes, c->dims);
+    }
+    return true;
+}
+
+static int record_one(struct library *l, struct run_call *c, struct recording *rec, struct table *t,
+                      int recorded) {
+    int status = record_call(l, c, rec);
+    if (status) return status;
+    uint32_t threads = 1;
+    for (uint64_t i = 0; i < rec->count; i++)
+        if (rec->events[i].thread >= threads) threads = rec->events[i].thread + 1;
+    size_t *next = calloc(threads, sizeof *next);
+    struct span *spans = calloc(rec->count + 1, sizeof *spans);
+    bool good = next && spans && add_spans(l, c, t, spans, find_spans(rec, next, spans), recorded);
+    free(next);
+    free(spans);
+    return good ? RUN_DONE : run_error(c->request, RUN_INTERNAL, "out of memory");
+}
+
+static int by_time(const void *a, const void *b) {
+    const struct kernel *x = a, *y = b;
+    return by_value(&y->time, &x->time);
+}
+
+static double per_second(double amount, double seconds) { return seconds > 0 ? 1e-9 * amount / seconds : 0; }
+
+static void print_table(const struct table *t) {
+    double all = 0;
+    for (size_t i = 0; i < t->count; i++) all += t->rows[i].time;
+    printf("\n%-*s %6s %6s %10s %6s %10s %8s\n", NAME_COLUMNS, "kernel", "line", "runs", "us", "%", "GFLOP/s",
+           "GB/s");
+    for (size_t i = 0; i < t->count; i++) {
+        const struct kernel *k = &t->rows[i];
+        printf("%-*.*s %6u %6" PRIu64 " %10.2f %6.1f %10.2f %8.2f\n", NAME_COLUMNS, NAME_COLUMNS,
+               k->step->name, k->step->line, k->runs, 1e6 * k->time, all > 0 ? 100 * k->time / all : 0,
+               per_second(k->flops, k->time), per_second(k->bytes, k->time));
+    }
+}
+
+/* Whole calls for `seconds`; how many there were, or -1. */
+static int time_calls(struct run_call *c, double seconds, double *times) {
+    double begin = now();
+    int calls = 0;
+    while (calls < MOST_CALLS && (calls < LEAST_CALLS || now() - begin < seconds)) {
+        double start = now();
+        if (run_execute(c)) return -1;
+        times[calls++] = now() - start;
+    }
+    return calls;
+}
+
+static void print_call(const struct library *l, const struct run_call *c, const struct table *t,
+                       double *times, int calls) {
+    double flops = 0, bytes = 0, middle = median(times, calls);
+    for (size_t i = 0; i < t->count; i++) {
+        flops += t->rows[i].flops;
+        bytes += t->rows[i].bytes;
+    }
+    printf("%s.%s", l->descriptor->name, c->function->name);
+    for (uint32_t i = 0; i < c->function->dims_count; i++)
+        printf("%s%s = %" PRId64, i ? ", " : ": ", c->function->dims[i].name, c->dims[i]);
+    printf("; %d calls\nmin %.2f us, median %.2f us, p90 %.2f us; at the median %.2f GFLOP/s, %.2f GB/s\n",
+           calls, 1e6 * times[0], 1e6 * middle, 1e6 * times[calls * 9 / 10], per_second(flops, middle),
+           per_second(bytes, middle));
+}
+
+static int record_all(struct library *l, struct run_call *c, struct table *t) {
+    struct recording rec = {0};
+    int status = RUN_DONE;
+    for (int i = 0; i < RECORDED_CALLS && !status; i++) status = record_one(l, c, &rec, t, i);
+    free(rec.events);
+    for (size_t i = 0; i < t->count; i++) t->rows[i].time = median(t->rows[i].times, RECORDED_CALLS);
+    if (t->count) qsort(t->rows, t->count, sizeof *t->rows, by_time);
+    return status;
+}
+
+int library_bench(struct library *l, struct run_call *c, double seconds) {
+    struct table t = {0};
+    double *times = calloc(MOST_CALLS, sizeof *times);
+    int calls = times ? time_calls(c, seconds, times) : 0;
+    int status = calls < 0 ? RUN_FAILED : RUN_DONE;
+    if (!times) status = run_error(c->request, RUN_INTERNAL, "out of memory");
+    if (!status) status = record_all(l, c, &t);
+    if (!status) {
+        print_call(l, c, &t, times, calls);
+        print_table(&t);
+    }
+    free(times);
+    free(t.rows);
+    return status;
+}

@@ -1,0 +1,89 @@
+/* mdl-run --list: what a library holds. */
+#include "runtime/elements.h"
+#include "runtime/library.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* The dims all at their least, or all at their most. */
+static void set_dims(const struct mdl_function *f, int64_t *dims, bool most) {
+    for (uint32_t i = 0; i < f->dims_count; i++) dims[i] = most ? f->dims[i].max : f->dims[i].min;
+}
+
+struct bounds {
+    int64_t *least, *most; /* [dims] */
+};
+
+/* A dim's name; a number; for an expression over dims, its range. */
+static void print_extent(const struct library *l, const struct mdl_function *f, const struct mdl_tensor *t,
+                         uint32_t d, const struct bounds *b) {
+    int64_t low = l->descriptor->extent(t->extents[d], b->least),
+            high = l->descriptor->extent(t->extents[d], b->most);
+    if (t->dims[d] >= 0)
+        printf("%s", f->dims[t->dims[d]].name);
+    else if (low == high)
+        printf("%" PRId64, low);
+    else
+        printf("%" PRId64 "..%" PRId64, low, high);
+}
+
+static void print_type(const struct library *l, const struct mdl_function *f, const struct mdl_tensor *t,
+                       const struct bounds *b) {
+    printf("%s", element_types[t->dtype].name);
+    for (uint32_t d = 0; d < t->rank; d++) {
+        printf(d ? ", " : "[");
+        print_extent(l, f, t, d, b);
+    }
+    if (t->rank) printf("]");
+}
+
+static void print_signature(const struct library *l, const struct mdl_function *f, const struct bounds *b) {
+    printf("fn %s(", f->name);
+    for (uint32_t i = 0; i < f->inputs_count; i++) {
+        printf("%s%s: ", i ? ", " : "", f->inputs[i].name);
+        print_type(l, f, &f->inputs[i], b);
+    }
+    printf(")%s", f->results_count ? " -> " : "");
+    for (uint32_t i = 0; i < f->results_count; i++) {
+        printf("%s", i ? ", " : "");
+        print_type(l, f, &f->results[i], b);
+    }
+    printf("\n");
+    for (uint32_t i = 0; i < f->dims_count; i++)
+        printf("    dim %s in %" PRId64 "..%" PRId64 "\n", f->dims[i].name, f->dims[i].min, f->dims[i].max);
+}
+
+static void print_variant(const struct mdl_function *f, const struct mdl_variant *v) {
+    printf("    ");
+    bool any = false;
+    for (uint32_t i = 0; v->dims && i < f->dims_count; i++) {
+        if (v->dims[i] < 0) continue;
+        printf("%s%s = %" PRId64, any ? ", " : "for ", f->dims[i].name, v->dims[i]);
+        any = true;
+    }
+    printf("%s: %u steps, arena %" PRId64 " bytes, scratch %" PRId64 " bytes a thread\n",
+           any ? "" : "for any dims", v->steps_count, v->arena_bytes, v->scratch_bytes);
+}
+
+static void print_function(const struct library *l, const struct mdl_function *f) {
+    struct bounds b = {calloc((size_t)f->dims_count + 1, sizeof(int64_t)),
+                       calloc((size_t)f->dims_count + 1, sizeof(int64_t))};
+    if (b.least && b.most) {
+        set_dims(f, b.least, false);
+        set_dims(f, b.most, true);
+        print_signature(l, f, &b);
+        for (uint32_t i = 0; i < f->variants_count; i++) print_variant(f, &f->variants[i]);
+    }
+    free(b.least);
+    free(b.most);
+}
+
+void library_list(const struct library *l) {
+    const struct mdl_descriptor *d = l->descriptor;
+    printf("model %s from %s, for %s%s%s\n", d->name, d->source, d->target, *d->features ? ": " : "",
+           d->features);
+    printf("weights: %" PRId64 " bytes%s\n", d->weights_bytes, d->embedded_weights ? ", embedded" : "");
+    for (uint32_t i = 0; i < d->states_count; i++)
+        printf("state %s: %" PRId64 " bytes%s\n", d->states[i].name, d->states[i].bytes,
+               d->states[i].initial < 0 ? "" : ", with initial values");
+    for (uint32_t i = 0; i < d->functions_count; i++) print_function(l, &d->functions[i]);
+}

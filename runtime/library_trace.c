@@ -1,0 +1,82 @@
+/* mdl-run --trace: a call as a Chrome trace ("Trace Event Format", complete events), for chrome://tracing or
+ * Perfetto. */
+#include "runtime/library.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Text as the inside of a JSON string. */
+static void print_json(FILE *out, const char *text) {
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') fputc('\\', out);
+        if (c < ' ')
+            fprintf(out, "\\u%04x", c);
+        else
+            fputc(c, out);
+    }
+}
+
+/* ts and dur are microseconds. */
+static void print_slice(FILE *out, const struct library *l, const struct run_call *c,
+                        const struct mdl_event *e, int64_t origin) {
+    const struct mdl_descriptor *d = l->descriptor;
+    const struct mdl_step *s = e->what;
+    bool guard = s->kind == MDL_STEP_GUARD;
+    fprintf(out, ",\n{\"name\":\"%s", guard ? "guard: " : "");
+    print_json(out, s->name);
+    if (s->line) {
+        const char *slash = strrchr(d->source, '/');
+        fputc(' ', out);
+        print_json(out, slash ? slash + 1 : d->source);
+        fprintf(out, ":%u", s->line);
+    }
+    fprintf(out, "\",\"cat\":\"%s\",\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"pid\":1,\"tid\":%u",
+            guard ? "guard" : "kernel", (double)(e->start - origin) / 1e3, (double)(e->end - e->start) / 1e3,
+            e->thread);
+    fprintf(out, ",\"args\":{\"step\":%u,\"source\":\"", e->step);
+    print_json(out, d->source);
+    fprintf(out, ":%u:%u\",\"flops\":%" PRId64 ",\"bytes\":%" PRId64 "}}", s->line, s->column,
+            d->extent(s->flops, c->dims), d->extent(s->bytes, c->dims));
+}
+
+static void print_trace(FILE *out, const struct library *l, const struct run_call *c,
+                        const struct recording *rec) {
+    int64_t origin = INT64_MAX;
+    for (uint64_t i = 0; i < rec->count; i++)
+        if (rec->events[i].start < origin) origin = rec->events[i].start;
+    fprintf(out, "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{\"name\":\"process_name\",\"ph\":\"M\","
+                 "\"pid\":1,\"args\":{\"name\":\"");
+    print_json(out, l->descriptor->name);
+    fputc('.', out);
+    print_json(out, c->function->name);
+    fputs("\"}}", out);
+    for (uint64_t i = 0; i < rec->count; i++) print_slice(out, l, c, &rec->events[i], origin);
+    fputs("\n]}\n", out);
+}
+
+static int write_trace(const struct library *l, const struct run_call *c, const struct recording *rec,
+                       const char *path) {
+    char temporary[4096];
+    int n = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof temporary)
+        return run_error(c->request, RUN_IO, "%s: the path is too long", path);
+    FILE *out = fopen(temporary, "w");
+    if (!out) return run_error(c->request, RUN_IO, "%s: %s", path, strerror(errno));
+    print_trace(out, l, c, rec);
+    bool written = !ferror(out);
+    if (fclose(out) == 0 && written && rename(temporary, path) == 0) return RUN_DONE;
+    int status = run_error(c->request, RUN_IO, "%s: %s", path, strerror(errno));
+    unlink(temporary);
+    return status;
+}
+
+int library_trace(struct library *l, struct run_call *c, const char *path) {
+    struct recording rec = {0};
+    int status = record_call(l, c, &rec);
+    if (!status) status = write_trace(l, c, &rec, path);
+    free(rec.events);
+    return status;
+}
