@@ -53,6 +53,12 @@ struct binding {
 };
 
 struct memo_scope;
+struct emit_table {
+    const void *bytes;
+    size_t size;
+    LLVMValueRef global;
+    struct emit_table *next;
+};
 
 struct emitter {
     struct arena *arena;
@@ -68,6 +74,7 @@ struct emitter {
     LLVMTypeRef f64, f32, f16, bf16, i64, i32, i16, i8, i1, ptr;
     int lanes;  /* f32 in a register: the vector width that loops use */
     int errors; /* reported by LLVM or for ops without a lowering */
+    struct emit_table *tables;
 
     /* The kernel being emitted. */
     const struct function *owner; /* whose dims `dims` are */
@@ -78,16 +85,30 @@ struct emitter {
     int64_t scratch_bytes;                                /* reserved so far by emit_scratch */
     struct buffer operands[MAX_BUFFERS];                  /* of the body's arguments */
     struct buffer results[MAX_BUFFERS];                   /* of the body's results */
-    struct memo_scope *memo; /* values and indices computed so far that dominate this place */
+    struct memo_scope *memo, *memo_outside; /* computed so far that dominates this place; while in `entry` */
     struct binding *bindings;
     LLVMValueRef *extents; /* [extent id] computed in `entry`, or NULL */
     int extents_count;
 };
 
+/* --- The module --- */
+/* A context, module and code generator for the graph's target, with an arena of their own; `source` is the
+ * model's file. */
+struct emitter *emitter_new(struct graph *g, const char *name, const char *source, int opt_level);
+bool emitter_finish(struct emitter *e); /* verifies and tidies the module; false: errors were reported */
+LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly); /* an object, or its text */
+void emitter_release(struct emitter *e);
+/* diag_error that several emitters may call at once. */
+void emit_error(struct emitter *e, struct loc loc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* --- Types and constants --- */
 LLVMTypeRef emit_type(struct emitter *e, enum dtype t);         /* as it lies in memory (bool: i8) */
 LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t); /* as it is computed with */
 LLVMTypeRef emit_vector(LLVMTypeRef scalar, int lanes);         /* `scalar` itself for one lane */
+LLVMTypeRef emit_element(LLVMTypeRef t);                        /* of a vector; a scalar's is itself */
+int emit_lanes_of(LLVMValueRef v);
+bool emit_is_float(LLVMTypeRef t);
 LLVMValueRef emit_i64(struct emitter *e, int64_t value);
 LLVMValueRef emit_i32(struct emitter *e, int32_t value);
 LLVMValueRef emit_f32(struct emitter *e, double value);
@@ -101,6 +122,8 @@ LLVMValueRef emit_table(struct emitter *e, const void *bytes, size_t size);
 /* Calls an LLVM intrinsic; `overloads` as its name needs them. ice() if there is none. */
 LLVMValueRef emit_intrinsic(struct emitter *e, const char *name, LLVMTypeRef *overloads, int overloads_count,
                             LLVMValueRef *arguments, int count);
+LLVMValueRef emit_unary(struct emitter *e, const char *name, LLVMValueRef a); /* overloaded on a's type */
+LLVMValueRef emit_binary(struct emitter *e, const char *name, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_fma(struct emitter *e, LLVMValueRef a, LLVMValueRef b,
                       LLVMValueRef c);                                    /* a * b + c; scalars or vectors */
 LLVMValueRef emit_min(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* of i64 indices, signed */
@@ -137,6 +160,15 @@ void emit_if_begin(struct emitter *e, struct emit_if *i, LLVMValueRef condition)
 void emit_if_end(struct emitter *e, struct emit_if *i);
 /* This thread's share begin..end of `count` things, in whole multiples of `grain` but for the last. */
 void emit_split(struct emitter *e, LLVMValueRef count, int64_t grain, LLVMValueRef *begin, LLVMValueRef *end);
+/* Columns begin..end of a row, e->lanes at a time: calls body with the index of each stretch; the last may be
+ * cut by `tail` (NULL: all lanes), or done with one lane at a time. `align`: a number that `begin` is a
+ * multiple of. */
+typedef void emit_columns_body(struct emitter *e, void *data, const struct index *column, int lanes,
+                               LLVMValueRef tail);
+void emit_columns(struct emitter *e, LLVMValueRef begin, LLVMValueRef end, int64_t align,
+                  emit_columns_body *body, void *data);
+/* Lanes l with begin + l < end, as i1s. */
+LLVMValueRef emit_tail_mask(struct emitter *e, LLVMValueRef begin, LLVMValueRef end, int lanes);
 /* `bytes` of this thread's scratch, 64-byte aligned, for the whole kernel. */
 LLVMValueRef emit_scratch(struct emitter *e, int64_t bytes);
 /* Until emit_entry_end, instructions go to the kernel's entry block. */
@@ -153,6 +185,9 @@ struct index index_uniform(LLVMValueRef base);              /* stride 0 */
 struct index index_lanes(LLVMValueRef base, int64_t align); /* stride 1 */
 struct index index_add(struct emitter *e, struct index a, struct index b, int lanes);
 struct index index_scale(struct emitter *e, struct index a, const struct extent *by, int lanes); /* a * by */
+struct index index_scale_by(struct emitter *e, struct index a, int64_t by, int lanes);
+struct index index_div_by(struct emitter *e, struct index a, int64_t by, int lanes); /* a >= 0, by > 0 */
+struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lanes);
 struct index index_constant(struct emitter *e, int64_t value);
 bool index_is_uniform(const struct index *i);
 /* All lanes as <lanes x i64>. */
@@ -173,9 +208,16 @@ LLVMValueRef emit_load_packed(struct emitter *e, const struct buffer *b, const s
 LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, int lanes,
                              LLVMValueRef mask);
 void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef address, LLVMValueRef mask);
+/* The same at an index, in elements, from `base`: gathers and scatters where lanes are not neighbours. */
+LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
+                          LLVMValueRef mask);
+void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at,
+                   LLVMValueRef mask);
 /* Between memory type and compute type, and between compute types as `cast` converts. */
 LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value);
 LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value);
+/* An integer of a narrow type back into its range, as arithmetic in it would have wrapped. */
+LLVMValueRef emit_wrap(struct emitter *e, enum dtype t, LLVMValueRef value);
 LLVMValueRef emit_cast(struct emitter *e, enum dtype from, enum dtype to, LLVMValueRef value);
 
 /* --- Values --- */
@@ -187,7 +229,7 @@ LLVMValueRef emit_value(struct emitter *e, struct value *v, const struct point *
 void emit_bind(struct emitter *e, struct binding *b);
 void emit_unbind(struct emitter *e, struct binding *b);
 /* Remembers `made` as v at p, in the present scope. */
-void emit_remember(struct emitter *e, struct value *v, const struct point *p, LLVMValueRef made);
+void emit_remember(struct emitter *e, const struct value *v, const struct point *p, LLVMValueRef made);
 
 /* --- Row programs: what a kernel does with the rows of its anchor --- */
 /* The anchor is the value whose rows drive the kernel: a contraction's product, or the operand of the first

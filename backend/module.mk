@@ -1,2 +1,19 @@
 # backend: kernels to machine code, tables, linking.
-EXTRA_DIST += backend/backend.h backend/emit.h
+noinst_LIBRARIES += backend/libbackend.a
+backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
+backend_libbackend_a_SOURCES = \
+	backend/backend.h \
+	backend/emit.c backend/emit.h \
+	backend/emit_cast.c \
+	backend/emit_columns.c \
+	backend/emit_control.c \
+	backend/emit_extent.c \
+	backend/emit_family.h \
+	backend/emit_index.c \
+	backend/emit_math.c backend/emit_math.h \
+	backend/emit_memo.c backend/emit_memo.h \
+	backend/emit_memory.c \
+	backend/emit_scalar.c \
+	backend/emit_value.c \
+	backend/emit_view.c \
+	backend/lower_loops.c

@@ -1,0 +1,21 @@
+/* Functions that the hardware does not have, as polynomials on vectors of f32; f64 goes to libm lane by lane,
+ * since nothing that is fast computes in it and correct to the last bits is what is asked of it. Errors in
+ * ULP of f32 are measured by tests/unit/emit_math.c over all exponents. */
+#ifndef BACKEND_EMIT_MATH_H
+#define BACKEND_EMIT_MATH_H
+#include "backend/emit.h"
+
+typedef LLVMValueRef math_function(struct emitter *e, LLVMValueRef a);
+math_function math_exp, math_exp2, math_expm1, math_log, math_log1p, math_sin, math_cos, math_tanh, math_erf;
+LLVMValueRef math_pow(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef math_integer_pow(struct emitter *e, LLVMValueRef a,
+                              LLVMValueRef b); /* wraps; b < 0: 0, but of 1 and -1 */
+LLVMValueRef math_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* the divisor's sign */
+
+enum math_rounding { MATH_FLOOR, MATH_CEIL, MATH_NEAREST };
+LLVMValueRef math_round(struct emitter *e, enum math_rounding how, LLVMValueRef a);
+
+/* sin and cos of 2 pi * turns, where `turns` is f64 of any size: exact reduction. Both results are f32. */
+void math_sincos_turns(struct emitter *e, LLVMValueRef turns, LLVMValueRef *sine, LLVMValueRef *cosine);
+
+#endif

@@ -1,0 +1,147 @@
+/* Elements and vectors of buffers: where a point lies in a layout, and the load or store that its lanes
+ * allow. */
+#include "backend/emit.h"
+
+enum {
+    ZEROS = 1024
+}; /* bytes a masked scalar load reads instead, so that nothing outside a buffer is touched */
+
+/* Position, in elements, of a point of a tensor laid out in parts, padded to whole tiles. */
+static struct index layout_position(struct emitter *e, const struct buffer *b, const struct point *p) {
+    struct index at = index_constant(e, 0);
+    for (int i = 0; i < b->layout->count; i++) {
+        const struct layout_part *part = &b->layout->parts[i];
+        struct index digit =
+            part->step > 1 ? index_div_by(e, p->at[part->dim], part->step, p->lanes) : p->at[part->dim];
+        if (part->count) {
+            digit = index_rem_by(e, digit, part->count, p->lanes);
+            at = index_scale_by(e, at, part->count, p->lanes);
+        } else {
+            LLVMValueRef n = emit_extent(e, b->type.extents[part->dim]), step = emit_i64(e, part->step);
+            LLVMValueRef count = emit_div(e, emit_add(e, n, emit_i64(e, part->step - 1)), step);
+            at = LLVMIsAConstantInt(count) ? index_scale_by(e, at, LLVMConstIntGetSExtValue(count), p->lanes)
+                 : index_is_uniform(&at)   ? index_uniform(emit_mul(e, at.base, count))
+                                           : (ice("a layout splits a dimension above a symbolic one"), at);
+        }
+        at = index_add(e, at, digit, p->lanes);
+    }
+    return at;
+}
+
+static struct index position(struct emitter *e, const struct buffer *b, const struct point *p) {
+    return b->layout ? layout_position(e, b, p) : point_flatten(e, &b->type, p, 0, b->type.rank);
+}
+
+static LLVMValueRef mask_of(struct emitter *e, LLVMValueRef mask, int lanes) {
+    return mask ? mask : LLVMConstAllOnes(emit_vector(e->i1, lanes));
+}
+
+static void set_alignment(struct emitter *e, LLVMValueRef access, LLVMTypeRef t) {
+    LLVMSetAlignment(access, (unsigned)LLVMABISizeOfType(e->layout, emit_element(t)));
+}
+
+static void mark_aligned(struct emitter *e, LLVMValueRef call, unsigned argument, LLVMTypeRef t) {
+    unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+    LLVMAttributeRef align =
+        LLVMCreateEnumAttribute(e->context, kind, LLVMABISizeOfType(e->layout, emit_element(t)));
+    LLVMAddCallSiteAttribute(call, argument, align);
+}
+
+static LLVMValueRef load_one(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask) {
+    if (mask) {
+        static const char zeros[ZEROS];
+        address = LLVMBuildSelect(e->builder, mask, address, emit_table(e, zeros, ZEROS), "");
+    }
+    LLVMValueRef v = LLVMBuildLoad2(e->builder, t, address, "");
+    set_alignment(e, v, t);
+    return v;
+}
+
+LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, int lanes,
+                             LLVMValueRef mask) {
+    if (lanes == 1) return load_one(e, t, address, mask);
+    LLVMTypeRef type = emit_vector(t, lanes);
+    if (!mask) {
+        LLVMValueRef v = LLVMBuildLoad2(e->builder, type, address, "");
+        set_alignment(e, v, t);
+        return v;
+    }
+    LLVMValueRef arguments[] = {address, mask, LLVMConstNull(type)};
+    LLVMValueRef v = emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){type, e->ptr}, 2, arguments, 3);
+    mark_aligned(e, v, 1, t);
+    return v;
+}
+
+void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef address, LLVMValueRef mask) {
+    LLVMTypeRef type = LLVMTypeOf(value);
+    if (mask && emit_lanes_of(value) > 1) {
+        LLVMValueRef arguments[] = {value, address, mask};
+        LLVMValueRef s =
+            emit_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){type, e->ptr}, 2, arguments, 3);
+        mark_aligned(e, s, 2, type);
+        return;
+    }
+    struct emit_if branch;
+    if (mask) emit_if_begin(e, &branch, mask);
+    set_alignment(e, LLVMBuildStore(e->builder, value, address), type);
+    if (mask) emit_if_end(e, &branch);
+}
+
+/* <lanes x ptr> to the elements of size `bytes` at `at`. */
+static LLVMValueRef addresses(struct emitter *e, LLVMValueRef base, const struct index *at, int64_t bytes,
+                              int lanes) {
+    struct index offset = index_scale_by(e, *at, bytes, lanes);
+    LLVMValueRef offsets = index_vector(e, &offset, lanes);
+    return LLVMBuildGEP2(e->builder, e->i8, base, &offsets, 1, "");
+}
+
+LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
+                          LLVMValueRef mask) {
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t);
+    if (!at.vector && (lanes == 1 || at.stride == 1))
+        return emit_load_lanes(e, t, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), lanes,
+                               mask);
+    LLVMTypeRef type = emit_vector(t, lanes);
+    LLVMValueRef pointers = addresses(e, base, &at, bytes, lanes);
+    LLVMValueRef arguments[] = {pointers, mask_of(e, mask, lanes), LLVMConstNull(type)};
+    LLVMValueRef v =
+        emit_intrinsic(e, "llvm.masked.gather", (LLVMTypeRef[]){type, LLVMTypeOf(pointers)}, 2, arguments, 3);
+    mark_aligned(e, v, 1, t);
+    return v;
+}
+
+void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at,
+                   LLVMValueRef mask) {
+    int lanes = emit_lanes_of(value);
+    LLVMTypeRef type = LLVMTypeOf(value);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, emit_element(type));
+    if (!at.vector && (lanes == 1 || at.stride == 1)) {
+        emit_store_lanes(e, value, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), mask);
+        return;
+    }
+    LLVMValueRef pointers = addresses(e, base, &at, bytes, lanes);
+    LLVMValueRef arguments[] = {value, pointers, mask_of(e, mask, lanes)};
+    LLVMValueRef s = emit_intrinsic(e, "llvm.masked.scatter", (LLVMTypeRef[]){type, LLVMTypeOf(pointers)}, 2,
+                                    arguments, 3);
+    mark_aligned(e, s, 2, type);
+}
+
+static enum dtype element_of(const struct buffer *b) {
+    return b->stored && b->format <= FORMAT_bool ? (enum dtype)b->format : b->type.dtype;
+}
+_Static_assert((int)FORMAT_f64 == (int)DTYPE_F64 && (int)FORMAT_bool == (int)DTYPE_BOOL,
+               "plain formats are dtypes");
+
+LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct point *p) {
+    if (b->stored && b->format > FORMAT_bool) return emit_load_packed(e, b, p);
+    enum dtype t = element_of(b);
+    LLVMValueRef lying = emit_load_at(e, emit_type(e, t), b->base, position(e, b, p), p->lanes, p->mask);
+    LLVMValueRef value = emit_widen(e, t, lying);
+    return t == b->type.dtype ? value : emit_cast(e, t, b->type.dtype, value);
+}
+
+void emit_store(struct emitter *e, const struct buffer *b, const struct point *p, LLVMValueRef value) {
+    enum dtype t = element_of(b);
+    if (t != b->type.dtype) value = emit_cast(e, b->type.dtype, t, value);
+    emit_store_at(e, emit_narrow(e, t, emit_splat(e, value, p->lanes)), b->base, position(e, b, p), p->mask);
+}

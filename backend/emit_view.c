@@ -1,0 +1,147 @@
+/* Ops that move elements without computing: the operand's point from the result's. */
+#include "backend/emit_family.h"
+
+/* Extents are products of the same factors in both shapes: dimensions pair up in groups whose products are
+ * equal, so that only indices within a group need dividing. Takes the next group from both shapes; false: no
+ * equal products ahead but the whole. */
+struct group {
+    int from, from_count, to, to_count;
+};
+
+static const struct extent *product(struct emitter *e, const struct type *t, int first, int count) {
+    const struct extent *all = extent_const(e->graph->extents, 1);
+    for (int i = first; i < first + count; i++) all = extent_mul(e->graph->extents, all, t->extents[i]);
+    return all;
+}
+
+/* The shortest group that begins at g's ends: grows either side until products meet. */
+static struct group next_group(struct emitter *e, const struct type *from, const struct type *to, int i,
+                               int j) {
+    for (int n = 1; i + n <= from->rank; n++)
+        for (int m = 1; j + m <= to->rank; m++)
+            if (product(e, from, i, n) == product(e, to, j, m)) return (struct group){i, n, j, m};
+    return (struct group){i, from->rank - i, j, to->rank - j};
+}
+
+struct point point_reshape(struct emitter *e, const struct type *from, const struct type *to,
+                           const struct point *p) {
+    struct point q = *p;
+    q.rank = to->rank;
+    int i = 0, j = 0;
+    while (i < from->rank || j < to->rank) {
+        struct group g = next_group(e, from, to, i, j);
+        if (g.from_count == 1 && g.to_count == 1)
+            q.at[j] = p->at[i];
+        else
+            point_unflatten(e, to, point_flatten(e, from, p, g.from, g.from_count), &q, g.to, g.to_count);
+        i += g.from_count;
+        j += g.to_count;
+    }
+    return q;
+}
+
+LLVMValueRef emit_family_reshape(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    struct point q = point_reshape(e, &n->results[result]->type, &n->operands[0]->type, p);
+    return emit_value(e, n->operands[0], &q);
+}
+
+LLVMValueRef emit_family_transpose(struct emitter *e, const struct node *n, int result,
+                                   const struct point *p) {
+    (void)result;
+    struct point q = *p;
+    const int64_t *perm = node_attr(n, "perm")->ints;
+    for (int i = 0; i < p->rank; i++) q.at[perm[i]] = p->at[i];
+    return emit_value(e, n->operands[0], &q);
+}
+
+LLVMValueRef emit_family_broadcast(struct emitter *e, const struct node *n, int result,
+                                   const struct point *p) {
+    struct point q = point_broadcast(e, &n->operands[0]->type, &n->results[result]->type, p);
+    return emit_value(e, n->operands[0], &q);
+}
+
+LLVMValueRef emit_family_slice(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    (void)result;
+    struct point q = *p;
+    const struct attr *start = node_attr(n, "start"), *step = node_attr(n, "step");
+    for (int i = 0; i < p->rank; i++) {
+        struct index at = index_scale_by(e, p->at[i], step->ints[i], p->lanes);
+        q.at[i] = index_add(e, at, index_uniform(emit_extent(e, start->extents[i])), p->lanes);
+    }
+    return emit_value(e, n->operands[0], &q);
+}
+
+LLVMValueRef emit_family_flip(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    struct point q = *p;
+    const struct attr *axes = node_attr(n, "axis");
+    for (int i = 0; i < axes->count; i++) {
+        int64_t d = axes->ints[i];
+        LLVMValueRef last = emit_sub(e, emit_extent(e, n->results[result]->type.extents[d]), emit_i64(e, 1));
+        q.at[d] = index_add(e, index_scale_by(e, p->at[d], -1, p->lanes), index_uniform(last), p->lanes);
+    }
+    return emit_value(e, n->operands[0], &q);
+}
+
+static LLVMValueRef both(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
+    return !a ? b : !b ? a : LLVMBuildAnd(e->builder, a, b, "");
+}
+
+struct point point_window(struct emitter *e, const struct point *p, int axis, struct index lo,
+                          LLVMValueRef extent, LLVMValueRef *inside) {
+    struct point q = *p;
+    q.at[axis] = index_add(e, p->at[axis], index_scale_by(e, lo, -1, p->lanes), p->lanes);
+    LLVMValueRef at = index_vector(e, &q.at[axis], p->lanes); /* below 0 is large when unsigned */
+    *inside = LLVMBuildICmp(e->builder, LLVMIntULT, at, emit_splat(e, extent, p->lanes), "");
+    q.mask = both(e, p->mask, *inside);
+    return q;
+}
+
+/* Each operand where the index is in its stretch. */
+LLVMValueRef emit_family_concat(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    int axis = (int)node_attr(n, "axis")->i;
+    LLVMTypeRef type = emit_vector(emit_compute_type(e, n->results[result]->type.dtype), p->lanes);
+    LLVMValueRef made = LLVMConstNull(type), lo = emit_i64(e, 0);
+    for (int i = 0; i < n->operands_count; i++) {
+        LLVMValueRef extent = emit_extent(e, n->operands[i]->type.extents[axis]), inside;
+        struct point q = point_window(e, p, axis, index_uniform(lo), extent, &inside);
+        LLVMValueRef v = emit_value(e, n->operands[i], &q);
+        if (!v) return NULL;
+        made = LLVMBuildSelect(e->builder, inside, v, made, "");
+        lo = emit_add(e, lo, extent);
+    }
+    return made;
+}
+
+LLVMValueRef emit_family_pad(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    const struct attr *pads = node_attr(n, "pads");
+    const struct type *from = &n->operands[0]->type;
+    struct point q = *p;
+    LLVMValueRef inside = NULL;
+    for (int i = 0; i < p->rank; i++) {
+        if (!pads->ints[2 * i] && !pads->ints[2 * i + 1]) continue;
+        LLVMValueRef here;
+        q = point_window(e, &q, i, index_constant(e, pads->ints[2 * i]), emit_extent(e, from->extents[i]),
+                         &here);
+        inside = both(e, inside, here);
+    }
+    LLVMValueRef v = emit_value(e, n->operands[0], &q);
+    if (!v || !inside) return v;
+    enum dtype t = n->results[result]->type.dtype;
+    LLVMValueRef filler = emit_constant_like(LLVMTypeOf(v), node_attr(n, "value")->f);
+    return LLVMBuildSelect(e->builder, inside, v, emit_wrap(e, t, filler), "");
+}
+
+/* The update where the index is in it, else the buffer. */
+LLVMValueRef emit_family_write(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    int axis = (int)node_attr(n, "axis")->i;
+    struct value *buffer = n->operands[0], *x = n->operands[1];
+    struct point none = {.lanes = 1};
+    LLVMValueRef at = emit_index_value(e, n->operands[2], &none), old = emit_value(e, buffer, p), inside;
+    if (!at || !old) return NULL;
+    struct point q =
+        point_window(e, p, axis, index_uniform(at), emit_extent(e, x->type.extents[axis]), &inside);
+    LLVMValueRef new = emit_value(e, x, &q);
+    if (!new) return NULL;
+    new = emit_cast(e, x->type.dtype, n->results[result]->type.dtype, new);
+    return LLVMBuildSelect(e->builder, inside, new, old, "");
+}

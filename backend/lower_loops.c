@@ -1,0 +1,145 @@
+/* Kernels of domain `loops`: every element of the results made alone, by one recursion from the result to the
+ * operands.
+ *
+ *     for unit in share(rows * chunks):        rows: all axes but the last, flattened; chunks of a row
+ *         for c in chunk by lanes:             y[row, c .. c+lanes) = emit_value(y, ...)
+ *
+ * A result that only joins others (concat, or a write in place) is made piece by piece, each straight where
+ * it belongs. */
+#include "backend/emit_family.h"
+
+enum { CHUNK = 512, MAX_PIECES = 64 }; /* columns that one thread does at a time */
+
+/* What is stored where: `value`, over its own space, at `offset` along `axis` of result number `result`. */
+struct piece {
+    struct value *value;
+    int result, axis; /* axis -1: the result itself */
+    LLVMValueRef offset;
+};
+struct pieces {
+    struct piece at[MAX_PIECES];
+    int count;
+};
+
+static void add_piece(struct pieces *all, struct value *v, int result, int axis, LLVMValueRef offset) {
+    if (all->count == MAX_PIECES) ice("more than %d pieces in a kernel", MAX_PIECES);
+    all->at[all->count++] = (struct piece){v, result, axis, offset};
+}
+
+/* The stretches of a concat. */
+static void add_concat(struct emitter *e, struct pieces *all, struct node *n, int result) {
+    int axis = (int)node_attr(n, "axis")->i;
+    LLVMValueRef at = emit_i64(e, 0);
+    for (int i = 0; i < n->operands_count; i++) {
+        add_piece(all, n->operands[i], result, axis, at);
+        at = emit_add(e, at, emit_extent(e, n->operands[i]->type.extents[axis]));
+    }
+}
+
+/* A chain of writes that ends at the buffer which the result overwrites: only what is written, oldest first.
+ */
+static void add_writes(struct emitter *e, struct pieces *all, struct value *v, int result) {
+    struct node *n = v->def;
+    if (!n || op_info(n->op)->family != FAMILY_write) return;
+    add_writes(e, all, n->operands[0], result);
+    struct point none = {.lanes = 1};
+    LLVMValueRef at = emit_index_value(e, n->operands[2], &none);
+    if (at) add_piece(all, n->operands[1], result, (int)node_attr(n, "axis")->i, at);
+}
+
+/* Whether v is its in-place operand but for writes. */
+static bool is_write_chain(const struct value *v, int operand) {
+    const struct node *n = v->def;
+    if (!n) return v->index == operand;
+    return op_info(n->op)->family == FAMILY_write && is_write_chain(n->operands[0], operand);
+}
+
+static void find_pieces(struct emitter *e, struct pieces *all) {
+    const struct block *b = e->kernel->body;
+    for (int i = 0; i < b->results_count; i++) {
+        struct value *v = b->results[i];
+        int over = e->kernel->results[i]->place.in_place;
+        if (over && is_write_chain(v, over - 1))
+            add_writes(e, all, v, i);
+        else if (v->def && op_info(v->def->op)->family == FAMILY_concat &&
+                 v->def->operands_count < MAX_PIECES / 2)
+            add_concat(e, all, v->def, i);
+        else
+            add_piece(all, v, i, -1, NULL);
+    }
+}
+
+static void store_piece(struct emitter *e, const struct piece *piece, const struct point *p) {
+    const struct buffer *to = &e->results[piece->result];
+    LLVMValueRef v = emit_value(e, piece->value, p);
+    if (!v) return;
+    struct point q = *p;
+    if (piece->axis >= 0)
+        q.at[piece->axis] = index_add(e, p->at[piece->axis], index_uniform(piece->offset), p->lanes);
+    emit_store(e, to, &q, emit_cast(e, piece->value->type.dtype, to->type.dtype, v));
+}
+
+struct columns { /* what column loops need: the row's point, and what to store at each */
+    struct point row;
+    int axis;
+    const struct piece *pieces;
+    int count;
+};
+
+static void at_columns(struct emitter *e, void *data, const struct index *column, int lanes,
+                       LLVMValueRef tail) {
+    struct columns *c = data;
+    struct point p = c->row;
+    p.lanes = lanes;
+    p.mask = p.tail = tail;
+    if (c->axis >= 0) p.at[c->axis] = *column;
+    for (int i = 0; i < c->count; i++) store_piece(e, &c->pieces[i], &p);
+}
+
+/* The axis that lanes walk: the last one that is not 1 long. */
+static int lane_axis(const struct type *t) {
+    int64_t n;
+    for (int i = t->rank - 1; i >= 0; i--)
+        if (!extent_is_const(t->extents[i], &n) || n != 1) return i;
+    return t->rank - 1;
+}
+
+/* Rows above the lane axis, in chunks of columns, shared between threads. */
+static void lower_space(struct emitter *e, const struct piece *pieces, int count) {
+    const struct type *t = &pieces->value->type;
+    struct columns c = {
+        .row = {.rank = t->rank, .lanes = 1}, .axis = lane_axis(t), .pieces = pieces, .count = count};
+    LLVMValueRef rows = emit_i64(e, 1), one = emit_i64(e, 1), begin, end;
+    for (int i = 0; i < t->rank; i++) c.row.at[i] = index_constant(e, 0);
+    for (int i = 0; i < c.axis; i++) rows = emit_mul(e, rows, emit_extent(e, t->extents[i]));
+    LLVMValueRef columns = c.axis >= 0 ? emit_extent(e, t->extents[c.axis]) : one;
+    LLVMValueRef chunks = emit_div(e, emit_add(e, columns, emit_i64(e, CHUNK - 1)), emit_i64(e, CHUNK));
+    emit_split(e, emit_mul(e, rows, chunks), 1, &begin, &end);
+    struct emit_loop unit;
+    emit_loop_begin(e, &unit, begin, end, 1, 0, NULL);
+    LLVMValueRef row = emit_div(e, unit.counter, chunks), chunk = emit_rem(e, unit.counter, chunks);
+    if (c.axis > 0) point_unflatten(e, t, index_uniform(row), &c.row, 0, c.axis);
+    LLVMValueRef first = emit_mul(e, chunk, emit_i64(e, CHUNK));
+    LLVMValueRef last = emit_min(e, emit_add(e, first, emit_i64(e, CHUNK)), columns);
+    emit_columns(e, first, last, CHUNK, at_columns, &c);
+    emit_loop_end(e, &unit, NULL);
+}
+
+static bool same_space(const struct type *a, const struct type *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->extents[i] != b->extents[i]) return false;
+    return true;
+}
+
+bool lower_loops(struct emitter *e) {
+    struct pieces all = {.count = 0};
+    int errors = e->errors;
+    find_pieces(e, &all);
+    for (int i = 0, next; i < all.count; i = next) {
+        for (next = i + 1; next < all.count; next++)
+            if (!same_space(&all.at[i].value->type, &all.at[next].value->type)) break;
+        lower_space(e, &all.at[i], next - i);
+    }
+    return e->errors == errors;
+}
