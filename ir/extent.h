@@ -58,6 +58,10 @@ bool extent_is_const(const struct extent *e, int64_t *value); /* value may be NU
  */
 int64_t extent_min(const struct extent *e);
 int64_t extent_max(const struct extent *e);
+/* Whether it is provably >= 0, or a <= b, for all values of the dims. Finds more than the bounds do: S - (S
+ * // 2) >= 0. False of NULL. */
+bool extent_nonnegative(struct extents *x, const struct extent *e);
+bool extent_at_most(struct extents *x, const struct extent *a, const struct extent *b);
 /* Its value for the dims' values, indexed by dim->id. Overflow saturates. */
 int64_t extent_eval(const struct extent *e, const int64_t *dims);
 

@@ -5,6 +5,7 @@ ir_libir_a_SOURCES = \
 	ir/atoms.def \
 	ir/diag.c ir/diag.h \
 	ir/extent.c ir/extent.h \
+	ir/extent_prove.c \
 	ir/families.def \
 	ir/format.c ir/format.h \
 	ir/format_blocks.c ir/format_blocks.h \
@@ -12,6 +13,16 @@ ir_libir_a_SOURCES = \
 	ir/graph.c ir/graph.h \
 	ir/half.h \
 	ir/imap.h \
+	ir/infer.c ir/infer.h \
+	ir/infer_attention.c \
+	ir/infer_check.c \
+	ir/infer_contract.c \
+	ir/infer_index.c \
+	ir/infer_pointwise.c \
+	ir/infer_reduce.c \
+	ir/infer_shape.c \
+	ir/infer_spatial.c \
+	ir/infer_structure.c \
 	ir/interp.h \
 	ir/layout.c ir/layout.h \
 	ir/literal.c ir/literal.h \

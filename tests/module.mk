@@ -21,6 +21,12 @@ TESTS += tests/unit/print
 tests_unit_print_SOURCES = tests/unit/print.c tests/unit/build.h
 tests_unit_print_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_print_LDADD = ir/libir.a $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/infer
+TESTS += tests/unit/infer
+tests_unit_infer_SOURCES = tests/unit/infer.c tests/unit/cases.c tests/unit/cases.h
+tests_unit_infer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_infer_LDADD = ir/libir.a $(UNIT_LIBS)
 endif
 
 include tests/run/module.mk
