@@ -14,6 +14,8 @@ static const char *const domain_names[] = {
 #undef DOMAIN_NAME
 };
 
+const char *domain_name(enum domain d) { return domain_names[d]; }
+
 const struct atom_info *atom_info(enum atom a) { return &atoms[a]; }
 
 static bool uses_atom(enum domain d) { return d == DOMAIN_contract || d == DOMAIN_attention; }

@@ -20,6 +20,7 @@ enum domain {
 #undef DOMAIN_ENUM
         DOMAIN_COUNT
 };
+const char *domain_name(enum domain d);
 
 enum atom {
 #define ATOM(name, k, a, b, sum, meaning) ATOM_##name,
