@@ -70,7 +70,7 @@ static void read_operand(struct op_info *op, char *name, char *fallback) {
     if (name[length - 1] == '?') operand->optional = true, name[length - 1] = 0;
     operand->name = name;
     operand->fallback = fallback;
-    operand->by_name = by_name(name) || !strcmp(name, "mask");
+    operand->by_name = !strcmp(name, "at") || !strcmp(name, "mask"); /* k is a key here, not a count */
 }
 
 static char *cut(char *text, char at) {
