@@ -10,6 +10,12 @@ tests_unit_core_SOURCES = tests/unit/core.c
 tests_unit_core_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_core_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/frontend
+TESTS += tests/unit/frontend
+tests_unit_frontend_SOURCES = tests/unit/frontend.c
+tests_unit_frontend_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_frontend_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/format
 TESTS += tests/unit/format
 tests_unit_format_SOURCES = tests/unit/format.c

@@ -1,0 +1,27 @@
+/* The frontend from end to end: text, syntax tree, names, expansion. */
+#include "frontend/frontend.h"
+#include "frontend/expand.h"
+#include "frontend/parser.h"
+#include <string.h>
+
+/* The folder of a path: "" for a file in the current one. */
+static const char *folder_of(struct arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? arena_strndup(a, path, (size_t)(slash + 1 - path)) : "";
+}
+
+struct graph *frontend_parse(struct arena *arena, struct diag *diag, const char *path, const char *text,
+                             size_t length, const struct frontend_options *options) {
+    static const struct frontend_options defaults;
+    const struct source *source = diag_source(diag, strcmp(path, "-") ? path : "<stdin>", text, length);
+    struct graph *g = graph_new(arena, diag);
+    struct expander x = {.arena = arena, .diag = diag, .graph = g, .options = options ? options : &defaults};
+    g->seed = x.options->seed;
+    x.tree = parse(arena, diag, source);
+    x.folder = folder_of(arena, x.tree->first_loc.source ? x.tree->first_loc.source->path
+                                : strcmp(path, "-")      ? path
+                                                         : "");
+    declare(&x);
+    if (!x.stopped) expand_functions(&x);
+    return g;
+}

@@ -1,0 +1,97 @@
+/* The newline rules, applied while the lexer delivers its tokens, and the parser's view of the list.
+ *
+ * A newline ends a statement, except inside ( ) and [ ], where it is blank. Empty lines vanish; a statement
+ * also ends before `}` and at the end of the text, where a newline is supplied. */
+#include "frontend/grammar.h"
+#include "frontend/parser.h"
+
+static int last_kind(const struct parser *p) { return p->count ? p->tokens[p->count - 1].kind : NEWLINE; }
+
+static void push(struct parser *p, struct token t) {
+    arena_push(p->arena, p->tokens, p->count, p->capacity, t);
+}
+
+static void supply_newline(struct parser *p, struct token before) {
+    int last = last_kind(p);
+    if (last == NEWLINE || last == '{') return;
+    before.kind = NEWLINE;
+    before.end = before.offset;
+    push(p, before);
+}
+
+/* Brackets nested deeper than any honest text: one error, and the rest of the text is not looked at. */
+static bool too_deep(struct parser *p, struct token t) {
+    if (p->nesting <= MAX_NESTING && p->depth <= MAX_BLOCK_DEPTH) return false;
+    if (!p->too_deep) diag_error(p->diag, t.loc, "brackets are nested too deeply");
+    return p->too_deep = true;
+}
+
+/* Words that only begin a statement, so that they end an unclosed bracket. */
+static bool begins_statement(const struct parser *p, struct token t) {
+    bool first = true;
+    for (size_t i = t.offset; i > 0 && p->source->text[i - 1] != '\n'; i--)
+        if (p->source->text[i - 1] != ' ' && p->source->text[i - 1] != '\t') first = false;
+    return first && (t.kind == FN || t.kind == RETURN || t.kind == FOR);
+}
+
+void token_add(struct parser *p, struct token t) {
+    if (p->too_deep) return;
+    bool brace = t.kind == '{' || t.kind == '}';
+    if (p->nesting && (brace || begins_statement(p, t))) p->nesting = 0;
+    if (t.kind == NEWLINE) {
+        p->option = false;
+        if (p->nesting)
+            t.kind = BLANK, push(p, t);
+        else
+            supply_newline(p, t);
+        return;
+    }
+    if (t.kind == '}') supply_newline(p, t);
+    bool starts = last_kind(p) == NEWLINE;
+    if (t.kind == '(' || t.kind == '[') p->nesting++;
+    if ((t.kind == ')' || t.kind == ']') && p->nesting) p->nesting--;
+    if (t.kind == '{') p->depth++;
+    if (t.kind == '}' && p->depth) p->depth--;
+    if (too_deep(p, t)) return;
+    if (t.kind == OPTION && starts && !p->depth) p->option = true;
+    push(p, t);
+}
+
+/* Counts the brackets open around token `t`. */
+static int nesting_after(int open, int kind) {
+    if (kind == '(' || kind == '[') return open + 1;
+    if (kind == ')' || kind == ']') return open ? open - 1 : 0;
+    return kind == '{' || kind == '}' || kind == NEWLINE ? 0 : open;
+}
+
+int token_next(struct parser *p, struct token *t) {
+    for (; p->position < p->count; p->position++) {
+        *t = p->tokens[p->position];
+        if (t->kind == BLANK && p->position >= p->hard_until) continue;
+        if (t->kind == BLANK) t->kind = NEWLINE;
+        p->open = nesting_after(p->open, t->kind);
+        p->position++;
+        return t->kind;
+    }
+    if (p->position && p->tokens[p->position - 1].kind != NEWLINE && !p->ended) {
+        p->ended = true;
+        t->kind = NEWLINE;
+        return NEWLINE;
+    }
+    *t = (struct token){
+        .kind = 0, .loc = {p->source, p->line, p->column}, .offset = p->offset, .end = p->offset};
+    return 0;
+}
+
+void tokens_recover(struct parser *p) {
+    int open = p->open;
+    for (int i = p->position; open && i < p->count; i++) {
+        int kind = p->tokens[i].kind;
+        if (kind == NEWLINE || kind == '{' || kind == '}') {
+            p->hard_until = i;
+            return;
+        }
+        open = nesting_after(open, kind);
+    }
+    if (open) p->hard_until = p->count;
+}
