@@ -39,6 +39,24 @@ TESTS += tests/unit/weights
 tests_unit_weights_SOURCES = tests/unit/weights.c tests/unit/weights_samples.c tests/unit/weights_samples.h
 tests_unit_weights_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_weights_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/gguf_meta
+TESTS += tests/unit/gguf_meta
+tests_unit_gguf_meta_SOURCES = tests/unit/gguf_meta.c
+tests_unit_gguf_meta_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_gguf_meta_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/unit/talk
+TESTS += tests/unit/talk
+tests_unit_talk_SOURCES = tests/unit/talk.c
+tests_unit_talk_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_talk_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/unit/tokenizer
+TESTS += tests/unit/tokenizer
+tests_unit_tokenizer_SOURCES = tests/unit/tokenizer.c
+tests_unit_tokenizer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_tokenizer_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
 endif
 
 include tests/run/module.mk
