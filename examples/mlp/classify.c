@@ -1,0 +1,49 @@
+/* Calls the compiled classifier: reads rows of four numbers from standard input, prints three probabilities a
+ * row. */
+#include "mlp.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { IN = 4, CLASSES = 3, MOST_ROWS = 4096 }; /* as in mlp.mdl */
+
+/* Returns how many rows it read, or -1 where something else than numbers stands. */
+static int64_t read_rows(float *x /* [MOST_ROWS, IN] */) {
+    int64_t count = 0;
+    while (count < MOST_ROWS * IN && scanf("%f", &x[count]) == 1) count++;
+    return feof(stdin) && count % IN == 0 ? count / IN : -1;
+}
+
+/* Prints what went wrong; the program's exit status. */
+static int complain(const char *what) {
+    fprintf(stderr, "classify: %s\n", what);
+    return 1;
+}
+
+static int classify(mlp_session *session, int64_t rows, const float *x) {
+    static float y[MOST_ROWS * CLASSES];
+    if (mlp_classify(session, rows, x, y) != MDL_OK) return complain(mlp_error(session));
+    for (int64_t i = 0; i < rows; i++)
+        printf("%.6f %.6f %.6f\n", (double)y[i * CLASSES], (double)y[i * CLASSES + 1],
+               (double)y[i * CLASSES + 2]);
+    return 0;
+}
+
+int main(void) {
+    static float x[MOST_ROWS * IN];
+    char why[200] = "";
+    struct mdl_options options = MDL_OPTIONS;
+    options.error = why;
+    options.error_size = sizeof why;
+    mlp_model *model;
+    mlp_session *session;
+    int64_t rows = read_rows(x);
+    if (rows <= 0) return complain("give rows of 4 numbers on standard input, at most 4096");
+    if (mlp_open(NULL, &options, &model) != MDL_OK) return complain(why);
+    int status = 1;
+    if (mlp_session_new(model, &session) == MDL_OK) {
+        status = classify(session, rows, x);
+        mlp_session_free(session);
+    }
+    mlp_close(model);
+    return status;
+}

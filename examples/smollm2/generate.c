@@ -1,0 +1,192 @@
+/* Continues a text with compiled SmolLM2: prompt -> ids -> forward -> sample a token -> forward -> … -> text.
+ */
+#include "../common/bpe.h"
+#include "../common/chatml.h"
+#include "../common/stream.h"
+#include "options.h"
+#include "smollm2.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { VOCABULARY = 49152, MOST_ENDS = 4 }; /* as in smollm2.mdl */
+static const char gguf_name[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/* All that a conversation needs. Parts that the options do without stay NULL. */
+struct talk {
+    const struct options *options;
+    struct gguf_meta *meta;
+    struct bpe *bpe;
+    smollm2_model *model;
+    smollm2_session *session;
+    struct sampler *sampler;
+    int32_t position;        /* tokens in the session's cache */
+    int32_t ends[MOST_ENDS]; /* tokens that end a turn */
+    size_t end_count;
+    float logits[VOCABULARY];
+    double prompt_seconds, token_seconds; /* spent in forward */
+    size_t prompt_tokens, token_count;
+};
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void add_end(struct talk *t, int64_t token) {
+    if (token >= 0 && token < VOCABULARY && t->end_count < MOST_ENDS)
+        t->ends[t->end_count++] = (int32_t)token;
+}
+
+static void find_ends(struct talk *t) {
+    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
+    static const char *const names[] = {"<|im_end|>", "<|endoftext|>"};
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t token;
+        if (gguf_meta_uint(t->meta, keys[i], &token) && token < VOCABULARY) add_end(t, (int64_t)token);
+        add_end(t, bpe_find(t->bpe, text_of(names[i])));
+    }
+}
+
+static bool open_tokenizer(struct talk *t, struct error *e) {
+    char beside[4096];
+    path_beside_program(beside, sizeof beside, gguf_name);
+    t->meta = gguf_meta_open(t->options->gguf ? t->options->gguf : beside, e);
+    if (!t->meta) return false;
+    t->bpe = bpe_from_gguf(t->meta, e);
+    if (!t->bpe) return false;
+    if (bpe_token_count(t->bpe) != VOCABULARY)
+        return fail(e, "the tokenizer has %zu tokens, the model %d", bpe_token_count(t->bpe), VOCABULARY);
+    find_ends(t);
+    return true;
+}
+
+static bool open_model(struct talk *t, struct error *e) {
+    struct mdl_options options = MDL_OPTIONS;
+    options.threads = (int32_t)t->options->threads;
+    options.error = e->text;
+    options.error_size = sizeof e->text;
+    if (smollm2_open(t->options->weights, &options, &t->model) != MDL_OK) return false;
+    if (smollm2_session_new(t->model, &t->session) != MDL_OK) return fail(e, "no memory for a session");
+    t->sampler = sampler_new(&t->options->sampling, VOCABULARY);
+    return true;
+}
+
+static void talk_close(struct talk *t) {
+    sampler_free(t->sampler);
+    if (t->session) smollm2_session_free(t->session);
+    if (t->model) smollm2_close(t->model);
+    bpe_free(t->bpe);
+    gguf_meta_close(t->meta);
+    free(t);
+}
+
+/* Runs the model over tokens that follow what it has seen; the logits are then those of the next token. */
+static bool feed(struct talk *t, const int32_t *tokens, size_t count, struct error *e) {
+    double begun = seconds();
+    if (smollm2_forward(t->session, (int64_t)count, tokens, t->position, t->logits) != MDL_OK)
+        return fail(e, "%s", smollm2_error(t->session));
+    t->position += (int32_t)count;
+    *(count > 1 ? &t->prompt_seconds : &t->token_seconds) += seconds() - begun;
+    *(count > 1 ? &t->prompt_tokens : &t->token_count) += count;
+    return true;
+}
+
+static bool ends_turn(const struct talk *t, int32_t token) {
+    for (size_t i = 0; i < t->end_count; i++)
+        if (t->ends[i] == token) return t->options->chat;
+    return false;
+}
+
+/* Generates after a prompt, and prints it as it comes. */
+static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
+    const struct options *o = t->options;
+    struct stream stream = {0};
+    if (!prompt->count) return fail(e, "the prompt is empty");
+    if (o->print_ids) ids_print(prompt);
+    if (o->tokens == 0) return true;
+    if (!feed(t, prompt->data, prompt->count, e)) return false;
+    for (int64_t i = 0; i < o->tokens; i++) {
+        int32_t token = sampler_next(t->sampler, t->logits);
+        if (ends_turn(t, token)) break;
+        if (o->print_ids)
+            printf("%s%d", i ? "," : "", token);
+        else
+            stream_write(&stream, bpe_bytes(t->bpe, token), stdout);
+        if (i + 1 == o->tokens && !o->chat)
+            break; /* nothing follows: what comes after it need not be known */
+        if (!feed(t, &token, 1, e)) return false;
+    }
+    stream_end(&stream, stdout);
+    putchar('\n');
+    return true;
+}
+
+static bool answer_text(struct talk *t, const char *text, struct error *e) {
+    struct ids ids = {0};
+    bpe_encode(t->bpe, text_of(text), &ids);
+    bool ok = answer(t, &ids, e);
+    ids_free(&ids);
+    return ok;
+}
+
+/* One turn of a chat: the model's last turn is closed, then comes the user's. */
+static bool turn(struct talk *t, struct text user, struct error *e) {
+    struct text jinja, system = {"", 0};
+    if (!gguf_meta_text(t->meta, "tokenizer.chat_template", &jinja) || !chatml_known(jinja))
+        return fail(e, "the file's chat template is not ChatML, the only form known here");
+    if (t->position == 0) system = t->options->system ? text_of(t->options->system) : chatml_system(jinja);
+    char *prompt = chatml_prompt(t->position > 0, system, user);
+    bool ok = answer_text(t, prompt, e);
+    free(prompt);
+    return ok;
+}
+
+static bool chat(struct talk *t, struct error *e) {
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length;
+    bool ok = true;
+    while (ok && (length = getline(&line, &room, stdin)) > 0) {
+        struct text user = {line, (size_t)length - (line[length - 1] == '\n')};
+        ok = !user.length || turn(t, user, e);
+    }
+    free(line);
+    return ok;
+}
+
+static bool run(struct talk *t, struct error *e) {
+    const struct options *o = t->options;
+    bool needs_text = !o->have_ids || !o->print_ids;
+    if (needs_text && !open_tokenizer(t, e)) return false;
+    if (o->tokens > 0 && !open_model(t, e)) return false;
+    if (o->have_ids) return answer(t, &o->ids, e);
+    if (!o->chat) return answer_text(t, o->prompt, e);
+    return o->prompt ? turn(t, text_of(o->prompt), e) : chat(t, e);
+}
+
+static void print_stats(const struct talk *t) {
+    if (t->prompt_tokens)
+        fprintf(stderr, "prompt: %zu tokens, %.1f a second\n", t->prompt_tokens,
+                (double)t->prompt_tokens / t->prompt_seconds);
+    if (t->token_count)
+        fprintf(stderr, "generated: %zu tokens, %.1f a second\n", t->token_count,
+                (double)t->token_count / t->token_seconds);
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    struct error e = {""};
+    int status = options_parse(&options, argc, argv);
+    if (status < 0) {
+        struct talk *t = allocate(1, sizeof *t);
+        t->options = &options;
+        status = run(t, &e) ? 0 : 1;
+        if (status) fprintf(stderr, "generate: %s\n", e.text);
+        if (options.stats) print_stats(t);
+        talk_close(t);
+    }
+    ids_free(&options.ids);
+    return fflush(stdout) == 0 ? status : 3;
+}

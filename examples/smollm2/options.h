@@ -1,0 +1,22 @@
+/* What a user asks `generate` for. */
+#ifndef GENERATE_OPTIONS_H
+#define GENERATE_OPTIONS_H
+#include "../common/base.h"
+#include "../common/sampler.h"
+
+struct options {
+    const char *prompt;  /* NULL: not given */
+    const char *system;  /* NULL: the chat template's own */
+    const char *gguf;    /* NULL: where the build put it */
+    const char *weights; /* NULL: beside the library */
+    struct ids ids;      /* of --ids; its owner is the caller of options_parse */
+    bool have_ids, chat, print_ids, stats;
+    int64_t tokens, threads;
+    struct sampling sampling;
+};
+
+/* Fills `o` from the command line. Returns -1, or the exit status where the program has nothing more to do: 0
+ * after
+ * --help, 2 after a mistake, which it has printed. */
+int options_parse(struct options *o, int argc, char **argv);
+#endif
