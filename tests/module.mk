@@ -60,3 +60,4 @@ tests_unit_tokenizer_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
 endif
 
 include tests/run/module.mk
+include tests/models/module.mk

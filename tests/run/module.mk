@@ -15,7 +15,7 @@ tests/run/libhandmade.so: tests/run/handmade.c tests/run/handmade.h runtime/libm
 	    $(srcdir)/tests/run/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
 check_DATA += tests/run/libhandmade.so
 CLEANFILES += tests/run/libhandmade.so
-dist_check_SCRIPTS = tests/run/mdl-run.sh
+dist_check_SCRIPTS += tests/run/mdl-run.sh
 TESTS += tests/run/mdl-run.sh
 
 if HAVE_CRITERION

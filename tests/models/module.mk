@@ -1,0 +1,27 @@
+# tests/models: whole models against references. Their programs need a compiled model, so their scripts have them made.
+EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
+	tests/data/minilm/cases.json tests/data/minilm/embeddings.npy \
+	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
+	tests/models/weights.sh
+
+dist_check_SCRIPTS += tests/models/minilm.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/minilm.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+
+check_PROGRAMS += tests/models/tokenizers
+tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c
+tests_models_tokenizers_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
+
+EXTRA_PROGRAMS += tests/models/smollm2 tests/models/precision tests/models/minilm
+SMOLLM2_API = tests/models/golden.c tests/models/golden.h tests/models/smollm2_api.c tests/models/smollm2_api.h
+tests_models_smollm2_CPPFLAGS = $(AM_CPPFLAGS) -Iexamples/smollm2
+tests_models_smollm2_SOURCES = $(SMOLLM2_API) tests/models/smollm2.c
+tests_models_smollm2_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl -lpthread
+$(tests_models_smollm2_OBJECTS): examples/smollm2/libsmollm2.so
+tests_models_precision_CPPFLAGS = $(tests_models_smollm2_CPPFLAGS)
+tests_models_precision_SOURCES = $(SMOLLM2_API) tests/models/precision.c
+tests_models_precision_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
+$(tests_models_precision_OBJECTS): examples/smollm2/libsmollm2.so
+tests_models_minilm_CPPFLAGS = $(AM_CPPFLAGS) -Iexamples/minilm
+tests_models_minilm_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/minilm.c
+tests_models_minilm_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
+$(tests_models_minilm_OBJECTS): examples/minilm/libminilm.so
