@@ -136,11 +136,11 @@ bool read_npz(struct reader *r) {
     for (uint64_t i = 0; i < members; i++) {
         struct member m;
         if (!read_directory_entry(r, &m, stop)) return false;
+        if (!read_member(r, &m, directory)) return false;
         inflated += m.size;
         if (inflated / BEST_RATIO > r->size)
             return reader_fail(r, m.entry, "the archive's members overlap: they cannot all be in %zu bytes",
                                r->size);
-        if (!read_member(r, &m, directory)) return false;
     }
     return r->at == stop ||
            reader_fail(r, r->at, "the archive's directory goes on after its %" PRIu64 " members", members);

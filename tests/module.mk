@@ -36,7 +36,8 @@ tests_unit_infer_LDADD = ir/libir.a $(UNIT_LIBS)
 
 check_PROGRAMS += tests/unit/weights
 TESTS += tests/unit/weights
-tests_unit_weights_SOURCES = tests/unit/weights.c tests/unit/weights_samples.c tests/unit/weights_samples.h
+tests_unit_weights_SOURCES = tests/unit/weights.c tests/unit/weights_broken.c \
+	tests/unit/weights_samples.c tests/unit/weights_samples.h
 tests_unit_weights_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_weights_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
 
