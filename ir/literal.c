@@ -143,23 +143,11 @@ static bool same_axis(const struct node *n, int64_t axis, int64_t value) {
     return axis == value || (value < 0 && axis == value + rank);
 }
 
-/* Of an element type found from the operands: products are made in f32, but for types that f32 cannot hold.
- */
-static bool natural_dtype(const struct node *n, enum dtype t) {
-    for (int k = 0; k < n->operands_count; k++) {
-        if (!n->operands[k]) continue;
-        enum dtype own = n->operands[k]->type.dtype;
-        return t == (dtype_class(own) != CLASS_FLOAT || own == DTYPE_F64 ? own : DTYPE_F32);
-    }
-    return false;
-}
-
 bool attr_is_default(const struct node *n, int k) {
     const struct attr_spec *spec = &op_info(n->op)->attrs[k];
     const struct attr *attr = &n->attrs[k];
     if (!attr->set) return true;
     if (spec->kind == ATTR_FLAG) return !attr->i;
-    if (spec->kind == ATTR_DTYPE && !spec->required) return natural_dtype(n, attr->dtype);
     if (!spec->fallback) return false;
     long long number = strtoll(spec->fallback, NULL, 10);
     switch (spec->kind) {

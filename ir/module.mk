@@ -4,6 +4,16 @@ ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \
 	ir/atoms.def \
 	ir/diag.c ir/diag.h \
+	ir/eval.c ir/eval.h \
+	ir/eval_attention.c \
+	ir/eval_contract.c \
+	ir/eval_conv.c \
+	ir/eval_index.c \
+	ir/eval_make.c \
+	ir/eval_pointwise.c \
+	ir/eval_reduce.c \
+	ir/eval_shape.c \
+	ir/eval_structure.c \
 	ir/extent.c ir/extent.h \
 	ir/extent_prove.c \
 	ir/families.def \
@@ -23,13 +33,15 @@ ir_libir_a_SOURCES = \
 	ir/infer_shape.c \
 	ir/infer_spatial.c \
 	ir/infer_structure.c \
-	ir/interp.h \
+	ir/init.c ir/init.h \
+	ir/interp.c ir/interp.h \
 	ir/layout.c ir/layout.h \
 	ir/literal.c ir/literal.h \
 	ir/names.c ir/names.h \
 	ir/op.c ir/op.h \
 	ir/ops.def \
 	ir/print.c ir/print.h \
+	ir/random.c ir/random.h \
 	ir/scalar.c ir/scalar.h \
 	ir/scalars.def \
 	ir/schedule.c ir/schedule.h \

@@ -28,6 +28,12 @@ tests_unit_print_SOURCES = tests/unit/print.c tests/unit/build.h
 tests_unit_print_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_print_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/eval
+TESTS += tests/unit/eval
+tests_unit_eval_SOURCES = tests/unit/eval.c tests/unit/build.h
+tests_unit_eval_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_eval_LDADD = ir/libir.a $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/infer
 TESTS += tests/unit/infer
 tests_unit_infer_SOURCES = tests/unit/infer.c tests/unit/cases.c tests/unit/cases.h

@@ -57,6 +57,25 @@ static inline struct value *build_node(struct build *b, enum op op, struct type 
                (int)(sizeof((struct value *[]){__VA_ARGS__}) / sizeof(struct value *)),                      \
                (struct value *[]){__VA_ARGS__})
 
+/* A node without results, not yet in the block: set its attributes, then build_inferred(). */
+static inline struct node *build_open(struct build *b, enum op op, int count, struct value *const *operands) {
+    return node_new(b->graph, op, count, operands, b->loc);
+}
+#define OPEN(b, op, ...)                                                                                     \
+    build_open((b), OP_##op, (int)(sizeof((struct value *[]){__VA_ARGS__}) / sizeof(struct value *)),        \
+               (struct value *[]){__VA_ARGS__})
+static inline struct attr *open_attr(struct node *n, const char *name) {
+    struct attr *attr = node_attr(n, name);
+    attr->set = true;
+    return attr;
+}
+/* Puts it into the block with the results that inference gives it; the first of them, NULL if it is wrong. */
+static inline struct value *build_inferred(struct build *b, struct node *n) {
+    if (!node_infer(b->graph, n)) return NULL;
+    block_append(b->block, n);
+    return n->results_count ? n->results[0] : NULL;
+}
+
 static inline struct attr *build_attr(struct value *v, const char *name) {
     struct attr *attr = node_attr(v->def, name);
     attr->set = true;
@@ -64,24 +83,33 @@ static inline struct attr *build_attr(struct value *v, const char *name) {
 }
 
 /* A list for an attribute, copied into the arena. */
-static inline void build_ints(struct build *b, struct value *v, const char *name, int count,
-                              const int64_t *ints) {
-    struct attr *attr = build_attr(v, name);
-    int numbers =
-        op_info(v->def->op)->attrs[op_attr(v->def->op, name)].kind == ATTR_PAIRS ? 2 * count : count;
-    int64_t *copy = arena_new_array(b->arena, int64_t, numbers + 1);
-    if (numbers) memcpy(copy, ints, (size_t)numbers * sizeof *ints);
+static inline void open_ints(struct build *b, struct node *n, const char *name, int count,
+                             const int64_t *ints) {
+    struct attr *attr = open_attr(n, name);
+    int numbers = op_info(n->op)->attrs[op_attr(n->op, name)].kind == ATTR_PAIRS ? 2 * count : count;
+    int64_t *copy = arena_new_array(b->arena, int64_t, (size_t)(numbers < 0 ? 0 : numbers) + 1);
+    for (int i = 0; i < numbers; i++) copy[i] = ints[i]; /* none: all axes */
     attr->count = count;
     attr->ints = copy;
 }
 
-static inline void build_extents(struct build *b, struct value *v, const char *name, int count,
-                                 const int64_t *ints) {
-    struct attr *attr = build_attr(v, name);
+static inline void build_ints(struct build *b, struct value *v, const char *name, int count,
+                              const int64_t *ints) {
+    open_ints(b, v->def, name, count, ints);
+}
+
+static inline void open_extents(struct build *b, struct node *n, const char *name, int count,
+                                const int64_t *ints) {
+    struct attr *attr = open_attr(n, name);
     const struct extent **copy = arena_new_array(b->arena, const struct extent *, count + 1);
     for (int i = 0; i < count; i++) copy[i] = extent_const(b->graph->extents, ints[i]);
     attr->count = count;
     attr->extents = copy;
+}
+
+static inline void build_extents(struct build *b, struct value *v, const char *name, int count,
+                                 const int64_t *ints) {
+    open_extents(b, v->def, name, count, ints);
 }
 
 /* A constant tensor from doubles. */
