@@ -41,7 +41,8 @@ struct imap {
     struct access_map *results;
 };
 
-/* The node's index map, made anew in `a`. Every op but those of structure has one. */
+/* The node's index map, made anew in `a`, of an inferred node. Ops of structure have none: NULL. Where a
+ * reduction loop has no iterations, results are made without one. */
 const struct imap *imap_of(struct arena *a, struct graph *g, const struct node *n);
 
 /* Arithmetic operations of one run of the node (a multiply-add is two), and bytes of operands read and

@@ -59,15 +59,4 @@ bool broadcasts_to(const struct infer *f, const struct type *from, const struct 
 /* Result number `index` has type `t`: its extents must not be negative, its bytes must fit 63 bits. */
 bool give(const struct infer *f, int index, const struct type *t);
 
-/* An einsum's letters: what each operand and the result walk. Shared with imap. */
-struct einsum {
-    int letters;             /* distinct ones */
-    char letter[26 * 2 + 1]; /* loop number -> letter: the result's first, in order, then the summed */
-    int operands, ranks[MAX_OPERANDS];
-    int axes[MAX_OPERANDS][MAX_RANK]; /* loop numbers */
-    int result_rank;                  /* the result walks loops 0..result_rank-1 */
-};
-/* NULL, or what is wrong with the text. */
-const char *einsum_parse(struct arena *a, const char *spec, struct einsum *e);
-
 #endif

@@ -4,6 +4,7 @@ ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \
 	ir/atoms.def \
 	ir/diag.c ir/diag.h \
+	ir/einsum.c ir/einsum.h \
 	ir/eval.c ir/eval.h \
 	ir/eval_attention.c \
 	ir/eval_contract.c \
@@ -22,7 +23,14 @@ ir_libir_a_SOURCES = \
 	ir/formats.def \
 	ir/graph.c ir/graph.h \
 	ir/half.h \
-	ir/imap.h \
+	ir/imap.c ir/imap.h \
+	ir/imap_build.h \
+	ir/imap_contract.c \
+	ir/imap_cost.c \
+	ir/imap_elements.c \
+	ir/imap_index.c \
+	ir/imap_shape.c \
+	ir/imap_spatial.c \
 	ir/infer.c ir/infer.h \
 	ir/infer_attention.c \
 	ir/infer_check.c \

@@ -34,6 +34,12 @@ tests_unit_eval_SOURCES = tests/unit/eval.c tests/unit/build.h
 tests_unit_eval_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_eval_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/imap
+TESTS += tests/unit/imap
+tests_unit_imap_SOURCES = tests/unit/imap.c tests/unit/cases.c tests/unit/cases.h
+tests_unit_imap_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_imap_LDADD = ir/libir.a $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/infer
 TESTS += tests/unit/infer
 tests_unit_infer_SOURCES = tests/unit/infer.c tests/unit/cases.c tests/unit/cases.h
