@@ -1,0 +1,296 @@
+/* Kernels of domain `contract`: register tiles over blocks of rows and outputs, then the epilogue, row by
+ * row, while the tile is in L1.
+ *
+ *     for strip in outer x row blocks:                 a thread's share: consecutive (strip, output block)
+ * pairs [copy the strip's rows of A]                  only where they do not lie right for block of outputs:
+ *             [pack B]
+ *             for tile of rows:                         MR rows, then fewer for what is left
+ *                 for panel in block:  tile of C = A x B, for each anchor
+ *                 for row in tile:     row program      bias, activation, residual, rope, quantise, store
+ *
+ * Anchors whose products meet in one result (gate and up) share a tile; anchors that only share their input
+ * (q, k, v) follow each other, without a barrier between. */
+#include "backend/panel.h"
+#include <string.h>
+
+enum { MAX_ANCHORS = 8, DEFAULT_BLOCK_ROWS = 96 };
+
+struct anchor {
+    struct panels panels;
+    struct value *value;
+    LLVMValueRef tile; /* its finished tile in scratch, f32 [tile rows][block] */
+    struct binding binding;
+    struct group *group;
+};
+/* What a binding needs to find the anchor's elements of the row at work. */
+struct group {
+    struct anchor *anchors[MAX_ANCHORS];
+    int count;
+    const struct row_program *program;
+    int tile_rows, vectors;
+    int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
+    int64_t stride;                    /* of C in scratch, elements */
+    LLVMValueRef row, first_output;    /* at work: row in the tile, first output of the block */
+};
+
+static LLVMValueRef extent_of(struct emitter *e, const struct anchor *a, int loop) {
+    return emit_extent(e, a->panels.c.map->loops[loop].extent);
+}
+
+static LLVMValueRef outputs_of(struct emitter *e, const struct group *g) {
+    return extent_of(e, g->anchors[0], g->anchors[0]->panels.c.outputs);
+}
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* ---- which anchors go together ---- */
+
+static bool depends_on(const struct value *v, const struct value *on) {
+    if (v == on) return true;
+    for (int i = 0; v->def && i < v->def->operands_count; i++)
+        if (v->def->operands[i] && depends_on(v->def->operands[i], on)) return true;
+    return false;
+}
+
+/* Whether some result of the kernel needs both. */
+static bool meet(const struct emitter *e, const struct value *a, const struct value *b) {
+    const struct block *body = e->kernel->body;
+    for (int i = 0; i < body->results_count; i++)
+        if (depends_on(body->results[i], a) && depends_on(body->results[i], b)) return true;
+    return false;
+}
+
+static struct group *group_for(struct emitter *e, struct group *groups, int *count, const struct anchor *a) {
+    for (int i = 0; i < *count; i++)
+        for (int j = 0; j < groups[i].count; j++)
+            if (meet(e, groups[i].anchors[j]->value, a->value)) return &groups[i];
+    return &groups[(*count)++];
+}
+
+static int find_anchors(struct emitter *e, struct anchor *anchors) {
+    int count = 0;
+    for (struct node *n = e->kernel->body->first; n && count < MAX_ANCHORS; n = n->next)
+        if (contraction_of(e->arena, e->graph, n, &anchors[count].panels.c))
+            anchors[count++].value = n->results[0];
+    return count;
+}
+
+/* ---- reading a finished tile ---- */
+
+/* The anchor's elements at the row at work: a vector of f32 in scratch, indexed from the block's first
+ * output. */
+static LLVMValueRef load_from_tile(struct emitter *e, const struct binding *b, const struct point *p) {
+    const struct anchor *a = b->data;
+    const struct group *g = a->group;
+    LLVMValueRef first = emit_mul(e, g->row, emit_i64(e, g->stride * 4));
+    struct buffer row = {.base = emit_offset(e, a->tile, first),
+                         .type = {DTYPE_F32, 1, {a->panels.c.map->loops[a->panels.c.outputs].extent}}};
+    struct index back = index_uniform(emit_sub(e, emit_i64(e, 0), g->first_output));
+    struct point at = {.rank = 1, .lanes = p->lanes, .mask = p->mask, .tail = p->tail};
+    at.at[0] = index_add(e, p->at[p->rank - 1], back, p->lanes);
+    at.at[0].align = p->at[p->rank - 1].align < g->stride ? p->at[p->rank - 1].align : 1;
+    return emit_load(e, &row, &at);
+}
+
+/* ---- one tile ---- */
+
+static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
+                           LLVMValueRef row, LLVMValueRef strip_row, LLVMValueRef first, LLVMValueRef block,
+                           struct index *at) {
+    LLVMValueRef sums[MAX_TILE_SUMS], column = emit_sub(e, first, block);
+    struct micro m = {.atom = a->panels.atom,
+                      .rows = rows,
+                      .vectors = g->vectors,
+                      .lanes = e->lanes,
+                      .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4};
+    panels_rows(e, &a->panels, row, strip_row, at, &m);
+    panels_outputs(e, &a->panels, first, block, at, &m);
+    for (int i = 0; i < rows * g->vectors; i++) sums[i] = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    emit_micro(e, &m, sums);
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < g->vectors; v++) {
+            LLVMValueRef at_column = emit_add(e, column, emit_i64(e, r * g->stride + (int64_t)v * e->lanes));
+            LLVMValueRef address = emit_offset(e, a->tile, emit_mul(e, at_column, emit_i64(e, 4)));
+            emit_store_lanes(e, sums[r * g->vectors + v], address, NULL);
+        }
+}
+
+/* Flat row of the anchor's result, over all its axes but the last. */
+static LLVMValueRef result_row(struct emitter *e, const struct anchor *a, const struct index *at) {
+    const struct access_map *y = &a->panels.c.map->results[0];
+    LLVMValueRef flat = emit_i64(e, 0);
+    for (int i = 0; i + 1 < y->rank; i++) {
+        flat = emit_mul(e, flat, emit_extent(e, a->value->type.extents[i]));
+        if (y->axes[i].count) flat = emit_add(e, flat, at[y->axes[i].terms[0].loop].base);
+    }
+    return flat;
+}
+
+static void finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row,
+                        LLVMValueRef block, LLVMValueRef block_end, struct index *at) {
+    const struct anchor *a = g->anchors[0];
+    struct emit_loop loop;
+    emit_loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, rows), 1, 0, NULL);
+    contraction_unflatten(e, &a->panels.c, &a->panels.c.rows, emit_add(e, first_row, loop.counter), at);
+    g->row = loop.counter;
+    g->first_output = block;
+    for (int i = 0; i < g->count; i++) emit_bind(e, &g->anchors[i]->binding);
+    emit_row_program(e, g->program, result_row(e, a, at), block, block_end,
+                     g->block_outputs ? g->block_outputs : 1 << 20);
+    for (int i = g->count - 1; i >= 0; i--) emit_unbind(e, &g->anchors[i]->binding);
+    emit_loop_end(e, &loop, NULL);
+}
+
+struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
+    LLVMValueRef begin, end, block, block_end;
+};
+
+/* Tiles of `rows` rows from `from` on, as many as fit; gives the first row not done. */
+static LLVMValueRef tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef from,
+                             const struct strip *s, struct index *at) {
+    LLVMValueRef left = emit_sub(e, s->end, from);
+    LLVMValueRef stop = emit_add(e, from, emit_sub(e, left, emit_rem(e, left, emit_i64(e, rows))));
+    struct emit_loop tiles, panels;
+    emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
+    emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
+    for (int i = 0; i < g->count; i++)
+        multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s->begin, panels.counter, s->block, at);
+    emit_loop_end(e, &panels, NULL);
+    finish_rows(e, g, rows, tiles.counter, s->block, s->block_end, at);
+    emit_loop_end(e, &tiles, NULL);
+    return stop;
+}
+
+static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+    for (int i = 0; i < g->count; i++)
+        panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
+    LLVMValueRef from = s->begin;
+    for (int rows = g->tile_rows; rows >= 1; rows = rows > 1 ? rows / 2 : 0)
+        from = tiles_of(e, g, rows, from, s, at);
+}
+
+/* ---- a group's share of the kernel's work ---- */
+
+static LLVMValueRef divide_up(struct emitter *e, LLVMValueRef a, LLVMValueRef by) {
+    return emit_div(e, emit_sub(e, emit_add(e, a, by), emit_i64(e, 1)), by);
+}
+
+struct shape { /* of a group's work */
+    LLVMValueRef rows, outputs, row_blocks, output_blocks, strips, total, block_outputs;
+};
+
+static struct shape shape_of(struct emitter *e, const struct group *g) {
+    const struct contraction *c = &g->anchors[0]->panels.c;
+    struct shape s = {.rows = contraction_count(e, c, &c->rows), .outputs = outputs_of(e, g)};
+    s.block_outputs =
+        g->block_outputs ? emit_i64(e, g->block_outputs) : emit_max(e, s.outputs, emit_i64(e, 1));
+    s.row_blocks = divide_up(e, s.rows, emit_i64(e, g->block_rows));
+    s.output_blocks = divide_up(e, s.outputs, s.block_outputs);
+    s.strips = emit_mul(e, contraction_count(e, c, &c->outer), s.row_blocks);
+    s.total = emit_mul(e, s.strips, s.output_blocks);
+    return s;
+}
+
+/* The (strip, block) pairs begin .. end of this group, numbered strip by strip. */
+static void lower_group(struct emitter *e, struct group *g, const struct shape *s, LLVMValueRef begin,
+                        LLVMValueRef end) {
+    const struct contraction *c = &g->anchors[0]->panels.c;
+    struct index at[MAX_LOOPS] = {0};
+    struct emit_loop strips, blocks;
+    LLVMValueRef one = emit_i64(e, 1), zero = emit_i64(e, 0);
+    LLVMValueRef per_strip = emit_max(e, s->output_blocks, one), per_outer = emit_max(e, s->row_blocks, one);
+    emit_loop_begin(e, &strips, emit_div(e, begin, per_strip), divide_up(e, end, per_strip), 1, 0, NULL);
+    LLVMValueRef first = emit_mul(e, strips.counter, per_strip);
+    LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero),
+                 to = emit_min(e, emit_sub(e, end, first), per_strip);
+    contraction_unflatten(e, c, &c->outer, emit_div(e, strips.counter, per_outer), at);
+    struct strip strip;
+    strip.begin = emit_mul(e, emit_rem(e, strips.counter, per_outer), emit_i64(e, g->block_rows));
+    strip.end = emit_min(e, emit_add(e, strip.begin, emit_i64(e, g->block_rows)), s->rows);
+    for (int i = 0; i < g->count; i++)
+        panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
+    emit_loop_begin(e, &blocks, from, to, 1, 0, NULL);
+    strip.block = emit_mul(e, blocks.counter, s->block_outputs);
+    strip.block_end = emit_min(e, emit_add(e, strip.block, s->block_outputs), s->outputs);
+    block_of_outputs(e, g, &strip, at);
+    emit_loop_end(e, &blocks, NULL);
+    emit_loop_end(e, &strips, NULL);
+}
+
+/* ---- the kernel ---- */
+
+static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
+
+/* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).
+ */
+static bool plan_group(struct emitter *e, struct group *g) {
+    const struct schedule *s = e->kernel->schedule;
+    struct anchor *first = g->anchors[0];
+    int panel = s->tile[1], group = (int)g->program->column_group;
+    g->tile_rows = s->tile[0];
+    g->vectors = panel / e->lanes;
+    g->block_rows = s->block[0] > 0 ? s->block[0] : round_up(DEFAULT_BLOCK_ROWS, g->tile_rows);
+    g->block_outputs = panel / gcd(panel, group) * group;
+    if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
+    int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
+    g->stride = g->program->whole_rows ? round_up(most, panel) : g->block_outputs;
+    if (g->program->whole_rows) g->block_outputs = 0;
+    for (int i = 0; i < g->count; i++) {
+        struct anchor *a = g->anchors[i];
+        panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        if (a->panels.c.quantized && !a->panels.tile) {
+            diag_error(e->graph->diag, a->value->loc,
+                       "qlinear: its weight is not stored in blocks of 32 along the inputs; "
+                       "quantise the param, or use linear");
+            return false;
+        }
+        a->tile = emit_scratch(e, g->tile_rows * g->stride * 4);
+    }
+    return true;
+}
+
+static bool schedule_fits(struct emitter *e) {
+    const struct schedule *s = e->kernel->schedule;
+    bool good = s->tile[0] >= 1 && s->tile[0] <= MAX_TILE_ROWS && s->tile[1] >= e->lanes &&
+                s->tile[1] % e->lanes == 0 && s->tile[0] * (s->tile[1] / e->lanes) <= MAX_TILE_SUMS;
+    if (!good)
+        diag_error(e->graph->diag, e->kernel->loc,
+                   "schedule: tile=[%d, %d] is not 1..%d rows by a multiple of %d outputs, at most %d "
+                   "vectors in all",
+                   s->tile[0], s->tile[1], MAX_TILE_ROWS, e->lanes, MAX_TILE_SUMS);
+    return good;
+}
+
+bool lower_contract(struct emitter *e) {
+    struct anchor *anchors = arena_new_array(e->arena, struct anchor, MAX_ANCHORS);
+    struct group groups[MAX_ANCHORS] = {0};
+    struct shape shapes[MAX_ANCHORS];
+    int count = find_anchors(e, anchors), groups_count = 0;
+    if (!count) ice("kernel %s is scheduled as a contraction and has none", e->kernel->name);
+    if (!schedule_fits(e)) return false;
+    for (int i = 0; i < count; i++) {
+        struct anchor *a = &anchors[i];
+        a->group = group_for(e, groups, &groups_count, a);
+        a->group->anchors[a->group->count++] = a;
+        a->panels.atom = e->kernel->schedule->atom;
+        a->panels.outputs = e->kernel->schedule->tile[1];
+        a->binding = (struct binding){.value = a->value, .load = load_from_tile, .data = a};
+    }
+    LLVMValueRef total = emit_i64(e, 0), begin, end;
+    for (int i = 0; i < groups_count; i++) {
+        groups[i].program = row_plan(e, groups[i].anchors[0]->value);
+        if (!groups[i].program) ice("kernel %s: no way from its contraction to its results", e->kernel->name);
+        if (!plan_group(e, &groups[i])) return false;
+        shapes[i] = shape_of(e, &groups[i]);
+        total = emit_add(e, total, shapes[i].total);
+    }
+    emit_split(e, total, 1, &begin, &end);
+    LLVMValueRef zero = emit_i64(e, 0), before = zero;
+    for (int i = 0; i < groups_count; i++) {
+        LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);
+        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, before), shapes[i].total), zero);
+        lower_group(e, &groups[i], &shapes[i], from, to);
+        before = emit_add(e, before, shapes[i].total);
+    }
+    return e->errors == 0;
+}

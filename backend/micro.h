@@ -1,0 +1,33 @@
+/* Register tiles: the innermost loop of contractions and attention. `rows` rows of A times `vectors` vectors
+ * of outputs of B, summed over the inputs in registers; an atom (ir/atoms.def) says how one vector of sums is
+ * added to.
+ *
+ *     a[r][k]  one scalar group broadcast      b[k][0 .. vectors * lanes)  adjacent outputs      sums[r *
+ * vectors + v] */
+#ifndef BACKEND_MICRO_H
+#define BACKEND_MICRO_H
+#include "backend/emit.h"
+#include "backend/tile.h"
+
+enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32 };
+
+struct micro {
+    enum atom atom;
+    int rows, vectors, lanes;
+    int unroll;                    /* input groups written out in a loop's body */
+    LLVMValueRef a[MAX_TILE_ROWS]; /* ptr to input 0 of each row, inputs adjacent, in `a_type` */
+    enum dtype a_type;             /* as it lies in memory; fma widens, the other atoms need their own type */
+    LLVMValueRef inputs;    /* i64, how many; a multiple of the atom's k, and of 32 with block formats */
+    LLVMValueRef b;         /* ptr to input group 0 of the outputs */
+    enum dtype b_type;      /* of B in memory, unless `tile` */
+    LLVMValueRef b_step;    /* i64 bytes from one input group to the next (tile: from one tile to the next) */
+    LLVMValueRef last_mask; /* of B's last vector, <lanes x i1>; NULL: all lanes exist. fma only */
+    const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32 */
+    LLVMValueRef scales[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's f32 scales, one a block of 32 inputs */
+    LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
+};
+
+/* sums: [rows * vectors] initial values in, sums out. */
+void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
+
+#endif

@@ -1,0 +1,292 @@
+/* Rows of A and panels of B: found in place, or brought into scratch through emit_value, which sees through
+ * views. */
+#include "backend/panel.h"
+
+static struct value *operand_a(const struct panels *p) { return p->c.node->operands[p->c.a_operand]; }
+static struct value *operand_b(const struct panels *p) { return p->c.node->operands[p->c.b_operand]; }
+static const struct access_map *access_a(const struct panels *p) {
+    return &p->c.map->operands[p->c.a_operand];
+}
+static const struct access_map *access_b(const struct panels *p) {
+    return &p->c.map->operands[p->c.b_operand];
+}
+
+/* The buffer of a value that is an argument of the kernel, or NULL. */
+static const struct buffer *buffer_of(struct emitter *e, const struct value *v) {
+    return v->def ? NULL : &e->operands[v->index];
+}
+
+static int axis_of(const struct access_map *access, int loop) {
+    for (int i = 0; i < access->rank; i++)
+        if (access->axes[i].count && access->axes[i].terms[0].loop == loop) return i;
+    return -1;
+}
+
+static LLVMValueRef inputs_count(struct emitter *e, const struct panels *p) {
+    return contraction_count(e, &p->c, &p->c.inputs);
+}
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+static int64_t inputs_bound(const struct panels *p) {
+    int64_t bound = 1;
+    for (int i = 0; i < p->c.inputs.count; i++)
+        bound *= extent_max(p->c.map->loops[p->c.inputs.loops[i]].extent);
+    return bound;
+}
+
+/* ... outputs_dim/w, inputs_dim/k, outputs_dim:w, [inputs_dim:k] after the other dimensions whole, in order.
+ */
+int panel_width(const struct buffer *b, int outputs_dim, int inputs_dim, int k) {
+    const struct layout *l = b->layout;
+    int outer = b->type.rank - 2, tail = k > 1 ? 4 : 3;
+    if (!l || l->count != outer + tail) return 0;
+    for (int i = 0, dim = 0; i < outer; i++, dim++) {
+        while (dim == outputs_dim || dim == inputs_dim) dim++;
+        if (l->parts[i].dim != dim || l->parts[i].step != 1 || l->parts[i].count) return 0;
+    }
+    const struct layout_part *q = &l->parts[outer];
+    int64_t width = q[0].step;
+    bool good = q[0].dim == outputs_dim && !q[0].count && q[1].dim == inputs_dim && q[1].step == k &&
+                !q[1].count && q[2].dim == outputs_dim && q[2].step == 1 && q[2].count == width;
+    if (k > 1) good = good && q[3].dim == inputs_dim && q[3].step == 1 && q[3].count == k;
+    return good && width <= 1024 ? (int)width : 0;
+}
+
+/* Rows can be read where they are if inputs are neighbours in memory, of a type the atom takes, and whole
+ * groups. */
+static bool rows_lie_right(struct emitter *e, const struct panels *p) {
+    const struct value *a = operand_a(p);
+    const struct buffer *b = buffer_of(e, a);
+    int last = access_a(p)->rank - 1, k = atom_info(p->atom)->k;
+    int64_t inputs;
+    if (!b || b->layout || b->stored || p->c.inputs.count != 1) return false;
+    if (axis_of(access_a(p), p->c.inputs.loops[0]) != last) return false;
+    bool whole = extent_is_const(p->c.map->loops[p->c.inputs.loops[0]].extent, &inputs) && inputs % k == 0;
+    if (p->atom == ATOM_fma) return dtype_class(a->type.dtype) == CLASS_FLOAT && a->type.dtype != DTYPE_F64;
+    return whole && a->type.dtype == atom_info(p->atom)->a;
+}
+
+static void find_b(struct emitter *e, struct panels *p) {
+    const struct buffer *b = buffer_of(e, operand_b(p));
+    int k = atom_info(p->atom)->k;
+    p->b_type = atom_info(p->atom)->b;
+    if (!b || !b->stored || p->c.inputs.count != 1) return;
+    int outputs = axis_of(access_b(p), p->c.outputs), inputs = axis_of(access_b(p), p->c.inputs.loops[0]);
+    const struct format_info *tile = tile_format(b->format);
+    if (tile && inputs == b->type.rank - 1 && outputs == b->type.rank - 2) p->tile = tile;
+    if (tile || panel_width(b, outputs, inputs, k) != p->outputs) return;
+    p->b_packed = true;
+    p->b_type = b->format == FORMAT_bf16 ? DTYPE_BF16 : b->format == FORMAT_f16 ? DTYPE_F16 : DTYPE_F32;
+}
+
+void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_outputs) {
+    int k = atom_info(p->atom)->k;
+    p->inputs_max = round_up(inputs_bound(p), k);
+    p->a_staged = !p->c.quantized && !rows_lie_right(e, p);
+    p->a_type = p->a_staged ? atom_info(p->atom)->a : operand_a(p)->type.dtype;
+    if (p->a_staged) p->a_scratch = emit_scratch(e, block_rows * p->inputs_max * dtype_bytes(p->a_type));
+    find_b(e, p);
+    if (!p->tile && !p->b_packed)
+        p->b_scratch =
+            emit_scratch(e, round_up(block_outputs, p->outputs) * p->inputs_max * dtype_bytes(p->b_type));
+}
+
+/* `value` (f32 lanes) in the type that scratch holds. */
+static LLVMValueRef as_stored(struct emitter *e, enum dtype t, LLVMValueRef value) {
+    return t == DTYPE_F32 ? value : emit_narrow(e, t, value);
+}
+
+static struct loop_list all_but_last(const struct loop_list *list) {
+    struct loop_list outer = *list;
+    outer.count--;
+    return outer;
+}
+
+/* One row of A into scratch: inputs in vectors along the last loop of inputs. */
+static void stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to, struct index *at) {
+    struct loop_list outer = all_but_last(&p->c.inputs);
+    int last = p->c.inputs.loops[outer.count];
+    LLVMValueRef count = emit_extent(e, p->c.map->loops[last].extent);
+    struct emit_loop over, along;
+    emit_loop_begin(e, &over, emit_i64(e, 0), contraction_count(e, &p->c, &outer), 1, 0, NULL);
+    contraction_unflatten(e, &p->c, &outer, over.counter, at);
+    emit_loop_begin(e, &along, emit_i64(e, 0), count, e->lanes, 0, NULL);
+    struct point point;
+    at[last] = index_lanes(along.counter, e->lanes);
+    contraction_point(e, &p->c, access_a(p), at, e->lanes, &point);
+    point.mask = point.tail = emit_tail_mask(e, along.counter, count, e->lanes);
+    LLVMValueRef value = as_stored(e, p->a_type, emit_value(e, operand_a(p), &point));
+    LLVMValueRef where = emit_add(e, emit_mul(e, over.counter, count), along.counter);
+    LLVMValueRef bytes = emit_mul(e, where, emit_i64(e, dtype_bytes(p->a_type)));
+    emit_store_lanes(e, value, emit_offset(e, to, bytes), point.mask);
+    emit_loop_end(e, &along, NULL);
+    emit_loop_end(e, &over, NULL);
+}
+
+/* Zeros behind the last input, up to whole groups of the atom. */
+static void pad_row(struct emitter *e, const struct panels *p, LLVMValueRef to) {
+    int size = dtype_bytes(p->a_type);
+    for (int i = 1; i < atom_info(p->atom)->k; i++) {
+        LLVMValueRef where = emit_add(e, inputs_count(e, p), emit_i64(e, i - 1));
+        LLVMValueRef inside = LLVMBuildICmp(e->builder, LLVMIntSLT, where, emit_i64(e, p->inputs_max), "");
+        struct emit_if room;
+        emit_if_begin(e, &room, inside);
+        LLVMValueRef address = emit_offset(e, to, emit_mul(e, where, emit_i64(e, size)));
+        LLVMBuildStore(e->builder, LLVMConstNull(emit_type(e, p->a_type)), address);
+        emit_if_end(e, &room);
+    }
+}
+
+void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                       struct index *at) {
+    if (!p->a_staged) return;
+    struct emit_loop rows;
+    emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
+    contraction_unflatten(e, &p->c, &p->c.rows, rows.counter, at);
+    LLVMValueRef row = emit_sub(e, rows.counter, begin);
+    LLVMValueRef to =
+        emit_offset(e, p->a_scratch, emit_mul(e, row, emit_i64(e, p->inputs_max * dtype_bytes(p->a_type))));
+    stage_row(e, p, to, at);
+    pad_row(e, p, to);
+    emit_loop_end(e, &rows, NULL);
+}
+
+/* B at one input and a vector of outputs, zero where there is no such input or output. */
+static LLVMValueRef b_lanes(struct emitter *e, const struct panels *p, LLVMValueRef input,
+                            LLVMValueRef output, struct index *at) {
+    struct point point;
+    LLVMValueRef outputs = emit_extent(e, p->c.map->loops[p->c.outputs].extent);
+    LLVMValueRef last = emit_sub(e, inputs_count(e, p), emit_i64(e, 1));
+    contraction_unflatten(e, &p->c, &p->c.inputs, emit_min(e, input, last), at);
+    at[p->c.outputs] = index_lanes(output, e->lanes);
+    contraction_point(e, &p->c, access_b(p), at, e->lanes, &point);
+    point.mask = point.tail = emit_tail_mask(e, output, outputs, e->lanes);
+    LLVMValueRef value = emit_value(e, operand_b(p), &point), zero = LLVMConstNull(LLVMTypeOf(value));
+    value = LLVMBuildSelect(e->builder, point.mask, value, zero, "");
+    LLVMValueRef exists = LLVMBuildICmp(e->builder, LLVMIntSLE, input, last, "");
+    return atom_info(p->atom)->k == 1 ? value : LLVMBuildSelect(e->builder, exists, value, zero, "");
+}
+
+/* a0 b0 a1 b1 ... */
+static LLVMValueRef interleave(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
+    LLVMValueRef order[2 * MAX_LANES];
+    for (int l = 0; l < e->lanes; l++)
+        order[2 * l] = emit_i32(e, l), order[2 * l + 1] = emit_i32(e, e->lanes + l);
+    return LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(order, (unsigned)(2 * e->lanes)), "");
+}
+
+/* One group of the atom's inputs for a vector of outputs, as a panel holds it. */
+static LLVMValueRef b_group(struct emitter *e, const struct panels *p, LLVMValueRef input,
+                            LLVMValueRef output, struct index *at) {
+    LLVMValueRef first = as_stored(e, p->b_type, b_lanes(e, p, input, output, at));
+    if (atom_info(p->atom)->k == 1) return first;
+    LLVMValueRef next = emit_add(e, input, emit_i64(e, 1));
+    return interleave(e, first, as_stored(e, p->b_type, b_lanes(e, p, next, output, at)));
+}
+
+void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                         struct index *at) {
+    if (p->tile || p->b_packed) return;
+    int k = atom_info(p->atom)->k;
+    int64_t group = (int64_t)p->outputs * k * dtype_bytes(p->b_type);
+    struct emit_loop panels, inputs, outputs;
+    emit_loop_begin(e, &panels, begin, end, p->outputs, 0, NULL);
+    LLVMValueRef to =
+        emit_mul(e, emit_sub(e, panels.counter, begin), emit_i64(e, p->inputs_max * dtype_bytes(p->b_type)));
+    emit_loop_begin(e, &inputs, emit_i64(e, 0), inputs_count(e, p), k, 0, NULL);
+    LLVMValueRef row = emit_mul(e, emit_div(e, inputs.counter, emit_i64(e, k)), emit_i64(e, group));
+    emit_loop_begin(e, &outputs, emit_i64(e, 0), emit_i64(e, p->outputs), e->lanes, 0, NULL);
+    LLVMValueRef value = b_group(e, p, inputs.counter, emit_add(e, panels.counter, outputs.counter), at);
+    LLVMValueRef lane = emit_mul(e, outputs.counter, emit_i64(e, (int64_t)k * dtype_bytes(p->b_type)));
+    emit_store_lanes(e, value, emit_offset(e, p->b_scratch, emit_add(e, emit_add(e, to, row), lane)), NULL);
+    emit_loop_end(e, &outputs, NULL);
+    emit_loop_end(e, &inputs, NULL);
+    emit_loop_end(e, &panels, NULL);
+}
+
+/* Address of the first element of a row-major operand at a point. */
+static LLVMValueRef address_of(struct emitter *e, const struct buffer *b, const struct point *p) {
+    struct index flat = point_flatten(e, &b->type, p, 0, p->rank);
+    return emit_offset(e, b->base, emit_mul(e, flat.base, emit_i64(e, dtype_bytes(b->type.dtype))));
+}
+
+static void row_in_place(struct emitter *e, const struct panels *p, int r, struct index *at,
+                         struct micro *m) {
+    struct point point;
+    for (int i = 0; i < p->c.inputs.count; i++) at[p->c.inputs.loops[i]] = index_constant(e, 0);
+    contraction_point(e, &p->c, access_a(p), at, 1, &point);
+    m->a[r] = address_of(e, buffer_of(e, operand_a(p)), &point);
+    if (!p->c.quantized) return;
+    m->scales[r] =
+        address_of(e, buffer_of(e, p->c.node->operands[1]), &point); /* same rows, their first block */
+    m->totals[r] = address_of(e, buffer_of(e, p->c.node->operands[2]), &point);
+}
+
+void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
+                 struct index *at, struct micro *m) {
+    m->a_type = p->a_type;
+    m->inputs = inputs_count(e, p);
+    int k = atom_info(p->atom)->k;
+    if (k > 1 && !p->c.quantized)
+        m->inputs = emit_mul(e, emit_div(e, emit_add(e, m->inputs, emit_i64(e, k - 1)), emit_i64(e, k)),
+                             emit_i64(e, k));
+    for (int r = 0; r < m->rows; r++) {
+        LLVMValueRef row = emit_add(e, first, emit_i64(e, r));
+        contraction_unflatten(e, &p->c, &p->c.rows, row, at);
+        if (!p->a_staged) {
+            row_in_place(e, p, r, at, m);
+            continue;
+        }
+        LLVMValueRef bytes =
+            emit_mul(e, emit_sub(e, row, block_begin), emit_i64(e, p->inputs_max * dtype_bytes(p->a_type)));
+        m->a[r] = emit_offset(e, p->a_scratch, bytes);
+    }
+}
+
+/* Flat number of B's dimensions that are neither outputs nor inputs. */
+static LLVMValueRef outer_number(struct emitter *e, const struct panels *p, const struct index *at) {
+    LLVMValueRef flat = emit_i64(e, 0);
+    for (int i = 0; i < access_b(p)->rank; i++) {
+        const struct axis_map *axis = &access_b(p)->axes[i];
+        bool skip = axis->count &&
+                    (axis->terms[0].loop == p->c.outputs || axis->terms[0].loop == p->c.inputs.loops[0]);
+        if (skip) continue;
+        flat = emit_mul(e, flat, emit_extent(e, operand_b(p)->type.extents[i]));
+        if (axis->count) flat = emit_add(e, flat, at[axis->terms[0].loop].base);
+    }
+    return flat;
+}
+
+static LLVMValueRef divide_up(struct emitter *e, LLVMValueRef a, int64_t by) {
+    return emit_div(e, emit_add(e, a, emit_i64(e, by - 1)), emit_i64(e, by));
+}
+
+void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
+                    const struct index *at, struct micro *m) {
+    int k = atom_info(p->atom)->k;
+    m->tile = p->tile;
+    m->b_type = p->b_type;
+    m->b_step = emit_i64(e, (int64_t)p->outputs * k * dtype_bytes(p->b_type));
+    if (!p->tile && !p->b_packed) {
+        LLVMValueRef bytes =
+            emit_mul(e, emit_sub(e, first, block_begin), emit_i64(e, p->inputs_max * dtype_bytes(p->b_type)));
+        m->b = emit_offset(e, p->b_scratch, bytes);
+        return;
+    }
+    LLVMValueRef outputs = emit_extent(e, p->c.map->loops[p->c.outputs].extent),
+                 base = buffer_of(e, operand_b(p))->base;
+    LLVMValueRef outer = outer_number(e, p, at);
+    if (p->tile) {
+        LLVMValueRef blocks = emit_div(e, inputs_count(e, p), emit_i64(e, TILE_INPUTS));
+        LLVMValueRef row =
+            emit_div(e, emit_add(e, emit_mul(e, outer, outputs), first), emit_i64(e, TILE_OUTPUTS));
+        m->b_step = emit_i64(e, tile_bytes(p->tile));
+        m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, row, blocks), m->b_step));
+        return;
+    }
+    LLVMValueRef panel = emit_add(e, emit_mul(e, outer, divide_up(e, outputs, p->outputs)),
+                                  emit_div(e, first, emit_i64(e, p->outputs)));
+    LLVMValueRef groups = divide_up(e, inputs_count(e, p), k);
+    m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
+}

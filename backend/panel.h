@@ -1,0 +1,43 @@
+/* The two sides of a register tile in memory: rows of A, and panels of B (so many neighbouring outputs, all
+ * inputs). Either lies right as it is (a row-major operand; a weight packed by pack.c), or is brought into
+ * scratch first. */
+#ifndef BACKEND_PANEL_H
+#define BACKEND_PANEL_H
+#include "backend/contraction.h"
+#include "backend/micro.h"
+
+struct panels {
+    struct contraction c;
+    enum atom atom;
+    int outputs;        /* of one panel: vectors * lanes */
+    int64_t inputs_max; /* the most inputs there can be, padded to the atom's k */
+    /* A */
+    bool a_staged;          /* rows are copied to scratch a block at a time */
+    LLVMValueRef a_scratch; /* [block rows][inputs_max] */
+    enum dtype a_type;      /* as micro reads it */
+    /* B */
+    const struct format_info *tile; /* B is a weight in packed tiles */
+    bool b_packed;          /* or a weight in panels: [outer][outputs / panel][inputs / k][panel][k] */
+    LLVMValueRef b_scratch; /* else it is packed here, [block / panel][inputs_max / k][panel][k] */
+    enum dtype b_type;
+};
+
+/* Outputs of a panel that this operand is already packed in, for an atom of `k` inputs; 0: it is not. */
+int panel_width(const struct buffer *b, int outputs_dim, int inputs_dim, int k);
+
+void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_outputs);
+/* Copies rows begin..end (flat) of A into scratch, if they are staged. */
+void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                       struct index *at);
+/* Packs outputs begin..end of B into scratch, if they do not lie in panels. `panel` columns are padded with
+ * zeros. */
+void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                         struct index *at);
+/* Fills in micro's A side: rows first .. first + m->rows; `block_begin` the first row in scratch. */
+void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
+                 struct index *at, struct micro *m);
+/* Fills in its B side: the panel that starts at output `first`; `block_begin` the first output in scratch. */
+void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
+                    const struct index *at, struct micro *m);
+
+#endif
