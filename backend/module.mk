@@ -2,11 +2,8 @@
 noinst_LIBRARIES += backend/libbackend.a
 backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 backend_libbackend_a_SOURCES = \
-	backend/backend.c backend/backend.h \
-	backend/barriers.c \
-	backend/build_id.c \
-	backend/checksum.c backend/checksum.h \
-	backend/code.h \
+	backend/backend.h \
+	backend/contraction.c backend/contraction.h \
 	backend/emit.c backend/emit.h \
 	backend/emit_cast.c \
 	backend/emit_columns.c \
@@ -20,14 +17,11 @@ backend_libbackend_a_SOURCES = \
 	backend/emit_scalar.c \
 	backend/emit_value.c \
 	backend/emit_view.c \
-	backend/entry.c \
-	backend/homes.c \
-	backend/kernel_key.c backend/kernel_key.h \
-	backend/kernels.c \
-	backend/link.c \
+	backend/lower_attention.c \
+	backend/lower_contract.c \
 	backend/lower_loops.c \
-	backend/pack.h \
-	backend/steps.c backend/steps.h \
-	backend/tables.c \
-	backend/target.c \
-	backend/weights.c
+	backend/micro.c backend/micro.h \
+	backend/pack.c backend/pack.h \
+	backend/packed.c \
+	backend/panel.c backend/panel.h \
+	backend/tile.c backend/tile.h
