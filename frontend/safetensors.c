@@ -37,7 +37,7 @@ static uint64_t find_name(struct reader *r, const char *name, uint64_t end) {
     const uint8_t *found = r->bytes + from;
     while ((found = memmem(found, (size_t)(r->bytes + end - found), name, length)) && found[-1] != '"')
         found++;
-    if (found) r->at = (size_t)(found - r->bytes);
+    r->at = found ? (size_t)(found - r->bytes) : (size_t)end;
     return found ? r->at : LENGTH_BYTES;
 }
 

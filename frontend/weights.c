@@ -88,12 +88,15 @@ const struct weight_tensor *weights_find(const struct weights *w, const char *na
     return found ? *found : NULL;
 }
 
+enum { MOST_SUGGESTIONS = 10000 }; /* names compared: a file with more must not take seconds */
+
 const char *weights_suggest(const struct weights *w, const char *name) {
     if (!w->count) return NULL;
-    const char **names = calloc((size_t)w->count, sizeof *names);
+    int count = w->count < MOST_SUGGESTIONS ? w->count : MOST_SUGGESTIONS;
+    const char **names = calloc((size_t)count, sizeof *names);
     if (!names) return NULL;
-    for (int i = 0; i < w->count; i++) names[i] = w->by_name[i]->name;
-    const char *nearest = diag_nearest(name, names, w->count);
+    for (int i = 0; i < count; i++) names[i] = w->by_name[i]->name;
+    const char *nearest = diag_nearest(name, names, count);
     free(names);
     return nearest;
 }
