@@ -31,7 +31,7 @@ static json_t *parse_json(struct reader *r, const uint8_t *bytes, size_t length,
 }
 
 /* Where a name stands in the header, for messages: looked for from the last one on, as names come in order.
- */
+ * Once one is not found (it is escaped, say), neither are the rest, so that all together take linear time. */
 static uint64_t find_name(struct reader *r, const char *name, uint64_t end) {
     size_t length = strlen(name), from = r->at ? r->at : 1;
     const uint8_t *found = r->bytes + from;
