@@ -40,6 +40,12 @@ tests_unit_imap_SOURCES = tests/unit/imap.c tests/unit/cases.c tests/unit/cases.
 tests_unit_imap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_imap_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/interp
+TESTS += tests/unit/interp
+tests_unit_interp_SOURCES = tests/unit/interp.c tests/unit/build.h
+tests_unit_interp_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_interp_LDADD = ir/libir.a $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/infer
 TESTS += tests/unit/infer
 tests_unit_infer_SOURCES = tests/unit/infer.c tests/unit/cases.c tests/unit/cases.h
