@@ -57,4 +57,7 @@ ir_libir_a_SOURCES = \
 	ir/targets.def \
 	ir/tensor.c ir/tensor.h \
 	ir/type.c ir/type.h \
-	ir/verify.h
+	ir/verify.c ir/verify.h \
+	ir/verify_globals.c \
+	ir/verify_links.c \
+	ir/verify_parts.h

@@ -76,6 +76,12 @@ TESTS += tests/unit/tokenizer
 tests_unit_tokenizer_SOURCES = tests/unit/tokenizer.c
 tests_unit_tokenizer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_tokenizer_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/unit/verify
+TESTS += tests/unit/verify
+tests_unit_verify_SOURCES = tests/unit/verify.c tests/unit/cases.c tests/unit/cases.h
+tests_unit_verify_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_verify_LDADD = ir/libir.a $(UNIT_LIBS)
 endif
 
 include tests/run/module.mk
