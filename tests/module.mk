@@ -16,6 +16,13 @@ tests_unit_frontend_SOURCES = tests/unit/frontend.c
 tests_unit_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_frontend_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/pack
+TESTS += tests/unit/pack
+tests_unit_pack_SOURCES = tests/unit/pack.c
+tests_unit_pack_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_pack_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
+tests_unit_pack_LDADD = backend/libbackend.a ir/libir.a $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/format
 TESTS += tests/unit/format
 tests_unit_format_SOURCES = tests/unit/format.c
