@@ -167,7 +167,7 @@ static void check_block(struct verify *v, struct block *b) {
 bool graph_verify(struct graph *g) {
     struct verify v = {.g = g};
     verify_globals(&v);
-    if (!verify_links(&v)) return false;
+    if (!verify_links(&v) || v.errors) return false; /* sizes that overflow would make the rest unsafe */
     v.home = arena_new_array(g->arena, const struct block *, g->values);
     for (struct function *f = g->functions; f; f = f->next) check_block(&v, f->body);
     return !v.errors;
