@@ -123,6 +123,7 @@ struct function {
     const struct dim *
         *dims;      /* dims of its signature, in order of first use: the C function's leading arguments */
     int64_t *fixed; /* NULL, or for a version made by --dim: [graph dims] value or -1 */
+    int64_t arena_bytes; /* peak of the buffers in the arena, once the memory pass has run */
     struct loc loc;
     struct function *next;
 };

@@ -84,10 +84,6 @@ struct value *build_transpose(struct builder *b, struct value *x, const int64_t 
     return build_finish(b, n);
 }
 
-struct attr attr_int(int64_t i) {
-    return (struct attr){.set = true, .i = i};
-}
-
 struct attr attr_ints(struct graph *g, int count, const int64_t *ints) {
     int64_t *copy = arena_new_array(g->arena, int64_t, (size_t)count);
     if (count) memcpy(copy, ints, (size_t)count * sizeof *ints);

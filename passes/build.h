@@ -32,7 +32,6 @@ struct value *build_broadcast(struct builder *b, struct value *x, int rank,
 struct value *build_transpose(struct builder *b, struct value *x, const int64_t *perm); /* [x's rank] */
 
 /* Values of attributes, in the graph's arena. */
-struct attr attr_int(int64_t i);
 struct attr attr_ints(struct graph *g, int count, const int64_t *ints);
 struct attr attr_extents(struct graph *g, int count, const struct extent *const *extents);
 bool attr_equal(enum attr_kind kind, const struct attr *a, const struct attr *b);

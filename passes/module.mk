@@ -3,19 +3,34 @@ noinst_LIBRARIES += passes/libpasses.a
 passes_libpasses_a_SOURCES = \
 	passes/build.c passes/build.h \
 	passes/clone.c \
+	passes/contraction.c passes/contraction.h \
 	passes/cse.c \
 	passes/dce.c \
 	passes/decompose.c passes/decompose.def \
 	passes/fastmath.def \
 	passes/fold.c \
+	passes/fuse.c passes/fuse.h \
+	passes/fuse_build.c \
+	passes/fuse_domain.c \
+	passes/fuse_facts.c \
+	passes/guards.c \
+	passes/layout.c \
+	passes/memory.c passes/memory.h \
+	passes/memory_offsets.c \
+	passes/memory_scan.c \
+	passes/memory_share.c \
 	passes/pass.h \
 	passes/passes.def passes/passes.h \
 	passes/pipeline.c \
+	passes/precision.c \
+	passes/range.c passes/range.h \
 	passes/registry.c \
 	passes/rules.c passes/rules.h \
 	passes/rules_helpers.c \
 	passes/rules_parse.c \
-	passes/simplify.c passes/simplify.def
+	passes/schedule.c \
+	passes/simplify.c passes/simplify.def \
+	passes/specialise.c
 
 # What a researcher's pass is built against: pkg-config --cflags mdlc.
 passesincludedir = $(includedir)/mdlc/passes

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char default_pipeline[] = "fold,simplify,cse,dce,decompose,fold,simplify,cse,dce";
+const char default_pipeline[] = "specialise,fold,simplify,cse,dce,precision,decompose,fold,simplify,cse,dce,"
+                                "guards,fuse,schedule,layout,memory";
 
 const char pass_leave_out[] = "leave out", pass_always[] = "always";
 #define LEAVE_OUT pass_leave_out

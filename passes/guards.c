@@ -1,0 +1,221 @@
+/* Makes explicit what must hold before a call may change anything: ids inside their tables, writes inside
+ * their buffers.
+ *
+ *     x = gather(embed, tokens)          guard(tokens, lo=0, hi=49152, what="gather: id")
+ *     w = write(s, k, at=pos)            guard(pos, lo=0, hi=8192 - S + 1, what="write: position")
+ *     k_cache[0] = w                     x = gather(embed, tokens)
+ *                                        ...
+ *
+ * What ranges prove (range.c) needs no guard. Guards, and what they are computed from, go to the top of the
+ * function, before the first effect. One that cannot go there, because it looks at a state that has been
+ * assigned by then or at what a loop computes, stays where it is: then the assignments before it wait until
+ * it has passed, and what reads the state in between reads the value assigned. */
+#include "passes/build.h"
+#include "passes/passes.h"
+#include "passes/range.h"
+#include <string.h>
+
+/* What an op promises not to do: use an element of operand `ids` outside lo .. limit(node). */
+static const struct extent *extent_of_axis(struct graph *g, const struct node *n) {
+    (void)g;
+    return n->operands[0]->type.extents[node_attr(n, "axis")->i];
+}
+
+/* A write of x at p stays inside: 0 <= p < buffer - x + 1. */
+static const struct extent *positions_of_write(struct graph *g, const struct node *n) {
+    int64_t axis = node_attr(n, "axis")->i;
+    const struct extent *room =
+        extent_sub(g->extents, n->operands[0]->type.extents[axis], n->operands[1]->type.extents[axis]);
+    return extent_add(g->extents, room, extent_const(g->extents, 1));
+}
+
+static const struct extent *elements_of_global(struct graph *g, const struct node *n) {
+    return extent_const(g->extents,
+                        n->global->counts_rank ? n->global->counts[n->global->counts_rank - 1] : 1);
+}
+
+static const struct {
+    enum op op;
+    int operand;
+    const struct extent *(*limit)(struct graph *g, const struct node *n);
+    const char *what;
+} checks[] = {
+    {OP_gather, 1, extent_of_axis, "gather: id"},   {OP_take_along, 1, extent_of_axis, "take_along: id"},
+    {OP_scatter, 1, extent_of_axis, "scatter: id"}, {OP_write, 2, positions_of_write, "write: position"},
+    {OP_param, 0, elements_of_global, "index"},     {OP_assign, 1, elements_of_global, "index"}};
+enum { CHECKS = sizeof checks / sizeof *checks };
+
+struct guarding {
+    struct graph *g;
+    struct function *f;
+    struct node *first;   /* the function's first node: hoisted nodes go before it */
+    struct node **guards; /* those that could not be hoisted */
+    int count, capacity;
+    bool changed;
+};
+
+/* ---- Hoisting ---- */
+
+static bool reads_state(const struct node *n) {
+    return n->op == OP_param && (n->global->kind == GLOBAL_STATE || n->global->assigned);
+}
+
+static bool assigned_before(const struct guarding *x, const struct node *read) {
+    for (struct node *n = NULL; (n = node_walk(x->f->body, n)) && n != read;)
+        if (n->op == OP_assign && n->global == read->global) return true;
+    return false;
+}
+
+/* Whether the value can be computed at the top of the function. */
+static bool can_hoist(const struct guarding *x, const struct value *v) {
+    const struct node *n = v->def;
+    if (!n) { /* an argument of the function, not of a loop */
+        for (int i = 0; i < x->f->body->args_count; i++)
+            if (x->f->body->args[i] == v) return true;
+        return false;
+    }
+    if (n->body || node_has_effect(n) || n->op == OP_write) return false;
+    if (reads_state(n) && (assigned_before(x, n) || n->parent != x->f->body)) return false;
+    for (int i = 0; i < n->operands_count; i++)
+        if (n->operands[i] && !can_hoist(x, n->operands[i])) return false;
+    return true;
+}
+
+/* Moves the node and what it uses to the top, operands first. Moved nodes are marked by `rewriting`. */
+static void hoist(struct guarding *x, struct node *n) {
+    if (n->rewriting == x) return;
+    n->rewriting = x;
+    for (int i = 0; i < n->operands_count; i++)
+        if (n->operands[i] && n->operands[i]->def) hoist(x, n->operands[i]->def);
+    if (n == x->first) {
+        x->first = n->next;
+        return;
+    }
+    if (n->parent) node_remove(n);
+    if (x->first)
+        node_insert_before(n, x->first);
+    else
+        block_append(x->f->body, n);
+}
+
+/* ---- Guards ---- */
+
+static bool same_guard(const struct node *a, const struct node *b) {
+    return a->operands[0] == b->operands[0] && node_attr(a, "lo")->e == node_attr(b, "lo")->e &&
+           node_attr(a, "hi")->e == node_attr(b, "hi")->e;
+}
+
+static bool guarded_already(const struct guarding *x, const struct node *guard) {
+    for (struct node *n = x->f->body->first; n; n = n->next)
+        if (n->op == OP_guard && n != guard && same_guard(n, guard)) return true;
+    return false;
+}
+
+static void add_guard(struct guarding *x, struct node *n, struct value *ids, const struct extent *hi,
+                      const char *what) {
+    struct graph *g = x->g;
+    struct node *guard = node_new(g, OP_guard, 1, &ids, n->loc);
+    *node_attr(guard, "lo") = (struct attr){.set = true, .e = extent_const(g->extents, 0)};
+    *node_attr(guard, "hi") = (struct attr){.set = true, .e = hi};
+    *node_attr(guard, "what") = (struct attr){.set = true, .s = what};
+    if (!node_infer(g, guard)) ice("a guard for %s does not infer", what);
+    bool top = can_hoist(x, ids);
+    if (guarded_already(x, guard)) return;
+    x->changed = true;
+    pass_explain(g, n->loc, "%s: %s", what, top ? "checked before anything else" : "checked where it stands");
+    if (top) {
+        hoist(x, guard);
+        return;
+    }
+    node_insert_before(guard, n);
+    arena_push(g->pass->scratch, x->guards, x->count, x->capacity, guard);
+}
+
+static void check_node(struct guarding *x, struct node *n) {
+    const struct extent *zero = extent_const(x->g->extents, 0);
+    for (int i = 0; i < CHECKS; i++) {
+        if (checks[i].op != n->op || n->operands_count <= checks[i].operand) continue;
+        struct value *ids = n->operands[checks[i].operand];
+        if (!ids) continue;
+        const struct extent *hi = checks[i].limit(x->g, n);
+        if (!hi || range_within(x->g, range_of(x->g, ids), zero, hi)) continue;
+        add_guard(x, n, ids, hi, checks[i].what);
+    }
+}
+
+/* ---- Assignments that have to wait ---- */
+
+static bool is_before(const struct function *f, const struct node *a, const struct node *b) {
+    for (struct node *n = NULL; (n = node_walk(f->body, n)) && n != b;)
+        if (n == a) return true;
+    return false;
+}
+
+/* From here on reads of what `assign` sets, up to the next assignment of it, give the value itself. */
+static void forward(struct node *assign) {
+    for (struct node *n = assign->next; n && !(n->op == OP_assign && n->global == assign->global);
+         n = n->next)
+        if (n->op == OP_param && n->global == assign->global && n->element == assign->element &&
+            !n->operands_count)
+            value_replace(n->results[0], assign->operands[0]);
+}
+
+/* Moves assignments of the function's level that come before the last guard behind it. */
+static void delay_assignments(struct guarding *x) {
+    struct node *at = x->guards[x->count - 1];
+    while (at->parent->owner) at = at->parent->owner;
+    for (struct node *n = x->f->body->first, *next; n && n != x->guards[x->count - 1]; n = next) {
+        next = n->next;
+        if (n->op != OP_assign || !is_before(x->f, n, x->guards[x->count - 1])) continue;
+        forward(n);
+        struct node *behind = at->next;
+        node_remove(n);
+        if (behind)
+            node_insert_before(n, behind);
+        else
+            block_append(x->f->body, n);
+        at = n;
+    }
+}
+
+static bool assigns(const struct node *scan) {
+    for (struct node *n = NULL; (n = node_walk(scan->body, n));)
+        if (n->op == OP_assign) return true;
+    return false;
+}
+
+/* A guard in a loop may fail in a later round, when earlier ones have assigned: not supported. */
+static void check_loops(struct guarding *x) {
+    for (int i = 0; i < x->count; i++)
+        for (const struct node *scan = x->guards[i]->parent->owner; scan; scan = scan->parent->owner) {
+            if (!assigns(scan)) continue;
+            diag_error(
+                x->g->diag, x->guards[i]->loc,
+                "%s: not known to be inside before this loop assigns a state: not supported here; clip it, "
+                "or carry the state through the loop and assign it after",
+                node_attr(x->guards[i], "what")->s);
+            break;
+        }
+}
+
+static void guard_function(struct guarding *x) {
+    x->first = x->f->body->first;
+    for (struct node *n = node_walk(x->f->body, NULL), *next; n; n = next) {
+        next = node_walk(x->f->body, n);
+        if (n->parent->owner && n->parent->owner->op == OP_kernel) continue;
+        check_node(x, n);
+    }
+    if (!x->count) return;
+    check_loops(x);
+    delay_assignments(x);
+}
+
+bool pass_guards(struct graph *g) {
+    bool changed = false;
+    for (struct function *f = g->functions; f; f = f->next) {
+        struct guarding x = {.g = g, .f = f};
+        guard_function(&x);
+        changed |= x.changed;
+    }
+    return changed;
+}

@@ -1,0 +1,139 @@
+/* Packed layouts of the params that contractions read: the weights file holds them as the register tiles walk
+ * them, and nothing is packed at run time.
+ *
+ *     linear(x, w: f32[576, 192])         tile 6x64, fma        layout("0/64 1 0:64")
+ *     the same, bf16 pairs                tile 6x64, dot_bf16   layout("0/64 1/2 0:64 1:2")
+ *     the same, w stored in blocks (q4_1)       dot_int8        layout("0/32 1/32 1/4:8 0:32 1:4")
+ *
+ * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer
+ * products outrank floats, and of equals the first in the text decides: the others' schedules follow it where
+ * they can, and pack at run time where they cannot. A layout written by hand is kept. */
+#include "passes/contraction.h"
+#include "passes/fuse.h"
+#include <string.h>
+
+enum { PACKED = 32 };
+
+static void part(struct layout *l, int dim, int64_t step, int64_t count) {
+    l->parts[l->count++] = (struct layout_part){dim, step, count};
+}
+
+/* ... outputs/width inputs/k outputs:width [inputs:k], after the other axes whole, in order. */
+static struct layout panels(int rank, int outputs, int inputs, int width, int k) {
+    struct layout l = {0};
+    for (int i = 0; i < rank; i++)
+        if (i != outputs && i != inputs) part(&l, i, 1, 0);
+    part(&l, outputs, width, 0);
+    part(&l, inputs, k, 0);
+    part(&l, outputs, 1, width);
+    if (k > 1) part(&l, inputs, 1, k);
+    return l;
+}
+
+/* Tiles of 32 outputs by 32 inputs, for formats of blocks. */
+static struct layout tiles(int outputs, int inputs, int k) {
+    struct layout l = {0};
+    part(&l, outputs, PACKED, 0);
+    part(&l, inputs, PACKED, 0);
+    if (k > 1) part(&l, inputs, k, PACKED / k);
+    if (k == 1) part(&l, inputs, 1, PACKED);
+    part(&l, outputs, 1, PACKED);
+    if (k > 1) part(&l, inputs, 1, k);
+    return l;
+}
+
+static struct global *param_behind(const struct node *kernel, const struct value *v) {
+    if (v->def) return NULL;
+    const struct node *n = kernel->operands[v->index]->def;
+    bool good = n && n->op == OP_param && n->global->kind == GLOBAL_PARAM && !n->global->assigned;
+    return good ? n->global : NULL;
+}
+
+static bool wanted_layout(const struct node *kernel, const struct contraction_axes *c, const struct global *w,
+                          struct layout *l) {
+    const struct schedule *s = kernel->schedule;
+    int k = atom_info(s->atom)->k, rank = w->type.rank;
+    if (c->inputs_count != 1 || c->b_inputs < 0 || rank < 2 || rank + 2 > MAX_LAYOUT) return false;
+    if (format_info(w->store)->bits) {
+        *l = tiles(c->b_outputs, c->b_inputs, k);
+        return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
+    }
+    *l = panels(rank, c->b_outputs, c->b_inputs, s->tile[1], k);
+    return true;
+}
+
+struct choice {
+    int rank; /* of the reader that chose: 0 none, 1 by hand or float products, 2 integer products */
+    struct loc by;
+};
+
+static void choose(struct graph *g, const struct node *kernel, const struct node *anchor,
+                   struct choice *choices) {
+    struct contraction_axes c;
+    struct layout wanted;
+    if (!contraction_axes(g->pass->scratch, g, anchor, &c)) return;
+    struct global *w = param_behind(kernel, anchor->operands[c.b]);
+    int rank = kernel->schedule->atom == ATOM_dot_int8 ? 2 : 1;
+    if (!w || !wanted_layout(kernel, &c, w, &wanted)) return;
+    struct choice *chosen = &choices[w->id];
+    if (chosen->rank < rank) {
+        struct layout *made = arena_new_object(g->arena, struct layout);
+        *made = wanted;
+        w->layout = made;
+        *chosen = (struct choice){rank, anchor->loc};
+        pass_explain(g, anchor->loc, "%s: %s", w->name, layout_text(g->pass->scratch, made));
+    } else if (!layout_equal(w->layout, &wanted)) {
+        pass_explain(g, anchor->loc, "%s stays %s, as another reader wants it", w->name,
+                     layout_text(g->pass->scratch, w->layout));
+    }
+}
+
+/* A plain panel's width, if the layout is one of panels of this contraction; else 0. */
+static int64_t panel_of(const struct layout *l, const struct contraction_axes *c, int k) {
+    for (int i = 0; l && i < l->count; i++) {
+        const struct layout_part *p = &l->parts[i];
+        if (p->dim != c->b_outputs || p->count) continue;
+        struct layout same = panels(l->count - (k > 1 ? 2 : 1), c->b_outputs, c->b_inputs, (int)p->step, k);
+        return layout_equal(l, &same) ? p->step : 0;
+    }
+    return 0;
+}
+
+/* A kernel that reads a plain param in panels of another width takes that width, if its registers hold it. */
+static bool follow(struct graph *g, struct node *kernel, const struct node *anchor) {
+    struct contraction_axes c;
+    if (!contraction_axes(g->pass->scratch, g, anchor, &c) || c.b_inputs < 0) return false;
+    const struct global *w = param_behind(kernel, anchor->operands[c.b]);
+    const struct schedule *s = kernel->schedule;
+    if (!w || format_info(w->store)->bits) return false;
+    int64_t width = panel_of(w->layout, &c, atom_info(s->atom)->k);
+    if (!width || width == s->tile[1] || (s->block[1] && s->block[1] % width)) return false;
+    int64_t sums = (int64_t)s->tile[0] * s->tile[1] / width;
+    struct schedule *changed = arena_new_object(g->arena, struct schedule);
+    *changed = *s;
+    changed->tile[0] = (int)(sums < 1 ? 1 : sums > 14 ? 14 : sums);
+    changed->tile[1] = (int)width;
+    changed->block[0] = (changed->block[0] + changed->tile[0] - 1) / changed->tile[0] * changed->tile[0];
+    kernel->schedule = changed;
+    return true;
+}
+
+bool pass_layout(struct graph *g) {
+    struct choice *choices = arena_new_array(g->pass->scratch, struct choice, (size_t)g->globals_count + 1);
+    bool changed = false;
+    for (const struct global *w = g->globals; w; w = w->next)
+        if (w->layout) choices[w->id].rank = 3;
+    for (struct function *f = g->functions; f; f = f->next)
+        for (struct node *n = NULL; (n = node_walk(f->body, n));)
+            if (n->parent->owner && n->parent->owner->op == OP_kernel && node_role(n) == ROLE_CONTRACT &&
+                n->parent->owner->schedule && n->parent->owner->schedule->domain == DOMAIN_contract)
+                choose(g, n->parent->owner, n, choices);
+    for (const struct global *w = g->globals; w; w = w->next)
+        changed |= choices[w->id].rank == 1 || choices[w->id].rank == 2;
+    for (struct function *f = g->functions; f; f = f->next)
+        for (struct node *n = NULL; (n = node_walk(f->body, n));)
+            if (n->parent->owner && n->parent->owner->op == OP_kernel && node_role(n) == ROLE_CONTRACT &&
+                n->parent->owner->schedule && n->parent->owner->schedule->domain == DOMAIN_contract)
+                changed |= follow(g, n->parent->owner, n);
+    return changed;
+}

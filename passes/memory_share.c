@@ -1,0 +1,176 @@
+/* Who may be in whose buffer: results of the function, states, operands that die. */
+#include "passes/fuse.h"
+#include "passes/memory.h"
+
+/* ---- Inside a kernel ---- */
+
+/* Whether all uses of `v` in the body lead only to `result`, each through nodes that take of every operand
+ * the element at their own index. Reductions of rows may look too: a row is read before it is written. */
+static bool read_in_step(const struct block *body, const struct value *v, const struct value *result,
+                         bool rows) {
+    for (const struct node *n = body->first; n; n = n->next)
+        for (int k = 0; k < n->operands_count; k++) {
+            if (n->operands[k] != v) continue;
+            enum role role = node_role(n);
+            if (role == ROLE_REDUCE && rows && reduces_last_axis(n)) continue;
+            if (role != ROLE_POINTWISE || !shape_equal(&n->results[0]->type, &result->type)) return false;
+            if (n->results[0] != result && !read_in_step(body, n->results[0], result, rows)) return false;
+        }
+    return true;
+}
+
+static bool only_write_reads(const struct block *body, const struct value *v, const struct node *write) {
+    for (const struct node *n = body->first; n; n = n->next)
+        for (int k = 0; k < n->operands_count; k++)
+            if (n->operands[k] == v && !(n == write && k == 0)) return false;
+    for (int i = 0; i < body->results_count; i++)
+        if (body->results[i] == v) return false;
+    return true;
+}
+
+static bool is_operand_once(const struct node *n, int operand) {
+    for (int i = 0; i < n->operands_count; i++)
+        if (i != operand && n->operands[i] == n->operands[operand]) return false;
+    return true;
+}
+
+bool may_overwrite(const struct node *kernel, int operand, int result) {
+    const struct block *body = kernel->body;
+    const struct value *v = body->args[operand], *made = body->results[result];
+    if (!made->def || !is_operand_once(kernel, operand)) return false;
+    if (made->def->op == OP_write && made->def->operands[0] == v)
+        return shape_equal(&v->type, &made->type) && v->type.dtype == made->type.dtype &&
+               only_write_reads(body, v, made->def);
+    enum domain domain = kernel->schedule ? kernel->schedule->domain : DOMAIN_loops;
+    if (domain == DOMAIN_ordered || domain == DOMAIN_attention || kernel->results_count != 1) return false;
+    if (!shape_equal(&v->type, &made->type) || dtype_bytes(v->type.dtype) != dtype_bytes(made->type.dtype))
+        return false;
+    for (int i = 0; i < body->results_count; i++)
+        if (body->results[i] == v) return false;
+    return read_in_step(body, v, made, domain == DOMAIN_rows);
+}
+
+/* ---- States ---- */
+
+/* Whether two accesses may be to the same tensor of a global. */
+static bool may_be_same(const struct node *a, const struct value *a_index, const struct node *b,
+                        const struct value *b_index) {
+    if (a->global != b->global || a->element != b->element)
+        return a->global == b->global && (a_index || b_index);
+    return true;
+}
+
+static const struct value *index_of(const struct node *n) {
+    int slot = n->op == OP_assign ? 1 : 0;
+    return n->operands_count > slot ? n->operands[slot] : NULL;
+}
+
+static const struct node *scan_around(const struct node *n) {
+    const struct node *owner = n->parent->owner;
+    while (owner && owner->op != OP_scan) owner = owner->parent->owner;
+    return owner;
+}
+
+static bool is_inside(const struct node *n, const struct node *scan) {
+    for (const struct node *at = n; at; at = at->parent->owner)
+        if (at == scan) return true;
+    return false;
+}
+
+/* Whether somebody looks at the state's old value (through `read`) after `kernel` has put the new one there.
+ */
+static bool read_later(const struct plan *p, const struct node *read, const struct node *kernel) {
+    const struct node *scan = scan_around(kernel);
+    for (const struct use *u = p->uses[read->results[0]->id]; u; u = u->next) {
+        if (u->node == kernel) continue;
+        if (!u->node || u->position > p->position[kernel->id]) return true;
+        if (scan && !is_inside(read, scan) && is_inside(u->node, scan)) return true; /* in the next round */
+    }
+    return false;
+}
+
+/* The operand of `kernel` that is the old value of what `assign` sets, read by `read`; -1: none. */
+static int operand_of(const struct node *kernel, const struct node *read) {
+    for (int i = 0; i < kernel->operands_count; i++)
+        if (kernel->operands[i] == read->results[0]) return i;
+    return -1;
+}
+
+/* Puts `v`, assigned by `assign`, into the state's own buffer, if nobody misses the old contents and no check
+ * can fail any more. */
+static void place_in_state(struct plan *p, const struct node *assign) {
+    struct value *v = assign->operands[0];
+    struct node *kernel = v->def;
+    int over = -1;
+    if (!made_by_kernel(v) || v->place.space || p->same[v->id] || kernel->parent != assign->parent) return;
+    if (p->position[kernel->id] < p->last_guard) return;
+    if (assign->global->kind == GLOBAL_PARAM && !assign->global->assigned) return;
+    if (format_info(assign->global->store)->bits ||
+        format_info(assign->global->store)->dtype != v->type.dtype)
+        return;
+    for (struct node *n = NULL; (n = node_walk(p->f->body, n));) {
+        if (n->op == OP_assign && n != assign && may_be_same(n, index_of(n), assign, index_of(assign)) &&
+            p->position[n->id] > p->position[kernel->id] && p->position[n->id] < p->position[assign->id])
+            return;
+        if (n->op != OP_param || !may_be_same(n, index_of(n), assign, index_of(assign))) continue;
+        if (p->position[n->id] > p->position[assign->id] && !scan_around(assign)) continue;
+        if (p->position[n->id] < p->position[assign->id] && read_later(p, n, kernel)) return;
+        int operand = operand_of(kernel, n);
+        if (operand < 0) continue;
+        bool same = n->element == assign->element && index_of(n) == index_of(assign);
+        if (!same || !may_overwrite(kernel, operand, v->index)) return;
+        over = operand;
+    }
+    v->place.space = SPACE_STATE;
+    v->place.in_place = over + 1;
+}
+
+/* ---- Results, operands ---- */
+
+static void place_in_results(struct plan *p) {
+    const struct block *body = p->f->body;
+    for (int i = 0; i < body->results_count; i++) {
+        struct value *v = body->results[i];
+        if (!made_by_kernel(v) || v->def->parent != body || v->place.space || p->same[v->id]) continue;
+        v->place = (struct place){.space = SPACE_RESULT, .offset = i};
+    }
+}
+
+static int last_use(const struct plan *p, const struct value *v) {
+    int last = -1;
+    for (const struct use *u = p->uses[v->id]; u; u = u->next)
+        if (u->position > last) last = u->position;
+    return last;
+}
+
+/* Whether the operand's buffer is in the arena, belongs to it alone, and is not needed after the kernel. */
+static bool dies_here(const struct plan *p, const struct node *kernel, const struct value *v) {
+    return made_by_kernel(v) && v->def->parent == kernel->parent && !v->place.space &&
+           last_use(p, v) == p->position[kernel->id];
+}
+
+/* carried: values in a loop's buffer, which only plan_scans gives away. */
+static void place_over_operands(struct plan *p, const bool *carried) {
+    for (struct node *n = NULL; (n = node_walk(p->f->body, n));) {
+        if (n->op != OP_kernel) continue;
+        for (int r = 0; r < n->results_count; r++)
+            for (int k = 0; k < n->operands_count; k++) {
+                struct value *made = n->results[r], *v = n->operands[k];
+                if (made->place.space || p->same[made->id] || carried[made->id] || carried[v->id]) continue;
+                if (!dies_here(p, n, v)) continue;
+                if (!may_overwrite(n, k, r)) continue;
+                made->place.in_place = k + 1;
+                p->same[made->id] = v;
+            }
+    }
+}
+
+void plan_places(struct plan *p) {
+    bool *carried = arena_new_array(p->scratch, bool, (size_t)p->g->values + 1);
+    for (int i = 0; i < p->g->values; i++)
+        if (p->same[i]) carried[i] = carried[p->same[i]->id] = true;
+    for (struct node *n = NULL; (n = node_walk(p->f->body, n));)
+        if (n->op == OP_assign && !carried[n->operands[0]->id]) place_in_state(p, n);
+    place_in_results(p);
+    place_over_operands(p, carried);
+}

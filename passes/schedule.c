@@ -1,0 +1,187 @@
+/* How each kernel is carried out: domain, atom, tile and blocks, from facts about the target.
+ *
+ *     kernel k0 (n0, wq[0]) -> q0 : f32[S, 576] { ... }
+ *     kernel k0 (n0, wq[0]) -> q0 : f32[S, 576] schedule(contract, atom=fma, tile=[6, 64], block=[96, 0, 0])
+ * { ... }
+ *
+ * A register tile of R rows by V vectors of outputs holds R*V sums, V vectors of weights and one broadcast:
+ * R*V + V + 1 registers, one less than there are, or values spill. Of the tiles that fit, the best multiplies
+ * most for what it loads (R*V / (R + V)) and wastes least at the edge of the outputs. A schedule that a
+ * kernel has already, written by hand, is kept. */
+#include "passes/contraction.h"
+#include "passes/fuse.h"
+#include <string.h>
+
+enum { PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
+
+static const struct target *target_of(const struct graph *g) {
+    return g->target ? g->target : target_find("generic");
+}
+
+static int lanes_of(const struct target *t) { return t->vector_bytes / 4; }
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* ---- Domains ---- */
+
+static bool has_role(const struct node *kernel, enum role role) {
+    for (const struct node *n = kernel->body->first; n; n = n->next)
+        if (node_role(n) == role) return true;
+    return false;
+}
+
+/* A kernel written by hand says no domain: contractions and attention are told by their op, rows by a
+ * reduction along the last axis alone. */
+static enum domain domain_of(struct graph *g, const struct node *kernel) {
+    struct contraction_axes axes;
+    for (const struct node *n = kernel->body->first; n; n = n->next)
+        if (node_role(n) == ROLE_CONTRACT && contraction_axes(g->pass->scratch, g, n, &axes))
+            return DOMAIN_contract;
+    if (has_role(kernel, ROLE_ATTENTION)) return DOMAIN_attention;
+    if (has_role(kernel, ROLE_ORDERED)) return DOMAIN_ordered;
+    if (has_role(kernel, ROLE_QUANTIZE)) return DOMAIN_rows;
+    bool rows = false;
+    for (const struct node *n = kernel->body->first; n; n = n->next) {
+        if (node_role(n) != ROLE_REDUCE) continue;
+        rows = reduces_last_axis(n);
+        if (!rows) return DOMAIN_loops;
+    }
+    return rows ? DOMAIN_rows : DOMAIN_loops;
+}
+
+/* ---- Contractions ---- */
+
+struct tile_choice {
+    int rows, vectors;
+    double score;
+};
+
+/* The best of the register tiles whose sums, with `extra` vectors for other things, fit the registers. */
+static struct tile_choice choose_tile(const struct target *t, double outputs) {
+    struct tile_choice best = {1, 1, 0};
+    for (int v = 1; v <= MAX_VECTORS; v++) {
+        int rows = (t->vector_registers - 2 - v) / v;
+        if (rows > MAX_ROWS) rows = MAX_ROWS;
+        if (rows < 1) break;
+        double panel = (double)v * lanes_of(t), panels = (double)(int64_t)((outputs + panel - 1) / panel);
+        double used = panels > 0 ? outputs / (panels * panel) : 1;
+        double score = (double)rows * v / (rows + v) * used;
+        if (score > best.score * 1.001) best = (struct tile_choice){rows, v, score};
+    }
+    if (best.vectors == 4 && best.rows > 6) best.rows = 6;
+    return best;
+}
+
+/* Tiles over weights packed 32 outputs wide: products of int8 keep sums of i32 and of f32, so each counts
+ * twice. */
+static int packed_rows(const struct target *t, bool integers) {
+    int vectors = PACKED_OUTPUTS / lanes_of(t), sums = integers ? 2 * vectors : vectors, other = vectors + 5;
+    int rows = (t->vector_registers - 1 - other) / sums;
+    return rows < 1 ? 1 : rows > 8 ? 8 : rows;
+}
+
+/* The param that an anchor reads as b, or NULL. */
+static const struct global *weight_of(const struct node *kernel, const struct node *anchor, int b) {
+    struct value *v = anchor->operands[b];
+    if (v->def) return NULL;
+    const struct node *param = kernel->operands[v->index]->def;
+    return param && param->op == OP_param && param->global->kind == GLOBAL_PARAM ? param->global : NULL;
+}
+
+static bool is_blocks(const struct global *w) { return w && format_info(w->store)->bits; }
+
+static enum atom atom_of(const struct target *t, const struct node *anchor) {
+    if (anchor->op == OP_qlinear) return ATOM_dot_int8;
+    bool bf16 = node_attr(anchor, "compute")->dtype == DTYPE_BF16;
+    return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
+}
+
+/* Outputs that the epilogue reads together: whole heads for rope, whole blocks of 32 for quantize. */
+static int64_t output_group(const struct node *kernel) {
+    int64_t group = 1, head;
+    for (const struct node *n = kernel->body->first; n; n = n->next) {
+        if (n->op == OP_quantize && group % 32) group *= 32;
+        const struct type *type = &n->results[0]->type;
+        if (n->op == OP_rope && extent_is_const(type->extents[type->rank - 1], &head) && group % head)
+            group *= head;
+    }
+    return group;
+}
+
+static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
+
+static void schedule_contract(struct graph *g, const struct node *kernel, struct schedule *s) {
+    const struct target *t = target_of(g);
+    struct contraction_axes axes = {0};
+    const struct node *anchor = kernel->body->first;
+    while (anchor &&
+           !(node_role(anchor) == ROLE_CONTRACT && contraction_axes(g->pass->scratch, g, anchor, &axes)))
+        anchor = anchor->next;
+    if (!anchor) ice("kernel %s is no contraction", kernel->name);
+    double outputs = (double)extent_max(axes.map->loops[axes.outputs].extent), inputs = 1;
+    for (int i = 0; i < axes.map->loops_count; i++)
+        if (axes.map->loops[i].kind == LOOP_REDUCTION)
+            inputs *= (double)extent_max(axes.map->loops[i].extent);
+    s->atom = atom_of(t, anchor);
+    bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, anchor, axes.b));
+    if (blocks) {
+        s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
+        s->tile[1] = PACKED_OUTPUTS;
+    } else {
+        struct tile_choice c = choose_tile(t, outputs);
+        s->tile[0] = c.rows;
+        s->tile[1] = c.vectors * lanes_of(t);
+    }
+    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4). */
+    double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a);
+    int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : 96;
+    rows = rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
+    s->block[0] = rows / s->tile[0] * s->tile[0];
+    int64_t group = output_group(kernel);
+    s->block[1] = group > 1 ? s->tile[1] / gcd(s->tile[1], group) * group : 0;
+    s->unroll = 4;
+}
+
+/* ---- The others ---- */
+
+static void schedule_attention(struct graph *g, const struct node *kernel, struct schedule *s) {
+    const struct target *t = target_of(g);
+    (void)kernel;
+    s->atom = ATOM_fma;
+    s->tile[0] = 32;
+    s->tile[1] = (int)round_up(64, lanes_of(t));
+}
+
+static void schedule_lanes(struct graph *g, const struct node *kernel, struct schedule *s) {
+    (void)kernel;
+    s->tile[0] = 1;
+    s->tile[1] = lanes_of(target_of(g));
+}
+
+static void schedule_nothing(struct graph *g, const struct node *kernel, struct schedule *s) {
+    (void)g, (void)kernel, (void)s;
+}
+
+static void (*const choose[DOMAIN_COUNT])(struct graph *, const struct node *, struct schedule *) = {
+    [DOMAIN_loops] = schedule_lanes,       [DOMAIN_rows] = schedule_lanes,
+    [DOMAIN_contract] = schedule_contract, [DOMAIN_attention] = schedule_attention,
+    [DOMAIN_ordered] = schedule_nothing,
+};
+
+static bool complete(const struct schedule *s) { return s && (s->tile[0] || s->domain == DOMAIN_ordered); }
+
+bool pass_schedule(struct graph *g) {
+    bool changed = false;
+    for (struct function *f = g->functions; f; f = f->next)
+        for (struct node *n = NULL; (n = node_walk(f->body, n));) {
+            if (n->op != OP_kernel || complete(n->schedule)) continue;
+            struct schedule *s = arena_new_object(g->arena, struct schedule);
+            s->domain = n->schedule ? n->schedule->domain : domain_of(g, n);
+            choose[s->domain](g, n, s);
+            n->schedule = s;
+            changed = true;
+            pass_explain(g, n->loc, "%s: %s", n->name ? n->name : "kernel",
+                         schedule_text(g->pass->scratch, s));
+        }
+    return changed;
+}
