@@ -288,7 +288,9 @@ static void print_function(struct printer *p, const struct graph *g, const struc
     print_block(p, f->body);
     print_return(p, f->body);
     p->depth = 0;
-    fputs("}\n", p->out);
+    fputc('}', p->out);
+    print_loc(p, f->loc);
+    fputc('\n', p->out);
     arena_release(p->arena);
     p->arena = whole;
 }
@@ -326,6 +328,7 @@ static void print_global(struct printer *p, const struct global *global) {
     print_init(p, global);
     if (global->store) fprintf(p->out, " store(%s)", format_name(global->store)); /* the first: not chosen */
     if (global->layout) fprintf(p->out, " layout(\"%s\")", layout_text(p->arena, global->layout));
+    print_loc(p, global->loc);
     fputc('\n', p->out);
 }
 
