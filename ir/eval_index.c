@@ -8,15 +8,14 @@ static bool check_id(struct eval *e, const struct node *n, int64_t id, int64_t c
     return eval_fail(e, n, "id %lld is outside 0..%lld", (long long)id, (long long)count);
 }
 
-/* Copies a run of a table that may be stored. */
-static void take_run(struct eval *e, const struct node *n, struct array *y, int64_t to, int64_t from,
-                     int64_t count, double *buffer) {
-    const struct array *table = eval_shape_of(e, n, 0);
+/* Copies a run of a table; floats may have to be decoded first. */
+static void take_run(struct eval *e, const struct node *n, const struct array *table, struct array *y,
+                     int64_t to, int64_t from, int64_t count, double *buffer) {
     if (!y->floats) {
         array_copy(y, to, table, from, count);
         return;
     }
-    struct array run = {.floats = (double *)eval_floats(e, n, 0, from, count, buffer)};
+    const struct array run = {.floats = (double *)eval_floats(e, n, 0, from, count, buffer)};
     array_copy(y, to, &run, 0, count);
 }
 
@@ -25,6 +24,7 @@ bool eval_gather(struct eval *e, const struct node *n) {
     const struct array *table = eval_shape_of(e, n, 0), *ids = eval_operand(e, n, 1);
     struct array *y = eval_result(e, n, 0);
     if (!y) return false;
+    if (y->integers) table = eval_operand(e, n, 0);
     int axis = attr_axis(n, table->rank);
     int64_t outer = array_outer(table, axis), inner = array_inner(table, axis), count = table->extents[axis];
     double *buffer = arena_new_array(e->arena, double, (size_t)inner);
@@ -32,7 +32,8 @@ bool eval_gather(struct eval *e, const struct node *n) {
         int64_t id = ids->integers[i];
         if (!check_id(e, n, id, count)) return false;
         for (int64_t o = 0; o < outer; o++)
-            take_run(e, n, y, (o * ids->elements + i) * inner, (o * count + id) * inner, inner, buffer);
+            take_run(e, n, table, y, (o * ids->elements + i) * inner, (o * count + id) * inner, inner,
+                     buffer);
     }
     return true;
 }

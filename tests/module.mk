@@ -35,6 +35,12 @@ tests_unit_print_SOURCES = tests/unit/print.c tests/unit/build.h
 tests_unit_print_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_print_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/roundtrip
+TESTS += tests/unit/roundtrip
+tests_unit_roundtrip_SOURCES = tests/unit/roundtrip.c
+tests_unit_roundtrip_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_roundtrip_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/eval
 TESTS += tests/unit/eval
 tests_unit_eval_SOURCES = tests/unit/eval.c tests/unit/build.h
