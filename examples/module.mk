@@ -43,7 +43,7 @@ examples/minilm/libminilm.so: examples/minilm/minilm.mdl examples/minilm/model.s
 	    -o $@ $(srcdir)/examples/minilm/minilm.mdl
 
 EXTRA_PROGRAMS += examples/mlp/classify examples/smollm2/generate examples/minilm/embed
-BESIDE = -Wl,-rpath,'$$ORIGIN'
+BESIDE = -Wl,--enable-new-dtags,-rpath,'$$ORIGIN'
 examples_mlp_classify_CPPFLAGS = -Iexamples/mlp -I$(top_srcdir)
 examples_mlp_classify_SOURCES = examples/mlp/classify.c
 examples_mlp_classify_LDFLAGS = $(AM_LDFLAGS) $(BESIDE)

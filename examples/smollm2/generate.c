@@ -24,7 +24,7 @@ struct talk {
     int32_t ends[MOST_ENDS]; /* tokens that end a turn */
     size_t end_count;
     float logits[VOCABULARY];
-    double prompt_seconds, token_seconds; /* spent in forward */
+    double open_seconds, prompt_seconds, token_seconds; /* spent in open, and in forward */
     size_t prompt_tokens, token_count;
 };
 
@@ -67,7 +67,9 @@ static bool open_model(struct talk *t, struct error *e) {
     options.threads = (int32_t)t->options->threads;
     options.error = e->text;
     options.error_size = sizeof e->text;
+    double begun = seconds();
     if (smollm2_open(t->options->weights, &options, &t->model) != MDL_OK) return false;
+    t->open_seconds = seconds() - begun;
     if (smollm2_session_new(t->model, &t->session) != MDL_OK) return fail(e, "no memory for a session");
     t->sampler = sampler_new(&t->options->sampling, VOCABULARY);
     return true;
@@ -167,6 +169,7 @@ static bool run(struct talk *t, struct error *e) {
 }
 
 static void print_stats(const struct talk *t) {
+    fprintf(stderr, "opened in %.1f ms\n", 1e3 * t->open_seconds);
     if (t->prompt_tokens)
         fprintf(stderr, "prompt: %zu tokens, %.1f a second\n", t->prompt_tokens,
                 (double)t->prompt_tokens / t->prompt_seconds);

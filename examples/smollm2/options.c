@@ -30,7 +30,7 @@ static const struct option table[] = {
     {"seed", "N", WHOLE, FIELD(sampling.seed), 0, INT32_MAX, "of the random numbers [1]"},
     {"print-ids", NULL, FLAG, FIELD(print_ids), 0, 0,
      "print ids, not text: the prompt's on a line, the generated on the next"},
-    {"stats", NULL, FLAG, FIELD(stats), 0, 0, "print tokens a second on standard error"},
+    {"stats", NULL, FLAG, FIELD(stats), 0, 0, "print times and tokens a second on standard error"},
     {"threads", "N", WHOLE, FIELD(threads), 0, 4096, "threads to compute with [all processors]"},
     {"weights", "FILE", TEXT, FIELD(weights), 0, 0, "the compiled model's weights [beside its library]"},
     {"gguf", "FILE", TEXT, FIELD(gguf), 0, 0, "the GGUF file, for its tokenizer [beside this program]"},

@@ -4,8 +4,8 @@ EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
 	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
 	tests/models/weights.sh
 
-dist_check_SCRIPTS += tests/models/minilm.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/minilm.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+dist_check_SCRIPTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
 
 check_PROGRAMS += tests/models/tokenizers
 tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c
@@ -25,3 +25,6 @@ tests_models_minilm_CPPFLAGS = $(AM_CPPFLAGS) -Iexamples/minilm
 tests_models_minilm_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/minilm.c
 tests_models_minilm_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 $(tests_models_minilm_OBJECTS): examples/minilm/libminilm.so
+
+# By hand: figures of speed and size.
+EXTRA_DIST += tests/bench/models.py
