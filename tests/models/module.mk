@@ -1,11 +1,12 @@
 # tests/models: whole models against references. Their programs need a compiled model, so their scripts have them made.
 EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
-	tests/data/minilm/cases.json tests/data/minilm/embeddings.npy \
+	tests/data/minilm/cases.json tests/data/minilm/embeddings.npy tests/data/minilm/long.npy \
+	tests/data/minilm/reference.py \
 	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
 	tests/models/weights.sh
 
 dist_check_SCRIPTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/minilm.sh tests/models/smollm2.sh tests/models/tokenizers.sh
 
 check_PROGRAMS += tests/models/tokenizers
 tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c
