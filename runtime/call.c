@@ -111,7 +111,7 @@ static void note_failure(struct walk *w, uint32_t at) {
 /* Waits for the other threads; whether all shall stop. A guard that another thread has reached since then,
  * and this one has not, does not count: all must leave at the same barrier. */
 static bool meet(struct walk *w) {
-    pool_barrier(w->session->model->pool, w->threads);
+    pool_barrier(w->session->model->pool, w->thread, w->threads);
     unsigned long long failed = atomic_load_explicit(&w->session->call.failed, memory_order_relaxed);
     return failed && failed <= w->lane->guards;
 }

@@ -1,5 +1,5 @@
 # runtime: what a compiled model calls, linked into every one of them; and mdl-run.
-EXTRA_DIST += runtime/mdlc.pc.in
+EXTRA_DIST += runtime/README.md runtime/mdlc.pc.in
 
 # Kept at -O2 and out of the model's own symbols: it becomes part of the user's library.
 pkglib_LIBRARIES += runtime/libmdl-runtime.a

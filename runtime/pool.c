@@ -9,30 +9,35 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { CACHE_LINE = 64, SPIN_NS = 50 * 1000, SPINS_BETWEEN_CLOCKS = 64 };
+/* A pause of the processor is 15 to 50 ns: at most some tens of microseconds are spun away. */
+enum { CACHE_LINE = 64, MOST_PAUSES = 1024, LEAST_PAUSES = 64, FEW_FAILURES = 4, FULL_TRY_EVERY = 16 };
 
-/* Fields that different threads write stand on lines of their own. */
+/* One thread's own; thread 0 is whoever calls. */
+struct seat {
+    _Alignas(CACHE_LINE) unsigned failures; /* waits in a row that spinning did not end */
+    int number;
+    struct pool *pool;
+    pthread_t id;
+};
+
+/* Fields that different threads write stand on lines of their own; those that threads wait for are counters.
+ */
 struct pool {
     int threads;
     atomic_int *in_parent; /* 1; on a page that fork() zeroes in the child */
     pool_body *body;       /* of the current job; NULL tells workers to end */
     void *context;
     _Alignas(CACHE_LINE) atomic_uint in_use;
-    _Alignas(CACHE_LINE) atomic_uint job; /* counts jobs; workers wait for it to change */
-    _Alignas(CACHE_LINE) atomic_uint arrived;
-    _Alignas(CACHE_LINE)
-        atomic_uint phase; /* counts barriers; threads that have arrived wait for it to change */
+    _Alignas(CACHE_LINE) atomic_uint job;     /* jobs so far */
+    _Alignas(CACHE_LINE) atomic_uint arrived; /* threads at the barrier */
+    _Alignas(CACHE_LINE) atomic_uint phase;   /* barriers so far */
     _Alignas(CACHE_LINE) atomic_uint sleepers;
-    struct worker {
-        struct pool *pool;
-        pthread_t id;
-        int number;
-    } workers[];
+    struct seat seats[];
 };
 
 static inline void relax(void) {
@@ -43,30 +48,18 @@ static inline void relax(void) {
 #endif
 }
 
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* Whether `word` left `old` within SPIN_NS. */
-static bool spin_while(atomic_uint *word, unsigned old) {
-    int64_t end = 0;
-    for (;;) {
-        for (int i = 0; i < SPINS_BETWEEN_CLOCKS; i++) {
-            if (atomic_load_explicit(word, memory_order_acquire) != old) return true;
-            relax();
-        }
-        int64_t t = now();
-        if (!end) end = t + SPIN_NS;
-        if (t >= end) return false;
+/* Whether `word` left `old` within so many pauses. */
+static bool spin_while(atomic_uint *word, unsigned old, int pauses) {
+    for (; pauses; pauses--) {
+        if (atomic_load_explicit(word, memory_order_acquire) != old) return true;
+        relax();
     }
+    return false;
 }
 
-/* Returns when `word` is no longer `old`. A sleeper counts itself before it looks at the word for the last
+/* Sleeps until `word` is no longer `old`. A sleeper counts itself before it looks at the word for the last
  * time, and `advance` looks for sleepers after it has changed the word, so one of the two sees the other. */
-static void wait_while(struct pool *p, atomic_uint *word, unsigned old) {
-    if (spin_while(word, old)) return;
+static void sleep_while(struct pool *p, atomic_uint *word, unsigned old) {
     atomic_fetch_add(&p->sleepers, 1);
     while (atomic_load(word) == old) syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
     atomic_fetch_sub(&p->sleepers, 1);
@@ -77,11 +70,24 @@ static void advance(struct pool *p, atomic_uint *word) {
     if (atomic_load(&p->sleepers)) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-void pool_barrier(struct pool *p, int64_t threads) {
+/* Waits for the phase to change. Where spinning was in vain several times in a row, some thread has no
+ * processor, and spinning may be what keeps it from one: then this thread spins little, but for a full try
+ * now and again, as a sleeper wakes so slowly that the others would never see it in time. */
+static void wait_for_phase(struct pool *p, unsigned phase, unsigned *failures) {
+    bool full = *failures < FEW_FAILURES || *failures % FULL_TRY_EVERY == 0;
+    if (spin_while(&p->phase, phase, full ? MOST_PAUSES : LEAST_PAUSES)) {
+        *failures = 0;
+    } else {
+        ++*failures;
+        sleep_while(p, &p->phase, phase);
+    }
+}
+
+void pool_barrier(struct pool *p, int64_t thread, int64_t threads) {
     if (threads == 1) return;
     unsigned phase = atomic_load_explicit(&p->phase, memory_order_relaxed);
     if (atomic_fetch_add(&p->arrived, 1) + 1 < (unsigned)threads) {
-        wait_while(p, &p->phase, phase);
+        wait_for_phase(p, phase, &p->seats[thread].failures);
     } else {
         atomic_store_explicit(&p->arrived, 0, memory_order_relaxed);
         advance(p, &p->phase);
@@ -89,13 +95,13 @@ void pool_barrier(struct pool *p, int64_t threads) {
 }
 
 static void *work(void *argument) {
-    struct worker *w = argument;
-    struct pool *p = w->pool;
+    struct seat *seat = argument;
+    struct pool *p = seat->pool;
     for (unsigned job = 0;; job++) {
-        wait_while(p, &p->job, job);
+        if (!spin_while(&p->job, job, MOST_PAUSES)) sleep_while(p, &p->job, job);
         if (!p->body) return NULL;
-        p->body(p->context, w->number, p->threads);
-        pool_barrier(p, p->threads);
+        p->body(p->context, seat->number, p->threads);
+        pool_barrier(p, seat->number, p->threads);
     }
 }
 
@@ -113,7 +119,7 @@ void pool_run(struct pool *p, pool_body *body, void *context) {
     }
     start_job(p, body, context);
     body(context, 0, p->threads);
-    pool_barrier(p, p->threads);
+    pool_barrier(p, 0, p->threads);
     atomic_store_explicit(&p->in_use, 0, memory_order_release);
 }
 
@@ -133,9 +139,10 @@ static void start_workers(struct pool *p, int threads) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int started = 1;
     for (; started < threads; started++) {
-        struct worker *w = &p->workers[started - 1];
-        *w = (struct worker){.pool = p, .number = started};
-        if (pthread_create(&w->id, NULL, work, w)) break;
+        struct seat *seat = &p->seats[started];
+        seat->pool = p;
+        seat->number = started;
+        if (pthread_create(&seat->id, NULL, work, seat)) break;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     p->threads = started; /* read by workers only after the first job has been published */
@@ -146,11 +153,11 @@ static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 struct pool *pool_new(int threads) {
     if (threads <= 0) threads = processors();
     if (threads > POOL_MAX_THREADS) threads = POOL_MAX_THREADS;
-    size_t bytes = sizeof(struct pool) + (size_t)threads * sizeof(struct worker);
-    bytes = (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    size_t bytes = sizeof(struct pool) + (size_t)threads * sizeof(struct seat);
     struct pool *p = aligned_alloc(CACHE_LINE, bytes);
     if (!p) return NULL;
-    *p = (struct pool){.threads = 1};
+    memset(p, 0, bytes);
+    p->threads = 1;
     p->in_parent = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p->in_parent == MAP_FAILED) {
         free(p);
@@ -166,7 +173,7 @@ void pool_free(struct pool *p) {
     if (!p) return;
     if (atomic_load(p->in_parent) && p->threads > 1) {
         start_job(p, NULL, NULL);
-        for (int i = 0; i < p->threads - 1; i++) pthread_join(p->workers[i].id, NULL);
+        for (int i = 1; i < p->threads; i++) pthread_join(p->seats[i].id, NULL);
     }
     munmap(p->in_parent, page_bytes());
     free(p);

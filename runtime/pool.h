@@ -24,7 +24,8 @@ int pool_threads(const struct pool *p);
  * child that was forked (threads are not inherited), runs it in the caller alone, with threads = 1. */
 void pool_run(struct pool *p, pool_body *body, void *context);
 
-/* Returns when all `threads` of the body have called it, and what they wrote before is seen by all. */
-void pool_barrier(struct pool *p, int64_t threads);
+/* Returns when all `threads` of the body have called it, and what they wrote before is seen by all. `thread`: which one
+ * calls. */
+void pool_barrier(struct pool *p, int64_t thread, int64_t threads);
 
 #endif
