@@ -135,6 +135,7 @@ LLVMValueRef emit_mul(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_div(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* both >= 0 */
 LLVMValueRef emit_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_extent(struct emitter *e, const struct extent *x); /* i64, computed at the kernel's entry */
+LLVMValueRef emit_extent_here(struct emitter *e, const struct extent *x); /* where the builder stands */
 LLVMValueRef emit_offset(struct emitter *e, LLVMValueRef base, LLVMValueRef bytes); /* ptr + bytes */
 /* Adds up (or takes the largest of) a vector's lanes by halves: the same order always. */
 LLVMValueRef emit_horizontal(struct emitter *e, enum scalar_op op, LLVMValueRef vector);

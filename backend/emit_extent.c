@@ -1,6 +1,8 @@
 /* Extents as code: polynomials over the call's dims, computed once at a kernel's entry. */
 #include "backend/emit.h"
 
+typedef LLVMValueRef extent_value(struct emitter *e, const struct extent *x);
+
 static LLVMValueRef dim_value(struct emitter *e, const struct dim *dim) {
     for (int i = 0; i < e->owner->dims_count; i++) {
         if (e->owner->dims[i] != dim) continue;
@@ -18,15 +20,25 @@ static LLVMValueRef floor_div(struct emitter *e, LLVMValueRef a, int64_t divisor
     return LLVMBuildSub(e->builder, q, LLVMBuildZExt(e->builder, below, e->i64, ""), "");
 }
 
-static LLVMValueRef term_value(struct emitter *e, const struct term *t) {
+static LLVMValueRef term_value(struct emitter *e, const struct term *t, extent_value *value) {
     LLVMValueRef product = emit_i64(e, t->coefficient);
     for (int i = 0; i < t->count; i++) {
         const struct symbol *s = t->symbols[i];
-        LLVMValueRef v =
-            s->dim ? dim_value(e, s->dim) : floor_div(e, emit_extent(e, s->numerator), s->divisor);
-        product = emit_mul(e, product, v);
+        LLVMValueRef v = s->dim ? dim_value(e, s->dim) : floor_div(e, value(e, s->numerator), s->divisor);
+        product = LLVMBuildMul(e->builder, product, v, "");
     }
     return product;
+}
+
+static LLVMValueRef value_by(struct emitter *e, const struct extent *x, extent_value *value) {
+    LLVMValueRef sum = emit_i64(e, 0);
+    for (int i = 0; i < x->count; i++)
+        sum = LLVMBuildAdd(e->builder, sum, term_value(e, &x->terms[i], value), "");
+    return sum;
+}
+
+LLVMValueRef emit_extent_here(struct emitter *e, const struct extent *x) {
+    return value_by(e, x, emit_extent_here);
 }
 
 static void make_room(struct emitter *e, int id) {
@@ -44,8 +56,7 @@ LLVMValueRef emit_extent(struct emitter *e, const struct extent *x) {
     make_room(e, x->id);
     if (e->extents[x->id]) return e->extents[x->id];
     LLVMBasicBlockRef back = emit_entry_begin(e);
-    LLVMValueRef sum = emit_i64(e, 0);
-    for (int i = 0; i < x->count; i++) sum = emit_add(e, sum, term_value(e, &x->terms[i]));
+    LLVMValueRef sum = value_by(e, x, emit_extent);
     emit_entry_end(e, back);
     return e->extents[x->id] = sum;
 }

@@ -2,7 +2,11 @@
 noinst_LIBRARIES += backend/libbackend.a
 backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 backend_libbackend_a_SOURCES = \
-	backend/backend.h \
+	backend/backend.c backend/backend.h \
+	backend/barriers.c \
+	backend/build_id.c \
+	backend/checksum.c backend/checksum.h \
+	backend/code.h \
 	backend/contraction.c backend/contraction.h \
 	backend/emit.c backend/emit.h \
 	backend/emit_cast.c \
@@ -17,6 +21,11 @@ backend_libbackend_a_SOURCES = \
 	backend/emit_scalar.c \
 	backend/emit_value.c \
 	backend/emit_view.c \
+	backend/entry.c \
+	backend/homes.c \
+	backend/kernel_key.c backend/kernel_key.h \
+	backend/kernels.c \
+	backend/link.c \
 	backend/lower_attention.c \
 	backend/lower_contract.c \
 	backend/lower_loops.c \
@@ -24,4 +33,8 @@ backend_libbackend_a_SOURCES = \
 	backend/pack.c backend/pack.h \
 	backend/packed.c \
 	backend/panel.c backend/panel.h \
-	backend/tile.c backend/tile.h
+	backend/steps.c backend/steps.h \
+	backend/tables.c \
+	backend/target.c \
+	backend/tile.c backend/tile.h \
+	backend/weights.c

@@ -1,4 +1,5 @@
 # frontend: text to graph, and the files that weights are in.
+EXTRA_DIST += frontend/README.md
 AM_CPPFLAGS += $(JANSSON_CFLAGS) $(ZLIB_CFLAGS)
 AM_YFLAGS = -d -Wno-yacc
 WEIGHTS_LIBS = $(JANSSON_LIBS) $(ZLIB_LIBS)

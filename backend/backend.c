@@ -1,0 +1,170 @@
+/* From a graph of kernels to an artifact: code, tables, weights, header; all files or none. */
+#include "backend/code.h"
+#include <errno.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A file that is written beside its place and moved there when all are complete. */
+struct output {
+    const char *path, *temporary;
+};
+struct outputs {
+    struct output at[4];
+    int count;
+};
+
+static const char *add_output(struct code *c, struct outputs *o, const char *path) {
+    const char *temporary = arena_printf(c->arena, "%s.%ld.tmp", path, (long)getpid());
+    o->at[o->count++] = (struct output){path, temporary};
+    return temporary;
+}
+
+static bool io_error(struct code *c, const char *path) {
+    emit_error(c->emitters[0], (struct loc){0}, "%s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool finish_outputs(struct code *c, struct outputs *o, bool good) {
+    for (int i = 0; i < o->count && good; i++)
+        if (rename(o->at[i].temporary, o->at[i].path)) good = io_error(c, o->at[i].path);
+    for (int i = 0; i < o->count && !good; i++) unlink(o->at[i].temporary);
+    return good;
+}
+
+static bool write_file(struct code *c, const char *path, const char *bytes, size_t size) {
+    FILE *out = fopen(path, "wb");
+    if (!out) return io_error(c, path);
+    bool good = fwrite(bytes, 1, size, out) == size;
+    if (fclose(out) || !good) return io_error(c, path);
+    return true;
+}
+
+static const char *source_path(const struct graph *g) {
+    for (const struct function *f = g->functions; f; f = f->next)
+        if (f->loc.source) return f->loc.source->path;
+    return arena_printf(g->arena, "%s.mdl", g->name);
+}
+
+/* ---- code ---- */
+
+struct job { /* one emitter's module to bytes */
+    struct emitter *emitter;
+    bool assembly, good;
+    LLVMMemoryBufferRef code;
+    pthread_t thread;
+};
+
+static void *work(void *data) {
+    struct job *j = data;
+    j->good = emitter_finish(j->emitter);
+    if (j->good) j->code = emitter_code(j->emitter, j->assembly);
+    if (j->emitter->errors) j->good = false;
+    return NULL;
+}
+
+/* All modules at once, a thread each. */
+static bool generate(struct code *c, struct job *jobs, bool assembly) {
+    bool good = true;
+    for (int i = 0; i < c->emitters_count; i++) {
+        jobs[i] = (struct job){.emitter = c->emitters[i], .assembly = assembly};
+        if (i && pthread_create(&jobs[i].thread, NULL, work, &jobs[i])) ice("no thread for code generation");
+    }
+    work(&jobs[0]);
+    for (int i = 0; i < c->emitters_count; i++) {
+        if (i) pthread_join(jobs[i].thread, NULL);
+        good = good && jobs[i].good;
+    }
+    return good;
+}
+
+static void release(struct job *jobs, int count) {
+    for (int i = 0; i < count; i++)
+        if (jobs[i].code) LLVMDisposeMemoryBuffer(jobs[i].code);
+}
+
+static bool write_code(struct code *c, const char *path, enum artifact kind) {
+    struct job jobs[MAX_EMITTERS] = {0};
+    bool good;
+    if (kind == ARTIFACT_LLVM) {
+        good = emitter_finish(c->emitters[0]);
+        char *text = LLVMPrintModuleToString(c->emitters[0]->module);
+        good = good && write_file(c, path, text, strlen(text));
+        LLVMDisposeMessage(text);
+        return good;
+    }
+    good = generate(c, jobs, kind == ARTIFACT_ASM);
+    good = good && write_file(c, path, LLVMGetBufferStart(jobs[0].code), LLVMGetBufferSize(jobs[0].code));
+    release(jobs, c->emitters_count);
+    return good;
+}
+
+static bool write_library(struct code *c, const char *path) {
+    struct job jobs[MAX_EMITTERS] = {0};
+    const char *objects[MAX_EMITTERS];
+    bool good = generate(c, jobs, false);
+    int written = 0;
+    for (; written < c->emitters_count && good; written++) {
+        objects[written] = arena_printf(c->arena, "%s.%d.o", path, written);
+        good = write_file(c, objects[written], LLVMGetBufferStart(jobs[written].code),
+                          LLVMGetBufferSize(jobs[written].code));
+    }
+    good = good && link_library(c, objects, c->emitters_count, path);
+    for (int i = 0; i < written; i++) unlink(objects[i]);
+    release(jobs, c->emitters_count);
+    return good;
+}
+
+/* ---- artifacts ---- */
+
+/* m.h and m.weights stand beside libm.so, named after the library's file without "lib" and ".so". */
+static const char *beside(struct code *c, const char *output, const char *suffix) {
+    const char *slash = strrchr(output, '/'), *base = slash ? slash + 1 : output, *dot = strstr(base, ".so");
+    const char *stem = !strncmp(base, "lib", 3) ? base + 3 : base;
+    int length = dot && dot > stem ? (int)(dot - stem) : (int)strlen(stem);
+    return arena_printf(c->arena, "%.*s%.*s%s", (int)(base - output), output, length, stem, suffix);
+}
+
+static bool emit_library(struct code *c, struct outputs *o) {
+    const char *library = add_output(c, o, c->options->output);
+    const char *header = add_output(c, o, beside(c, c->options->output, ".h")), *text = header_text(c);
+    bool outside = !c->embedded && c->weights_bytes;
+    if (outside && !weights_write(c, add_output(c, o, beside(c, c->options->output, ".weights"))))
+        return false;
+    if (!outside) build_id_make(c);
+    return tables_emit(c) && write_library(c, library) && write_file(c, header, text, strlen(text));
+}
+
+/* One module, without the weights' bytes if they would be a file. */
+static bool emit_code(struct code *c, enum artifact kind, struct outputs *o) {
+    build_id_make(c);
+    return tables_emit(c) && write_code(c, add_output(c, o, c->options->output), kind);
+}
+
+static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
+    if (kind == ARTIFACT_HEADER) {
+        const char *text = header_text(c);
+        return write_file(c, add_output(c, o, c->options->output), text, strlen(text));
+    }
+    weights_place(c);
+    homes_place_states(c);
+    if (!weights_pack(c)) return false;
+    return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
+}
+
+bool backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
+    struct code c = {.graph = g, .arena = g->arena, .options = options, .source = source_path(g)};
+    struct outputs o = {.count = 0};
+    c.kernels_end = &c.kernels;
+    c.weights_end = &c.weights;
+    c.emitters_count = kind == ARTIFACT_SO ? MAX_EMITTERS : 1;
+    for (int i = 0; i < c.emitters_count; i++)
+        c.emitters[i] = emitter_new(g, g->name, c.source, options->opt_level);
+    int errors = g->diag->errors;
+    bool good = emit_artifact(&c, kind, &o) && g->diag->errors == errors;
+    good = finish_outputs(&c, &o, good);
+    for (int i = 0; i < c.emitters_count; i++) emitter_release(c.emitters[i]);
+    return good;
+}

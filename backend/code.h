@@ -1,0 +1,108 @@
+/* A model on its way from kernels to files: the emitters, the kernels compiled so far, the weights' places.
+ *
+ *     kernels.c  every kernel once ──► emitters' modules ──► objects ─┐
+ *     weights.c  every tensor once ──► m.weights, or embedded         ├─ link.c ──► libm.so
+ *     tables.c   descriptor, steps, refs; entry.c: m_open, m_forward ─┘
+ */
+#ifndef BACKEND_CODE_H
+#define BACKEND_CODE_H
+#include "backend/emit.h"
+#include "runtime/abi.h"
+
+enum { MAX_EMITTERS = 2 };
+
+/* A kernel or guard as machine code, called by all steps that differ only in buffers. */
+struct kernel_code {
+    const char *key;  /* what makes it this kernel: body, types, layouts, schedule */
+    uint64_t hash;    /* of the key */
+    const char *name; /* "k0.linear", of the first that was seen; unique */
+    int number;       /* in the descriptor's table */
+    int64_t scratch;  /* bytes a thread needs */
+    struct kernel_code *next;
+};
+
+/* One tensor of the weights: a param's, or a constant outside of kernels. */
+struct weight {
+    const struct global *global;
+    int64_t element;
+    const struct node *constant;
+    const char *name;
+    int64_t offset, bytes;
+    uint32_t sum; /* CRC-32C, once packed */
+    struct weight *next;
+};
+
+struct code {
+    struct graph *graph;
+    struct arena *arena;
+    const struct backend_options *options;
+    const char *source; /* path of the .mdl */
+    struct emitter *emitters[MAX_EMITTERS];
+    int emitters_count;
+    struct kernel_code *kernels, **kernels_end;
+    int kernels_count;
+    struct weight *weights, **weights_end;
+    int weights_count;
+    int64_t weights_bytes;
+    struct weight **global_weights; /* [globals]: its first tensor, or NULL */
+    bool io_failed;                 /* an error was the system's, not the model's */
+    int64_t *state_offsets;         /* [globals]; of a state's first element */
+    int64_t state_bytes;
+    uint8_t build_id[32];
+    const char *embedded; /* the weights' bytes, or NULL: they go to a file */
+    int *local;           /* [local_count] numbers of values in the key at hand */
+    int local_count;
+};
+
+/* Where a value of a function's level lives. */
+struct home {
+    enum mdl_space space;
+    uint32_t index;
+    int64_t offset, stride;
+    uint32_t loop;
+    const struct global *global; /* params and states: how elements are stored */
+};
+
+/* homes.c: which loop of the variant a scan is: numbers are given in order of the text. */
+struct home home_of(struct code *c, const struct function *f, const struct value *v);
+uint32_t home_loop(const struct function *f, const struct node *scan);
+int64_t
+home_bytes(const struct global *g); /* of one tensor of a param or state, to a multiple of MDL_ALIGN */
+void homes_place_states(struct code *c);
+
+/* kernels.c: the code of a kernel or guard node of function f, compiled now if it is new; NULL after a
+ * diagnostic. */
+const struct kernel_code *kernel_of(struct code *c, const struct function *f, const struct node *n);
+LLVMTypeRef kernel_type(struct emitter *e); /* of mdl_kernel */
+
+/* weights.c */
+const struct weight *weight_of_global(struct code *c, const struct global *g, int64_t element);
+const struct weight *weight_of_constant(struct code *c, const struct node *n);
+void weights_place(struct code *c); /* every tensor the functions use */
+/* Packs weights that go into the library; others are packed when their file is written. */
+bool weights_pack(struct code *c);
+/* Packs everything into the file at `path`; makes the build id. */
+bool weights_write(struct code *c, const char *path);
+
+/* tables.c, entry.c: into emitter 0's module; false after a diagnostic. */
+bool tables_emit(struct code *c);
+void entry_emit(struct code *c, LLVMValueRef descriptor);
+/* The function's variants are consecutive functions of one name; the first of them is what callers see. */
+const struct function *general_variant(const struct graph *g, const char *name);
+bool function_has_shape(
+    const struct function *f); /* some extent of a result depends on a dim: m_f_shape exists */
+bool is_variant_of_earlier(const struct graph *g, const struct function *f);
+
+/* target.c: the CPU features that code for t needs, as the runtime checks them: "avx2 fma". */
+const char *target_needs(struct arena *a, const struct target *t);
+
+/* header.c */
+char *header_text(struct code *c);
+
+/* build_id.c: from weights' names, places and sums, the graph's text and the compiler's version. */
+void build_id_make(struct code *c);
+
+/* link.c: libm.so at `output` from objects, through the system's C compiler driver. */
+bool link_library(struct code *c, const char *const *objects, int count, const char *output);
+
+#endif

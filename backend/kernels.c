@@ -1,0 +1,185 @@
+/* Every kernel once: looks it up by its key, or makes its function and has its domain fill it.
+ *
+ *     define hidden i32 @k0.linear(ptr %buffers, ptr %dims, ptr %scratch, i64 %thread, i64 %threads) {
+ *     entry:  what is computed once: base pointers, extents        start:  the domain's loops ...  ret i32 0
+ */
+#include "backend/emit_memo.h"
+#include "backend/kernel_key.h"
+#include <string.h>
+
+static lower_function *const lower[DOMAIN_COUNT] = {
+#define DOMAIN_LOWER(name, meaning) [DOMAIN_##name] = lower_##name,
+    DOMAINS(DOMAIN_LOWER)
+#undef DOMAIN_LOWER
+};
+
+static uint64_t hash_text(const char *text) {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *text; text++) h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+    return h;
+}
+
+/* The op that a kernel is named after: its contraction or attention, else its first reduction, else its last
+ * op. */
+static const struct node *main_op(const struct node *kernel) {
+    static const enum op_family order[] = {
+        FAMILY_sdpa,           FAMILY_linear, FAMILY_matmul, FAMILY_einsum, FAMILY_qlinear, FAMILY_conv,
+        FAMILY_conv_transpose, FAMILY_pool,   FAMILY_sort,   FAMILY_topk,   FAMILY_reduce};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        for (const struct node *n = kernel->body->first; n; n = n->next)
+            if (op_info(n->op)->family == order[i]) return n;
+    return kernel->body->last;
+}
+
+static bool is_taken(const struct code *c, const char *name) {
+    for (const struct kernel_code *k = c->kernels; k; k = k->next)
+        if (!strcmp(k->name, name)) return true;
+    return false;
+}
+
+static const char *name_of(struct code *c, const struct node *n) {
+    const struct node *op = n->op == OP_kernel ? main_op(n) : NULL;
+    const char *name = n->op == OP_guard ? "guard"
+                                         : arena_printf(c->arena, "%s.%s", n->name ? n->name : "k",
+                                                        op ? op_info(op->op)->name : "copy");
+    const char *wanted = name;
+    for (int i = 1; is_taken(c, name); i++) name = arena_printf(c->arena, "%s.%d", wanted, i);
+    return name;
+}
+
+LLVMTypeRef kernel_type(struct emitter *e) {
+    LLVMTypeRef parameters[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64};
+    return LLVMFunctionType(e->i32, parameters, 5, 0);
+}
+
+static void add_attribute(struct emitter *e, LLVMAttributeIndex at, const char *name) {
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    if (!kind) ice("LLVM has no attribute %s", name);
+    LLVMAddAttributeAtIndex(e->function, at, LLVMCreateEnumAttribute(e->context, kind, 0));
+}
+
+static void begin_debug(struct emitter *e, const char *name, struct loc loc) {
+    LLVMMetadataRef type = LLVMDIBuilderCreateSubroutineType(e->debug, e->debug_file, NULL, 0, 0);
+    unsigned line = loc.line > 0 ? (unsigned)loc.line : 0;
+    e->debug_scope = LLVMDIBuilderCreateFunction(e->debug, e->debug_file, name, strlen(name), name,
+                                                 strlen(name), e->debug_file, line, type, 0, 1, line, 0, 0);
+    LLVMSetSubprogram(e->function, e->debug_scope);
+    emit_location(e, loc);
+}
+
+static void begin_function(struct emitter *e, const char *name, struct loc loc) {
+    e->function = LLVMAddFunction(e->module, name, kernel_type(e));
+    LLVMSetVisibility(e->function, LLVMHiddenVisibility);
+    add_attribute(e, LLVMAttributeFunctionIndex, "nounwind");
+    for (unsigned i = 1; i <= 3; i++) add_attribute(e, i, "noalias");
+    LLVMValueRef *parameters[] = {&e->buffers, &e->dims, &e->scratch, &e->thread, &e->threads};
+    for (unsigned i = 0; i < 5; i++) *parameters[i] = LLVMGetParam(e->function, i);
+    e->entry = LLVMAppendBasicBlockInContext(e->context, e->function, "entry");
+    LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "start");
+    LLVMPositionBuilderAtEnd(e->builder, e->entry);
+    begin_debug(e, name, loc);
+    LLVMBuildBr(e->builder, start);
+    LLVMPositionBuilderAtEnd(e->builder, start);
+    e->memo = NULL;
+    emit_scope_begin(e); /* the entry's */
+    emit_scope_begin(e); /* the body's */
+    e->bindings = NULL;
+    e->scratch_bytes = 0;
+    e->extents = NULL;
+    e->extents_count = 0;
+}
+
+static void end_function(struct emitter *e) {
+    LLVMBuildRet(e->builder, emit_i32(e, 0));
+    e->debug_scope = NULL;
+    LLVMSetCurrentDebugLocation2(e->builder, NULL);
+}
+
+static LLVMValueRef base_of(struct emitter *e, int number) {
+    LLVMBasicBlockRef back = emit_entry_begin(e);
+    LLVMValueRef at = emit_offset(e, e->buffers, emit_i64(e, 8 * number));
+    LLVMValueRef base = LLVMBuildLoad2(e->builder, e->ptr, at, "");
+    emit_entry_end(e, back);
+    return base;
+}
+
+static struct buffer buffer_of(struct code *c, struct emitter *e, const struct function *f,
+                               const struct value *v, int number) {
+    struct home h = home_of(c, f, v);
+    struct buffer b = {.base = base_of(e, number), .type = v->type, .layout = v->layout};
+    if (h.global) {
+        b.layout = h.global->layout;
+        b.format = h.global->store;
+        b.stored = true;
+    }
+    return b;
+}
+
+static bool is_overwritten(const struct node *n, int operand) {
+    for (int i = 0; i < n->results_count; i++)
+        if (n->results[i]->place.in_place == operand + 1) return true;
+    return false;
+}
+
+static void lower_kernel(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
+    if (n->operands_count + n->results_count > MAX_BUFFERS)
+        ice("kernel %s has more than %d buffers", n->name, MAX_BUFFERS);
+    for (int i = 0; i < n->operands_count; i++) {
+        e->operands[i] = buffer_of(c, e, f, n->operands[i], i);
+        e->operands[i].constant = !is_overwritten(n, i);
+    }
+    for (int i = 0; i < n->results_count; i++)
+        e->results[i] = buffer_of(c, e, f, n->results[i], n->operands_count + i);
+    e->kernel = n;
+    e->owner = f;
+    lower[n->schedule ? n->schedule->domain : DOMAIN_loops](e);
+}
+
+/* Fails on the first of this thread's elements that is outside lo..hi. */
+static void lower_guard(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
+    e->kernel = n;
+    e->owner = f;
+    struct buffer b = buffer_of(c, e, f, n->operands[0], 0);
+    LLVMValueRef count = emit_i64(e, 1), begin, end;
+    for (int i = 0; i < b.type.rank; i++) count = emit_mul(e, count, emit_extent(e, b.type.extents[i]));
+    emit_split(e, count, 16, &begin, &end);
+    struct emit_loop l;
+    emit_loop_begin(e, &l, begin, end, 1, 0, NULL);
+    struct point p = {.rank = b.type.rank, .lanes = 1};
+    point_unflatten(e, &b.type, index_uniform(l.counter), &p, 0, p.rank);
+    LLVMValueRef v = emit_cast(e, b.type.dtype, DTYPE_I64, emit_load(e, &b, &p));
+    LLVMValueRef low = LLVMBuildICmp(e->builder, LLVMIntSLT, v, emit_extent(e, node_attr(n, "lo")->e), "");
+    LLVMValueRef high = LLVMBuildICmp(e->builder, LLVMIntSGE, v, emit_extent(e, node_attr(n, "hi")->e), "");
+    struct emit_if bad;
+    emit_if_begin(e, &bad, LLVMBuildOr(e->builder, low, high, ""));
+    LLVMBuildStore(e->builder, v, e->scratch);
+    LLVMBuildRet(e->builder, emit_i32(e, 1));
+    LLVMPositionBuilderAtEnd(e->builder, LLVMAppendBasicBlockInContext(e->context, e->function, "never"));
+    emit_if_end(e, &bad);
+    emit_loop_end(e, &l, NULL);
+}
+
+static struct kernel_code *compile(struct code *c, const struct function *f, const struct node *n,
+                                   const char *key, uint64_t hash) {
+    struct kernel_code *k = arena_new_object(c->arena, struct kernel_code);
+    struct emitter *e = c->emitters[c->kernels_count % c->emitters_count];
+    *k = (struct kernel_code){.key = key, .hash = hash, .name = name_of(c, n), .number = c->kernels_count++};
+    begin_function(e, k->name, n->loc);
+    if (n->op == OP_guard)
+        lower_guard(c, e, f, n);
+    else
+        lower_kernel(c, e, f, n);
+    end_function(e);
+    k->scratch = e->scratch_bytes > 64 ? e->scratch_bytes : 64; /* a guard's value */
+    *c->kernels_end = k;
+    c->kernels_end = &k->next;
+    return k;
+}
+
+const struct kernel_code *kernel_of(struct code *c, const struct function *f, const struct node *n) {
+    const char *key = kernel_key(c, f, n);
+    uint64_t hash = hash_text(key);
+    for (const struct kernel_code *k = c->kernels; k; k = k->next)
+        if (k->hash == hash && !strcmp(k->key, key)) return k;
+    return compile(c, f, n, key, hash);
+}

@@ -1,0 +1,172 @@
+/* A function's nodes as the runtime's steps: which kernel, on which buffers; copies where a value is not
+ * where it must end. */
+#include "backend/steps.h"
+#include "backend/pack.h"
+#include "ir/imap.h"
+
+static bool same_dims(const struct function *a, const struct function *b) {
+    if (a->dims_count != b->dims_count) return false;
+    for (int i = 0; i < a->dims_count; i++)
+        if (a->dims[i] != b->dims[i]) return false;
+    return true;
+}
+
+uint32_t tables_extent(struct tables *t, const struct function *f, const struct extent *x) {
+    if (!x) x = extent_const(t->code->graph->extents, 0);
+    bool constant = extent_is_const(x, NULL);
+    for (int i = 0; i < t->extents_count; i++)
+        if (t->extents[i].extent == x && (constant || same_dims(t->extents[i].function, f)))
+            return (uint32_t)i;
+    arena_push(t->code->arena, t->extents, t->extents_count, t->extents_capacity,
+               ((struct extent_entry){x, f}));
+    return (uint32_t)t->extents_count - 1;
+}
+
+static int64_t most_bytes(struct code *c, const struct home *h, const struct value *v) {
+    if (h->global) return h->stride ? INT64_MAX / 2 : home_bytes(h->global);
+    const struct extent *bytes = type_bytes(c->graph->extents, &v->type);
+    int64_t most = bytes ? extent_max(bytes) : INT64_MAX;
+    return most < INT64_MAX / 2 ? most : INT64_MAX / 2;
+}
+
+static void add_ref(struct tables *t, const struct function *f, const struct value *v, bool written) {
+    struct code *c = t->code;
+    struct home h = home_of(c, f, v);
+    struct mdl_ref r = {
+        .space = h.space, .index = h.index, .offset = h.offset, .stride = h.stride, .loop = h.loop};
+    int64_t begin = h.stride ? INT64_MIN / 2 : h.offset;
+    struct reach reach = {begin, begin + most_bytes(c, &h, v), written};
+    arena_push(c->arena, t->refs, t->refs_count, t->refs_capacity, r);
+    arena_push(c->arena, t->reaches, t->reaches_count, t->reaches_capacity, reach);
+}
+
+/* What a kernel's operations and buffers cost, for --bench and --trace. */
+static void count_work(struct tables *t, const struct function *f, const struct node *n, struct mdl_step *s) {
+    struct extents *x = t->code->graph->extents;
+    const struct extent *flops = extent_const(x, 0), *bytes = flops;
+    for (const struct node *m = n->op == OP_kernel ? n->body->first : NULL; m; m = m->next) {
+        const struct extent *more = m->op == OP_constant ? extent_const(x, 0) : node_flops(t->code->graph, m);
+        flops = extent_add(x, flops, more);
+    }
+    for (int i = 0; i < n->operands_count; i++) {
+        struct home h = home_of(t->code, f, n->operands[i]);
+        const struct extent *more =
+            h.global ? extent_const(x, packed_bytes(h.global)) : type_bytes(x, &n->operands[i]->type);
+        bytes = extent_add(x, bytes, more);
+    }
+    for (int i = 0; i < n->results_count; i++)
+        bytes = extent_add(x, bytes, type_bytes(x, &n->results[i]->type));
+    s->flops = tables_extent(t, f, flops);
+    s->bytes = tables_extent(t, f, bytes);
+}
+
+static const char *guard_message(struct code *c, const struct node *n) {
+    const char *what = node_attr(n, "what")->s;
+    return arena_printf(c->arena, "%s %%lld is not in %s..%s", what ? what : "value",
+                        extent_text(c->arena, node_attr(n, "lo")->e),
+                        extent_text(c->arena, node_attr(n, "hi")->e));
+}
+
+static void add_step(struct tables *t, struct steps *s, const struct function *f, struct mdl_step step,
+                     const struct node *n) {
+    step.line = n->loc.line > 0 ? (uint32_t)n->loc.line : 0;
+    step.column = n->loc.line > 0 ? (uint32_t)n->loc.column : 0;
+    if (step.kind == MDL_STEP_KERNEL || step.kind == MDL_STEP_GUARD) count_work(t, f, n, &step);
+    arena_push(t->code->arena, s->at, s->count, s->capacity, step);
+}
+
+static void add_kernel(struct tables *t, struct steps *s, const struct function *f, const struct node *n) {
+    const struct kernel_code *k = kernel_of(t->code, f, n);
+    struct mdl_step step = {.kind = n->op == OP_guard ? MDL_STEP_GUARD : MDL_STEP_KERNEL,
+                            .kernel = (uint32_t)k->number,
+                            .first_ref = (uint32_t)t->refs_count,
+                            .refs = (uint32_t)(n->operands_count + n->results_count),
+                            .name = n->op == OP_guard ? guard_message(t->code, n) : k->name};
+    for (int i = 0; i < n->operands_count; i++) add_ref(t, f, n->operands[i], false);
+    for (int i = 0; i < n->results_count; i++) add_ref(t, f, n->results[i], true);
+    if (k->scratch > s->scratch) s->scratch = k->scratch;
+    add_step(t, s, f, step, n);
+}
+
+/* A kernel whose result is its operand: v, moved to where `place` says. */
+static struct node *copy_node(struct graph *g, struct value *v, struct place place, struct loc loc) {
+    struct node *n = node_new(g, OP_kernel, 1, &v, loc);
+    n->name = "k";
+    n->body = block_new(g, n);
+    block_argument(g, n->body, &v->type, NULL, loc);
+    n->body->results = n->body->args;
+    n->body->results_count = 1;
+    node_add_result(g, n, &v->type)->place = place;
+    return n;
+}
+
+static bool same_home(const struct home *a, const struct home *b) {
+    return a->space == b->space && a->index == b->index && a->offset == b->offset && a->stride == b->stride &&
+           a->loop == b->loop;
+}
+
+/* Returned values belong in the caller's arrays; most are made there. */
+static void add_returns(struct tables *t, struct steps *s, const struct function *f) {
+    for (int i = 0; i < f->body->results_count; i++) {
+        struct value *v = f->body->results[i];
+        struct home h = home_of(t->code, f, v), wanted = {.space = MDL_RESULT, .index = (uint32_t)i};
+        if (same_home(&h, &wanted)) continue;
+        struct place place = {.space = SPACE_RESULT, .offset = i};
+        add_kernel(t, s, f, copy_node(t->code->graph, v, place, f->loc));
+    }
+}
+
+static void add_block(struct tables *t, struct steps *s, const struct function *f, const struct block *b);
+
+static void add_assign(struct tables *t, struct steps *s, const struct function *f, struct node *n) {
+    struct code *c = t->code;
+    struct value *v = n->operands[0];
+    struct node *copy = copy_node(c->graph, v, (struct place){.space = SPACE_STATE}, n->loc);
+    copy->parent = n->parent;
+    /* The copy's result stands for the state as the assignment names it. */
+    n->operands[0] = copy->results[0];
+    struct home to = home_of(c, f, copy->results[0]), from = home_of(c, f, v);
+    if (!same_home(&to, &from)) add_kernel(t, s, f, copy);
+    n->operands[0] = v;
+}
+
+static void add_scan(struct tables *t, struct steps *s, const struct function *f, struct node *n) {
+    uint32_t loop = home_loop(f, n);
+    struct mdl_step step = {.kind = MDL_STEP_LOOP, .loop = loop, .count = tables_extent(t, f, n->count)};
+    add_step(t, s, f, step, n);
+    add_block(t, s, f, n->body);
+    step.kind = MDL_STEP_END;
+    add_step(t, s, f, step, n);
+    if (loop + 1 > s->loops) s->loops = loop + 1;
+}
+
+static void add_block(struct tables *t, struct steps *s, const struct function *f, const struct block *b) {
+    for (struct node *n = b->first; n; n = n->next) {
+        if (n->op == OP_kernel || n->op == OP_guard)
+            add_kernel(t, s, f, n);
+        else if (n->op == OP_assign)
+            add_assign(t, s, f, n);
+        else if (n->op == OP_scan)
+            add_scan(t, s, f, n);
+        else if (n->op != OP_param && n->op != OP_constant)
+            emit_error(t->code->emitters[0], n->loc, "%s stands outside of a kernel", op_info(n->op)->name);
+    }
+}
+
+/* The arena's end: past every buffer that is in it. */
+static int64_t arena_bytes(const struct tables *t, int first) {
+    int64_t most = 0;
+    for (int i = first; i < t->refs_count; i++)
+        if (t->refs[i].space == MDL_ARENA && t->reaches[i].end > most) most = t->reaches[i].end;
+    return (most + MDL_ALIGN - 1) / MDL_ALIGN * MDL_ALIGN;
+}
+
+struct steps steps_of(struct tables *t, const struct function *f) {
+    struct steps s = {0};
+    int first = t->refs_count;
+    add_block(t, &s, f, f->body);
+    add_returns(t, &s, f);
+    s.arena = arena_bytes(t, first);
+    barriers_place(t, &s);
+    return s;
+}

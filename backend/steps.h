@@ -1,0 +1,37 @@
+/* The tables of runtime/abi.h while they are being made, as plain arrays. */
+#ifndef BACKEND_STEPS_H
+#define BACKEND_STEPS_H
+#include "backend/code.h"
+
+struct extent_entry { /* an extent, over the dims of a function's signature */
+    const struct extent *extent;
+    const struct function *function;
+};
+struct reach { /* bytes that a ref may touch, for deciding barriers; end INT64_MAX: unknown */
+    int64_t begin, end;
+    bool written;
+};
+struct tables {
+    struct code *code;
+    struct extent_entry *extents;
+    int extents_count, extents_capacity;
+    struct mdl_ref *refs;
+    struct reach *reaches; /* [refs] */
+    int refs_count, refs_capacity, reaches_count, reaches_capacity;
+};
+struct steps { /* of one variant */
+    struct mdl_step *at;
+    int count, capacity;
+    int64_t scratch, arena;
+    uint32_t loops;
+};
+
+/* The number of an extent; NULL extent: zero. */
+uint32_t tables_extent(struct tables *t, const struct function *f, const struct extent *x);
+/* The steps of a function, with barriers. */
+struct steps steps_of(struct tables *t, const struct function *f);
+/* Sets `barrier` where the next step may touch what was written, or write what was read, since the last
+ * barrier. */
+void barriers_place(const struct tables *t, struct steps *s);
+
+#endif

@@ -1,0 +1,261 @@
+/* The model's tables (runtime/abi.h) as constants of the module: each structure field by field. */
+#include "backend/steps.h"
+#include <string.h>
+
+_Static_assert(sizeof(struct mdl_ref) == 32 && sizeof(struct mdl_step) == 56 &&
+                   sizeof(struct mdl_variant) == 40,
+               "as below");
+_Static_assert(sizeof(struct mdl_tensor) == 32 && sizeof(struct mdl_dim) == 24 &&
+                   sizeof(struct mdl_function) == 56,
+               "as below");
+_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 152, "as below");
+_Static_assert((int)MDL_BOOL == (int)DTYPE_BOOL && (int)MDL_F64 == (int)DTYPE_F64,
+               "the ABI's element types are the graph's");
+
+typedef LLVMValueRef V;
+
+static V u32(struct emitter *e, uint32_t value) { return LLVMConstInt(e->i32, value, 0); }
+static V i64(struct emitter *e, int64_t value) { return emit_i64(e, value); }
+
+static V private_global(struct emitter *e, V initial, const char *name) {
+    V global = LLVMAddGlobal(e->module, LLVMTypeOf(initial), name);
+    LLVMSetInitializer(global, initial);
+    LLVMSetGlobalConstant(global, 1);
+    LLVMSetLinkage(global, LLVMPrivateLinkage);
+    return global;
+}
+
+static V text(struct emitter *e, const char *s) {
+    if (!s) return LLVMConstNull(e->ptr);
+    V global = private_global(e, LLVMConstStringInContext2(e->context, s, strlen(s), 0), "text");
+    LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
+    return global;
+}
+
+static V record(struct emitter *e, V *fields, int count) {
+    return LLVMConstStructInContext(e->context, fields, (unsigned)count, 0);
+}
+#define RECORD(e, ...) record(e, (V[]){__VA_ARGS__}, (int)(sizeof((V[]){__VA_ARGS__}) / sizeof(V)))
+
+/* A pointer to `count` equal records, NULL for none. */
+static V array(struct emitter *e, V *items, int count, const char *name) {
+    if (!count) return LLVMConstNull(e->ptr);
+    return private_global(e, LLVMConstArray2(LLVMTypeOf(items[0]), items, (uint64_t)count), name);
+}
+
+static V ref_record(struct emitter *e, const struct mdl_ref *r) {
+    return RECORD(e, u32(e, r->space), u32(e, r->index), i64(e, r->offset), i64(e, r->stride),
+                  u32(e, r->loop), u32(e, 0));
+}
+
+static V step_record(struct emitter *e, const struct mdl_step *s) {
+    return RECORD(e, u32(e, s->kind), u32(e, s->barrier), u32(e, s->kernel), u32(e, s->first_ref),
+                  u32(e, s->refs), u32(e, s->loop), u32(e, s->count), u32(e, s->line), u32(e, s->column),
+                  u32(e, s->flops), u32(e, s->bytes), u32(e, 0), text(e, s->name));
+}
+
+/* The dims that a version was made for, or NULL for the one that takes any. */
+static V fixed_dims(struct tables *t, const struct function *f) {
+    struct emitter *e = t->code->emitters[0];
+    if (!f->fixed) return LLVMConstNull(e->ptr);
+    V *values = arena_new_array(t->code->arena, V, f->dims_count + 1);
+    for (int i = 0; i < f->dims_count; i++) values[i] = i64(e, f->fixed[f->dims[i]->id]);
+    return array(e, values, f->dims_count, "fixed");
+}
+
+static V variant_record(struct tables *t, const struct function *f) {
+    struct emitter *e = t->code->emitters[0];
+    struct steps s = steps_of(t, f);
+    V *items = arena_new_array(t->code->arena, V, s.count + 1);
+    for (int i = 0; i < s.count; i++) items[i] = step_record(e, &s.at[i]);
+    return RECORD(e, fixed_dims(t, f), array(e, items, s.count, "steps"), u32(e, (uint32_t)s.count),
+                  u32(e, s.loops), i64(e, s.arena), i64(e, s.scratch));
+}
+
+static int32_t dim_number(const struct tables *t, const struct function *f, const struct extent *x) {
+    for (int i = 0; i < f->dims_count; i++)
+        if (extent_dim(t->code->graph->extents, f->dims[i]) == x) return i;
+    return -1;
+}
+
+static V tensor_record(struct tables *t, const struct function *f, const char *name,
+                       const struct type *type) {
+    struct emitter *e = t->code->emitters[0];
+    V extents[MAX_RANK + 1], dims[MAX_RANK + 1];
+    for (int i = 0; i < type->rank; i++) {
+        extents[i] = u32(e, tables_extent(t, f, type->extents[i]));
+        dims[i] = emit_i32(e, dim_number(t, f, type->extents[i]));
+    }
+    return RECORD(e, text(e, name), u32(e, (uint32_t)type->dtype), u32(e, (uint32_t)type->rank),
+                  array(e, extents, type->rank, "extents"), array(e, dims, type->rank, "dims"));
+}
+
+static V tensors(struct tables *t, const struct function *f, struct value *const *values, int count,
+                 bool results) {
+    V *items = arena_new_array(t->code->arena, V, count + 1);
+    for (int i = 0; i < count; i++) {
+        const char *name = results ? arena_printf(t->code->arena, "%d", i) : values[i]->name;
+        items[i] =
+            tensor_record(t, f, name ? name : arena_printf(t->code->arena, "x%d", i), &values[i]->type);
+    }
+    return array(t->code->emitters[0], items, count, results ? "results" : "inputs");
+}
+
+bool is_variant_of_earlier(const struct graph *g, const struct function *f) {
+    for (const struct function *o = g->functions; o != f; o = o->next)
+        if (o->exported && !strcmp(o->name, f->name)) return true;
+    return false;
+}
+
+/* Callers see the version for any dims: its types name them. */
+const struct function *general_variant(const struct graph *g, const char *name) {
+    const struct function *found = NULL;
+    for (const struct function *f = g->functions; f; f = f->next)
+        if (f->exported && !strcmp(f->name, name) && (!found || !f->fixed)) found = f;
+    return found;
+}
+
+static V variants(struct tables *t, const char *name, int *count) {
+    V *items = NULL;
+    int capacity = 0;
+    const struct graph *g = t->code->graph;
+    for (int any = 0; any < 2; any++)
+        for (const struct function *f = g->functions; f; f = f->next)
+            if (f->exported && !strcmp(f->name, name) && any == !f->fixed)
+                arena_push(t->code->arena, items, *count, capacity, variant_record(t, f));
+    return array(t->code->emitters[0], items, *count, "variants");
+}
+
+static V function_record(struct tables *t, const struct function *named) {
+    struct emitter *e = t->code->emitters[0];
+    const struct function *f = general_variant(t->code->graph, named->name);
+    const struct block *b = f->body;
+    V *dims = arena_new_array(t->code->arena, V, f->dims_count + 1);
+    for (int i = 0; i < f->dims_count; i++)
+        dims[i] = RECORD(e, text(e, f->dims[i]->name), i64(e, f->dims[i]->min), i64(e, f->dims[i]->max));
+    int count = 0;
+    V versions = variants(t, f->name, &count);
+    return RECORD(e, text(e, f->name), array(e, dims, f->dims_count, "dims"),
+                  tensors(t, f, b->args, b->args_count, false),
+                  tensors(t, f, b->results, b->results_count, true), versions,
+                  u32(e, (uint32_t)f->dims_count), u32(e, (uint32_t)b->args_count),
+                  u32(e, (uint32_t)b->results_count), u32(e, (uint32_t)count));
+}
+
+static V functions(struct tables *t, int *count) {
+    V *items = NULL;
+    int capacity = 0;
+    for (const struct function *f = t->code->graph->functions; f; f = f->next)
+        if (f->exported && !is_variant_of_earlier(t->code->graph, f))
+            arena_push(t->code->arena, items, *count, capacity, function_record(t, f));
+    return array(t->code->emitters[0], items, *count, "functions");
+}
+
+static const char *element_name(struct code *c, const struct global *g, int64_t element) {
+    if (g->counts_rank == 0) return g->name;
+    if (g->counts_rank == 1) return arena_printf(c->arena, "%s[%lld]", g->name, (long long)element);
+    return arena_printf(c->arena, "%s[%lld][%lld]", g->name, (long long)(element / g->counts[1]),
+                        (long long)(element % g->counts[1]));
+}
+
+static bool is_zeros(const struct init *i) { return i->kind == INIT_FILL && i->a == 0; }
+
+static V states(struct tables *t, int *count) {
+    struct code *c = t->code;
+    struct emitter *e = c->emitters[0];
+    V *items = NULL;
+    int capacity = 0;
+    for (const struct global *g = c->graph->globals; g; g = g->next) {
+        for (int64_t i = 0; g->kind == GLOBAL_STATE && i < global_elements(g); i++) {
+            int64_t bytes = home_bytes(g),
+                    initial = is_zeros(&g->init) ? -1 : weight_of_global(c, g, i)->offset;
+            V item = RECORD(e, text(e, element_name(c, g, i)), i64(e, c->state_offsets[g->id] + i * bytes),
+                            i64(e, bytes), i64(e, initial));
+            arena_push(c->arena, items, *count, capacity, item);
+        }
+    }
+    return array(e, items, *count, "states");
+}
+
+/* int64_t extent(uint32_t index, const int64_t *dims): a case for each. */
+static V extent_function(struct tables *t) {
+    struct emitter *e = t->code->emitters[0];
+    LLVMTypeRef parameters[] = {e->i32, e->ptr};
+    e->function = LLVMAddFunction(e->module, "extent", LLVMFunctionType(e->i64, parameters, 2, 0));
+    LLVMSetLinkage(e->function, LLVMInternalLinkage);
+    LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "");
+    LLVMBasicBlockRef none = LLVMAppendBasicBlockInContext(e->context, e->function, "none");
+    LLVMPositionBuilderAtEnd(e->builder, start);
+    V choice = LLVMBuildSwitch(e->builder, LLVMGetParam(e->function, 0), none, (unsigned)t->extents_count);
+    e->dims = LLVMGetParam(e->function, 1);
+    for (int i = 0; i < t->extents_count; i++) {
+        LLVMBasicBlockRef here = LLVMAppendBasicBlockInContext(e->context, e->function, "");
+        LLVMAddCase(choice, u32(e, (uint32_t)i), here);
+        LLVMPositionBuilderAtEnd(e->builder, here);
+        e->owner = t->extents[i].function;
+        LLVMBuildRet(e->builder, emit_extent_here(e, t->extents[i].extent));
+    }
+    LLVMPositionBuilderAtEnd(e->builder, none);
+    LLVMBuildRet(e->builder, i64(e, 0));
+    return e->function;
+}
+
+static V kernel_table(struct code *c) {
+    struct emitter *e = c->emitters[0];
+    V *items = arena_new_array(c->arena, V, c->kernels_count + 1);
+    for (const struct kernel_code *k = c->kernels; k; k = k->next) {
+        V f = LLVMGetNamedFunction(e->module, k->name);
+        if (!f) f = LLVMAddFunction(e->module, k->name, kernel_type(e));
+        LLVMSetVisibility(f, LLVMHiddenVisibility);
+        items[k->number] = f;
+    }
+    return array(e, items, c->kernels_count, "kernels");
+}
+
+static V ref_table(const struct tables *t) {
+    struct code *c = t->code;
+    V *items = arena_new_array(c->arena, V, t->refs_count + 1);
+    for (int i = 0; i < t->refs_count; i++) items[i] = ref_record(c->emitters[0], &t->refs[i]);
+    return array(c->emitters[0], items, t->refs_count, "refs");
+}
+
+static V embedded_weights(struct code *c) {
+    struct emitter *e = c->emitters[0];
+    return c->embedded ? emit_table(e, c->embedded, (size_t)c->weights_bytes) : LLVMConstNull(e->ptr);
+}
+
+static V external(struct emitter *e, const char *name) {
+    V global = LLVMAddGlobal(e->module, e->i8, name);
+    LLVMSetVisibility(global, LLVMHiddenVisibility);
+    return global;
+}
+
+static V descriptor_record(struct tables *t, V function_table, int functions_count, V state_table,
+                           int states_count) {
+    struct code *c = t->code;
+    struct emitter *e = c->emitters[0];
+    V id[32];
+    for (int i = 0; i < 32; i++) id[i] = LLVMConstInt(e->i8, c->build_id[i], 0);
+    return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
+                  u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
+                  text(e, c->source), text(e, e->target->cpu), text(e, target_needs(c->arena, e->target)),
+                  LLVMConstArray2(e->i8, id, 32), function_table, state_table, kernel_table(c), ref_table(t),
+                  extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
+                  external(e, "mdl_api"));
+}
+
+bool tables_emit(struct code *c) {
+    struct emitter *e = c->emitters[0];
+    struct tables t = {.code = c};
+    int functions_count = 0, states_count = 0, errors = c->graph->diag->errors;
+    V function_table = functions(&t, &functions_count), state_table = states(&t, &states_count);
+    if (c->graph->diag->errors != errors) return false;
+    V initial = descriptor_record(&t, function_table, functions_count, state_table, states_count);
+    V descriptor = LLVMAddGlobal(e->module, LLVMTypeOf(initial), "mdl_descriptor");
+    LLVMSetInitializer(descriptor, initial);
+    LLVMSetGlobalConstant(descriptor, 1);
+    const char *named = arena_printf(c->arena, "%s_descriptor", c->graph->name);
+    LLVMAddAlias2(e->module, LLVMTypeOf(initial), 0, descriptor, named);
+    entry_emit(c, descriptor);
+    return true;
+}

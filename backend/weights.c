@@ -1,0 +1,215 @@
+/* The weights: which tensors there are, where each lies, and their file (or, for small ones, their bytes in
+ * the library).
+ *
+ *     header │ table │ data, 4096-byte aligned; each tensor 64-byte aligned │ names          runtime/abi.h */
+#include "backend/checksum.h"
+#include "backend/code.h"
+#include "backend/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { DATA_ALIGN = 4096, MAX_PACKERS = 8 };
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+static struct weight *add(struct code *c, struct weight w) {
+    struct weight *made = arena_new_object(c->arena, struct weight);
+    w.offset = c->weights_bytes;
+    if (w.bytes < 0 || c->weights_bytes > INT64_MAX / 2 - w.bytes) ice("weights of more than 2^62 bytes");
+    c->weights_bytes += w.bytes;
+    c->weights_count++;
+    *made = w;
+    *c->weights_end = made;
+    c->weights_end = &made->next;
+    return made;
+}
+
+static const char *element_name(struct code *c, const struct global *g, int64_t i) {
+    if (!g->counts_rank) return g->name;
+    if (g->counts_rank == 1) return arena_printf(c->arena, "%s[%lld]", g->name, (long long)i);
+    return arena_printf(c->arena, "%s[%lld][%lld]", g->name, (long long)(i / g->counts[1]),
+                        (long long)(i % g->counts[1]));
+}
+
+/* All tensors of a global, one after the other: a loop may walk them. */
+static void place_global(struct code *c, const struct global *g) {
+    if (c->global_weights[g->id]) return;
+    for (int64_t i = 0; i < global_elements(g); i++) {
+        struct weight *w =
+            add(c, (struct weight){
+                       .global = g, .element = i, .name = element_name(c, g, i), .bytes = home_bytes(g)});
+        if (!i) c->global_weights[g->id] = w;
+    }
+}
+
+static int64_t constant_bytes(const struct tensor *t) {
+    int64_t bytes = dtype_bytes(t->dtype);
+    for (int i = 0; i < t->rank; i++)
+        if (__builtin_mul_overflow(bytes, t->extents[i], &bytes)) ice("a constant is too large");
+    return bytes;
+}
+
+static void place_node(struct code *c, const struct node *n) {
+    bool inside = n->parent->owner && n->parent->owner->op == OP_kernel;
+    if (n->op == OP_param && n->global->kind == GLOBAL_PARAM) place_global(c, n->global);
+    if (n->op == OP_constant && !inside) {
+        int64_t bytes = round_up(constant_bytes(n->constant), MDL_ALIGN);
+        add(c, (struct weight){
+                   .constant = n, .name = arena_printf(c->arena, "constant.%d", n->id), .bytes = bytes});
+    }
+}
+
+void weights_place(struct code *c) {
+    c->global_weights = arena_new_array(c->arena, struct weight *, c->graph->globals_count);
+    for (const struct function *f = c->graph->functions; f; f = f->next)
+        for (struct node *n = NULL; f->exported && (n = node_walk(f->body, n));) place_node(c, n);
+    for (const struct global *g = c->graph->globals; g; g = g->next)
+        if (g->kind == GLOBAL_STATE && !(g->init.kind == INIT_FILL && g->init.a == 0)) place_global(c, g);
+}
+
+const struct weight *weight_of_global(struct code *c, const struct global *g, int64_t element) {
+    const struct weight *w = c->global_weights[g->id];
+    while (w && w->element != element) w = w->next;
+    if (!w) ice("tensor %lld of %s has no place in the weights", (long long)element, g->name);
+    return w;
+}
+
+const struct weight *weight_of_constant(struct code *c, const struct node *n) {
+    const struct weight *w = c->weights;
+    while (w && w->constant != n) w = w->next;
+    if (!w) ice("constant %d has no place in the weights", n->id);
+    return w;
+}
+
+/* Several threads take tensors from the list and pack them into `data`. */
+struct packing {
+    struct code *code;
+    char *data;
+    struct weight *next;
+    pthread_mutex_t lock;
+    int failed;
+};
+
+static struct weight *take(struct packing *p) {
+    pthread_mutex_lock(&p->lock);
+    struct weight *w = p->next;
+    if (w) p->next = w->next;
+    pthread_mutex_unlock(&p->lock);
+    return w;
+}
+
+static const char *pack(struct packing *p, struct arena *scratch, struct weight *w) {
+    char *out = p->data + w->offset;
+    const char *wrong = NULL;
+    if (w->global)
+        wrong = pack_tensor(p->code->graph, scratch, w->global, w->element, out);
+    else
+        memcpy(out, w->constant->constant->data, (size_t)constant_bytes(w->constant->constant));
+    w->sum = checksum(out, (size_t)w->bytes);
+    return wrong;
+}
+
+static void *packer(void *data) {
+    struct packing *p = data;
+    struct arena *scratch = arena_new();
+    for (struct weight *w; (w = take(p));) {
+        const char *wrong = pack(p, scratch, w);
+        if (wrong) {
+            emit_error(p->code->emitters[0], w->global->loc, "%s: %s", w->name, wrong);
+            p->failed = 1;
+        }
+        arena_reset(scratch);
+    }
+    arena_release(scratch);
+    return NULL;
+}
+
+static bool pack_all(struct code *c, char *data) {
+    struct packing p = {.code = c, .data = data, .next = c->weights, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[MAX_PACKERS];
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    count = count > MAX_PACKERS ? MAX_PACKERS : count;
+    int made = 0;
+    while (made < count - 1 && !pthread_create(&threads[made], NULL, packer, &p)) made++;
+    packer(&p);
+    for (int i = 0; i < made; i++) pthread_join(threads[i], NULL);
+    return !p.failed;
+}
+
+static bool io_error(struct code *c, const char *path) {
+    emit_error(c->emitters[0], (struct loc){0}, "%s: %s", path, strerror(errno));
+    c->io_failed = true;
+    return false;
+}
+
+struct layout_of_file {
+    int64_t data, names, names_bytes, all;
+};
+
+static struct layout_of_file plan_file(const struct code *c) {
+    struct layout_of_file l = {0};
+    int64_t table = (int64_t)c->weights_count * (int64_t)sizeof(struct mdl_weights_entry);
+    l.data = round_up((int64_t)sizeof(struct mdl_weights_header) + table, DATA_ALIGN);
+    l.names = l.data + c->weights_bytes;
+    for (const struct weight *w = c->weights; w; w = w->next) l.names_bytes += (int64_t)strlen(w->name) + 1;
+    l.all = l.names + l.names_bytes;
+    return l;
+}
+
+/* The header and the table; the build id and the sum come when everything else is known. */
+static void fill_header(const struct code *c, char *file, const struct layout_of_file *l) {
+    struct mdl_weights_header *h = (void *)file;
+    struct mdl_weights_entry *entry = (void *)(h + 1);
+    char *names = file + l->names, *at = names;
+    *h = (struct mdl_weights_header){.magic = "MDLWTS\0\1",
+                                     .file_bytes = (uint64_t)l->all,
+                                     .data_offset = (uint64_t)l->data,
+                                     .data_bytes = (uint64_t)c->weights_bytes,
+                                     .tensors = (uint32_t)c->weights_count,
+                                     .names_offset = (uint64_t)l->names,
+                                     .names_bytes = (uint64_t)l->names_bytes};
+    memcpy(h->build_id, c->build_id, sizeof h->build_id);
+    for (const struct weight *w = c->weights; w; w = w->next) {
+        *entry++ = (struct mdl_weights_entry){(uint64_t)w->offset, (uint64_t)w->bytes, (uint32_t)(at - names),
+                                              w->sum};
+        size_t length = strlen(w->name) + 1;
+        memcpy(at, w->name, length);
+        at += length;
+    }
+    h->header_sum = checksum(file, sizeof *h + (size_t)c->weights_count * sizeof(struct mdl_weights_entry));
+}
+
+bool weights_pack(struct code *c) {
+    if (c->weights_bytes > c->options->embed_limit) return true;
+    char *data = arena_alloc(c->arena, (size_t)c->weights_bytes + 1, 1);
+    c->embedded = data;
+    return pack_all(c, data);
+}
+
+static bool write_into(struct code *c, const char *path, int fd) {
+    struct layout_of_file l = plan_file(c);
+    int failed = posix_fallocate(fd, 0, l.all);
+    if (failed) {
+        errno = failed;
+        return io_error(c, path);
+    }
+    char *file = mmap(NULL, (size_t)l.all, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (file == MAP_FAILED) return io_error(c, path);
+    bool packed = pack_all(c, file + l.data);
+    build_id_make(c);
+    fill_header(c, file, &l);
+    if (munmap(file, (size_t)l.all)) return io_error(c, path);
+    return packed;
+}
+
+bool weights_write(struct code *c, const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return io_error(c, path);
+    bool done = write_into(c, path, fd);
+    return close(fd) ? io_error(c, path) : done;
+}
