@@ -99,3 +99,4 @@ endif
 
 include tests/run/module.mk
 include tests/models/module.mk
+include tests/bench/module.mk

