@@ -16,7 +16,7 @@
 #include <string.h>
 
 static int group_new(struct fuser *f, const int *members, int count, enum domain domain) {
-    struct group made = {.alive = true, .domain = domain, .count = count};
+    struct group made = {.alive = true, .into = -1, .domain = domain, .count = count};
     made.members = arena_new_array(f->scratch, int, (size_t)count);
     memcpy(made.members, members, (size_t)count * sizeof *members);
     arena_push(f->scratch, f->groups, f->groups_count, f->groups_capacity, made);
@@ -145,6 +145,8 @@ static void form_group(struct fuser *f, const struct trial *t, enum domain domai
     for (int p = 0; p < 2; p++)
         if (t->parts[p] >= 0) group_end(f, t->parts[p]);
     int made = group_new(f, t->members, t->count, domain);
+    for (int p = 0; p < 2; p++)
+        if (t->parts[p] >= 0) f->groups[t->parts[p]].into = made;
     for (int i = 0; i < t->count; i++)
         if (home[i]) f->items[t->members[i]].home = made;
 }
@@ -209,9 +211,24 @@ static bool try_dissolve(struct fuser *f, const struct candidate *c, const char 
     return true;
 }
 
-static bool try_candidate(struct fuser *f, const struct candidate *c, const char **why) {
-    if (!f->groups[c->from].alive || (c->how != DISSOLVED && !f->groups[c->to].alive))
-        return refused(why, NULL);
+/* What a group has become part of; -1: it is dissolved. */
+static int group_now(const struct fuser *f, int group) {
+    while (group >= 0 && !f->groups[group].alive) group = f->groups[group].into;
+    return group;
+}
+
+static double bytes_between(const struct fuser *f, int from, int to);
+
+/* Groups that were put together with others meanwhile are tried as what they are now, if that saves no less:
+ * else the next round sees to them. */
+static bool try_candidate(struct fuser *f, struct candidate *c, const char **why) {
+    int from = group_now(f, c->from), to = c->how == DISSOLVED ? -1 : group_now(f, c->to);
+    bool changed = from != c->from || (c->how != DISSOLVED && to != c->to);
+    *why = NULL;
+    if (from < 0 || from == to || (c->how != DISSOLVED && to < 0)) return false;
+    if (changed && (c->how != TOGETHER || bytes_between(f, from, to) < c->saved)) return false;
+    c->from = from;
+    c->to = to;
     return c->how == DISSOLVED ? try_dissolve(f, c, why) : try_together(f, c, why);
 }
 
@@ -280,7 +297,7 @@ static double bytes_in(const struct fuser *f, int group) {
 
 static void propose_dissolving(struct fuser *f, struct candidates *c, int group, const struct edge_list *to) {
     bool views;
-    if (!is_cheap(f, group, &views) || to->count < 1) return;
+    if (!is_cheap(f, group, &views) || to->count < 2) return; /* one reader: put together with it */
     if (!views && (double)to->count > f->recompute) return;
     double out = 0, in = bytes_in(f, group);
     for (int i = 0; i < f->groups[group].count; i++)

@@ -42,6 +42,7 @@ struct item {
 };
 struct group {
     bool alive;
+    int into; /* once it is not alive: the group it became part of, or -1 */
     enum domain domain;
     int *members; /* items, ascending */
     int count;

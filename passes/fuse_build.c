@@ -21,7 +21,7 @@ static bool is_scalar_constant(const struct value *v) {
 }
 
 static bool is_inside(const struct kernel_builder *k, const struct value *v) {
-    int item = v->def && v->def->id < k->f->map.count ? k->f->item_of[v->def->id] : -1;
+    int item = v->def ? k->f->item_of[v->def->id] : -1;
     return item >= 0 && group_contains(k->f, k->group, item);
 }
 

@@ -149,15 +149,15 @@ static void order_assignment(struct fuser *f, int assign, const struct global *g
 }
 
 static void order_effects(struct fuser *f) {
-    int last = -1;
+    int last = -1, guard = -1;
     for (int i = 0; i < f->count; i++) {
         const struct node *n = f->items[i].node;
+        if (n->op == OP_guard) guard = i;
         if (node_has_effect(n)) {
             if (last >= 0) order(f, last, i);
             last = i;
         }
-        if (n->op == OP_write && last >= 0)
-            order(f, last, i); /* it may be done in place: not before a guard */
+        if (n->op == OP_write && guard >= 0) order(f, guard, i); /* it may be in place: after all checks */
         for (const struct global *global = f->g->globals; node_has_effect(n) && global; global = global->next)
             if (touches(n, OP_assign, global)) order_assignment(f, i, global);
     }
