@@ -10,7 +10,7 @@ tests_run_races_LDADD = runtime/libmdl-runtime.a -lpthread -lm
 check_PROGRAMS += tests/run/write_weights
 tests_run_write_weights_SOURCES = $(HANDMADE) tests/run/write_weights.c
 tests_run_write_weights_LDADD = runtime/libmdl-runtime.a -lpthread -lm
-tests/run/libhandmade.so: tests/run/handmade.c tests/run/handmade.h runtime/libmdl-runtime.a
+tests/run/libhandmade.so: tests/run/handmade.c tests/run/handmade.h runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
 	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
 	    $(srcdir)/tests/run/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
 check_DATA += tests/run/libhandmade.so
