@@ -74,7 +74,8 @@ static void find_b(struct emitter *e, struct panels *p) {
     if (!b || !b->stored || p->c.inputs.count != 1) return;
     int outputs = axis_of(access_b(p), p->c.outputs), inputs = axis_of(access_b(p), p->c.inputs.loops[0]);
     const struct format_info *tile = tile_format(b->format);
-    if (tile && inputs == b->type.rank - 1 && outputs == b->type.rank - 2) p->tile = tile;
+    bool fits = p->outputs == TILE_OUTPUTS && inputs == b->type.rank - 1 && outputs == b->type.rank - 2;
+    if (tile && fits && tile_step(b->layout) == k) p->tile = tile;
     if (tile || panel_width(b, outputs, inputs, k) != p->outputs) return;
     p->b_packed = true;
     p->b_type = b->format == FORMAT_bf16 ? DTYPE_BF16 : b->format == FORMAT_f16 ? DTYPE_F16 : DTYPE_F32;
