@@ -36,44 +36,11 @@ static void declare_model(struct expander *x, struct decl *d) {
     x->graph->name = d->name;
 }
 
-/* Options that exist; those without values are for parts that are not there yet. */
-static const struct {
-    const char *name, *values[6];
-} options[] = {{"precision", {"f32", "bf16", "int8"}},
-               {"quantize", {"q4_0", "q4_1", "q8_0"}},
-               {"remat", {0}},
-               {"pipeline", {0}},
-               {"sync", {0}},
-               {"bucket", {0}},
-               {"memory", {0}}};
-enum { OPTIONS = sizeof options / sizeof *options };
-
-static bool check_option(struct expander *x, const struct decl *d) {
-    const char *names[OPTIONS];
-    for (int i = 0; i < OPTIONS; i++) {
-        int count = 0;
-        names[i] = options[i].name;
-        if (strcmp(d->name, options[i].name)) continue;
-        for (; options[i].values[count]; count++)
-            if (!strcmp(options[i].values[count], d->text)) return true;
-        if (count)
-            diag_error(x->diag, d->loc, "option %s cannot be '%s'%s", d->name, d->text,
-                       did_you_mean(x, d->text, options[i].values, count));
-        else
-            diag_error(x->diag, d->loc, "option %s is not yet supported here", d->name);
-        return false;
-    }
-    diag_error(x->diag, d->loc, "there is no option '%s'%s", d->name,
-               did_you_mean(x, d->name, names, OPTIONS));
-    return false;
-}
-
 static void declare_option(struct expander *x, struct decl *d) {
-    struct option **end = &x->graph->options, *o = arena_new_object(x->graph->arena, struct option);
-    if (!check_option(x, d)) return;
-    *o = (struct option){d->name, d->text, d->loc, NULL};
-    while (*end) end = &(*end)->next;
-    *end = o;
+    if (graph_option(x->graph, d->name))
+        diag_error(x->diag, d->loc, "option %s is given twice", d->name);
+    else
+        frontend_option(x->graph, d->name, d->text, d->loc);
 }
 
 static void declare_weights(struct expander *x, struct decl *d) {
@@ -184,10 +151,19 @@ static void global_init(struct expander *x, const struct decl *d, const struct d
     g->init = (struct init){.kind = INIT_FILE,
                             .file = file,
                             .folder = x->folder,
-                            .tensor = d->marks.from ? d->marks.from : d->name};
-    if (!file && !x->options->weights)
-        diag_error(x->diag, d->loc, "%s has no initialiser, and no 'weights \"file\"' stands above it",
-                   d->name);
+                            .tensor = d->marks.from ? d->marks.from : d->name,
+                            .loc = weights ? weights->loc : d->loc};
+    static const char *const braces[] = {"{i}", "{j}"};
+    for (int i = 0; i < g->counts_rank; i++)
+        if (!strstr(g->init.tensor, braces[i])) {
+            diag_error(x->diag, d->marks.from ? d->marks.from_loc : d->loc,
+                       "%s is an array: the name of its tensors, '%s', must contain %s", d->name,
+                       g->init.tensor, braces[i]);
+            return;
+        }
+    if (file || x->options->weights) return;
+    diag_error(x->diag, d->loc, "%s has no initialiser, and no 'weights \"file\"' stands above it", d->name);
+    g->init.kind = INIT_FILL; /* reported: nobody is to look for it */
 }
 
 static void declare_global(struct expander *x, struct declared *d, const struct decl *weights) {

@@ -101,7 +101,9 @@ struct expander {
     const char *constant_of;        /* then: what for ("a constant", "an extent") */
     struct scope *scope;
     struct frame *frame;
-    struct loc at;                        /* loc("file":…) of the statement; source NULL: none */
+    const struct function
+        *function; /* of the graph, whose body is expanded; NULL while signatures are read */
+    struct loc at; /* loc("file":…) of the statement; source NULL: none */
     int depth, frames, first_node, noted; /* noted: errors when calls were last reported */
     int64_t steps;
     bool stopped; /* a limit was passed and reported */
@@ -234,6 +236,7 @@ bool find_layout(struct expander *x, const struct marks *m, const struct layout 
 /* function.c */
 int call_function(struct expander *x, struct decl *f, const struct expr *call, struct item *results);
 void expand_functions(struct expander *x);
+bool function_has_dim(const struct function *f, const struct dim *d);
 void report_calls(struct expander *x); /* notes that say through which calls the last error was reached */
 
 #endif

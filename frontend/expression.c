@@ -39,17 +39,20 @@ static bool in_kernel(const struct expander *x) {
 
 static struct item global_item(struct expander *x, struct global *g, struct loc loc) {
     struct element element = {.global = g};
-    if (!x->block) {
-        diag_error(x->diag, loc, "%s must be known at compile time, but %s is a %s", x->constant_of, g->name,
-                   g->kind == GLOBAL_STATE ? "state" : "param");
-        return item_error();
-    }
     if (in_kernel(x)) {
         diag_error(x->diag, loc, "%s is not among what this kernel takes", g->name);
         return item_error();
     }
     if (!g->counts_rank) return element_read(x, &element, loc);
     return (struct item){.kind = ITEM_GLOBAL, .element = element};
+}
+
+/* A param or state where constants are still being made. */
+static struct item not_constant(struct expander *x, const struct decl *d, struct loc loc) {
+    if (!x->block)
+        diag_error(x->diag, loc, "%s must be known at compile time, but %s is a %s", x->constant_of, d->name,
+                   d->kind == DECL_STATE ? "state" : "param");
+    return item_error();
 }
 
 static struct item name(struct expander *x, const struct expr *e) {
@@ -67,17 +70,41 @@ static struct item name(struct expander *x, const struct expr *e) {
         return item_error();
     }
     if (d->broken) return item_error();
-    if (d->global) return global_item(x, d->global, e->loc);
-    if (d->decl->kind == DECL_PARAM || d->decl->kind == DECL_STATE)
-        return item_error(); /* not declared: reported */
+    if (d->global && x->block) return global_item(x, d->global, e->loc);
+    if (d->decl->kind == DECL_PARAM || d->decl->kind == DECL_STATE) return not_constant(x, d->decl, e->loc);
+    if (d->dim && x->function && !function_has_dim(x->function, d->dim)) {
+        diag_error(x->diag, e->loc, "a call of %s does not give %s: it is no extent of an argument",
+                   x->function->name, d->decl->name);
+        diag_note(x->diag, d->decl->loc, "%s is declared here", d->decl->name);
+        return item_error();
+    }
     return declared_item(x, d, e->loc);
+}
+
+/* Whether two elements of a list nest alike. */
+static bool same_rows(const struct item *a, const struct item *b) {
+    if (a->kind != ITEM_LIST || b->kind != ITEM_LIST) return a->kind != ITEM_LIST && b->kind != ITEM_LIST;
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count && a->items[i].kind == ITEM_LIST; i++)
+        if (!same_rows(&a->items[i], &b->items[i])) return false;
+    return !a->count || same_rows(&a->items[0], &b->items[0]);
 }
 
 static struct item list(struct expander *x, const struct expr *e) {
     struct item result = {.kind = ITEM_LIST, .items = arena_new_array(x->arena, struct item, e->count)};
     for (const struct arg *a = e->args; a; a = a->next) {
-        result.items[result.count] = evaluate(x, a->value);
-        if (result.items[result.count++].kind == ITEM_ERROR) return item_error();
+        struct item *i = &result.items[result.count++];
+        *i = evaluate(x, a->value);
+        if (i->kind == ITEM_ERROR) return item_error();
+        if (i->kind != ITEM_LIST && !item_number(i)) {
+            diag_error(x->diag, a->loc,
+                       "a list as a value holds numbers, not %s; stack() and concat() join values",
+                       item_text(x, i));
+            return item_error();
+        }
+        if (same_rows(&result.items[0], i)) continue;
+        diag_error(x->diag, a->loc, "the rows of a list differ in length or depth");
+        return item_error();
     }
     return result;
 }

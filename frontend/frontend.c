@@ -1,5 +1,6 @@
 /* The frontend from end to end: text, syntax tree, names, expansion. */
 #include "frontend/frontend.h"
+#include "frontend/bind.h"
 #include "frontend/expand.h"
 #include "frontend/parser.h"
 #include <string.h>
@@ -23,5 +24,6 @@ struct graph *frontend_parse(struct arena *arena, struct diag *diag, const char 
                                                          : "");
     declare(&x);
     if (!x.stopped) expand_functions(&x);
+    if (!x.options->unbound) bind_weights(g, x.options->weights, false);
     return g;
 }

@@ -5,7 +5,7 @@
 #include "frontend/expand.h"
 #include <string.h>
 
-enum { MAX_FRAMES = 100, MAX_PARAMS = 256 };
+enum { MAX_FRAMES = 100, MAX_PARAMS = 256, MAX_FUNCTIONS = 2000 };
 
 void report_calls(struct expander *x) {
     if (x->noted == x->diag->errors) return;
@@ -201,16 +201,20 @@ int call_function(struct expander *x, struct decl *f, const struct expr *call, s
     return good ? frame.results_count : -1;
 }
 
+bool function_has_dim(const struct function *f, const struct dim *d) {
+    for (int i = 0; i < f->dims_count; i++)
+        if (f->dims[i] == d) return true;
+    return false;
+}
+
 /* Adds the dims of `e` to a function's list, in order of first use. */
 static void collect_dims(struct expander *x, struct function *f, const struct extent *e, int *capacity) {
     for (int t = 0; t < e->count; t++)
         for (int i = 0; i < e->terms[t].count; i++) {
             const struct symbol *s = e->terms[t].symbols[i];
-            bool known = false;
-            for (int k = 0; s->dim && k < f->dims_count; k++) known |= f->dims[k] == s->dim;
             if (!s->dim)
                 collect_dims(x, f, s->numerator, capacity);
-            else if (!known)
+            else if (!function_has_dim(f, s->dim))
                 arena_push(x->graph->arena, f->dims, f->dims_count, *capacity, s->dim);
         }
 }
@@ -286,8 +290,10 @@ static void expand_function(struct expander *x, struct decl *d) {
     f->exported = d->exported;
     x->block = f->body;
     scope_push(x, &scope, SCOPE_FUNCTION);
-    if (function_arguments(x, d, f) && function_fixed(x, d, f) && expand_body(x, d, &frame))
-        function_results(x, f, &frame);
+    bool good = function_arguments(x, d, f) && function_fixed(x, d, f);
+    x->function = f;
+    if (good && expand_body(x, d, &frame)) function_results(x, f, &frame);
+    x->function = NULL;
     scope_pop(x);
     x->block = NULL;
 }
@@ -356,6 +362,11 @@ static void drop_last_function(struct graph *g) {
  * can be checked by itself is, for its errors. */
 void expand_functions(struct expander *x) {
     bool any = false;
+    if (x->functions.count > MAX_FUNCTIONS) {
+        const struct decl *last = x->functions.entries[MAX_FUNCTIONS].data;
+        diag_error(x->diag, last->loc, "there are more than %d functions", MAX_FUNCTIONS);
+        return;
+    }
     for (struct decl *d = x->tree->decls; d; d = d->next) {
         if (d->kind != DECL_FUNCTION) continue;
         check_signature(x, d);

@@ -60,7 +60,7 @@ static struct expr *called(struct parser *p, struct expr *e);
 %token FN "fn" RETURN "return" FOR "for" IN "in" AND "and" OR "or" NOT "not" TRUE "true" FALSE "false"
 %token INF "inf" NOT_A_NUMBER "nan" UNDERSCORE "_"
 %token RANGE ".." ARROW "->" POW "**" FLOORDIV "//" EQ "==" NE "!=" LE "<=" GE ">="
-%token NEWLINE "the end of the line" BLANK
+%token NEWLINE "end of the line" BLANK
 %token <token> '(' "(" ')' ")"
 
 %type <token> name word stored schedule_open schedule_close
@@ -251,7 +251,7 @@ not_expr: comparison
 comparison: sum
     | comparison comparator sum
         { if ($1->kind == EXPR_BINARY && !$1->parenthesised && strchr("<>=!", *$1->text))
-              diag_error(p->diag, @2, "comparisons do not chain: write a %s b and b %s c", $1->text, $2);
+              diag_error(p->diag, @2, "comparisons do not chain: write a %s b and b %s c", $1->text, $2), $1->kind = EXPR_ERROR;
           $$ = ast_binary(p, $2, $1, $3, @2); }
     ;
 comparator: '<' { $$ = "<"; } | '>' { $$ = ">"; } | LE { $$ = "<="; } | GE { $$ = ">="; } | EQ { $$ = "=="; }
@@ -344,11 +344,21 @@ static const char *token_text(struct arena *a, yysymbol_kind_t kind) {
 }
 
 static const char *found_text(struct parser *p, yysymbol_kind_t kind) {
-    if (kind == YYSYMBOL_YYEOF) return "the end of the text";
+    if (kind == YYSYMBOL_YYEOF) return "end of the text";
     const struct token *t = p->position ? &p->tokens[p->position - 1] : NULL;
-    if (!t || kind == YYSYMBOL_NEWLINE) return "the end of the line";
+    if (!t || kind == YYSYMBOL_NEWLINE) return "end of the line";
     size_t length = t->end - t->offset;
     return arena_printf(p->arena, "'%.*s'", length > 40 ? 40 : (int)length, p->source->text + t->offset);
+}
+
+/* An opening brace on a line of its own: one message, at the line that lacks it. */
+static bool report_brace(struct parser *p, yysymbol_kind_t found) {
+    const struct token *next = p->position < p->count ? &p->tokens[p->position] : NULL;
+    if (found == YYSYMBOL_NEWLINE && next && next->kind == '{') {
+        diag_error(p->diag, next->loc, "an opening '{' stands on the line of what it belongs to");
+        p->stray_brace = p->position + 1;
+    }
+    return p->stray_brace && (p->stray_brace == p->position || p->stray_brace == p->position + 1);
 }
 
 /* "unexpected 'b'; expected ',' or ')'": at most four candidates, or none are named. */
@@ -365,14 +375,17 @@ static int yyreport_syntax_error(const yypcontext_t *context, struct parser *p) 
         const char *text = token_text(p->arena, expected[i]);
         list = named++ ? arena_printf(p->arena, "%s or %s", list, text) : text;
     }
-    if (p->too_deep) return 0; /* the reason has been reported */
+    if (p->too_deep || found == YYSYMBOL_BAD) return tokens_recover(p), 0; /* the reason has been reported */
+    if (report_brace(p, found)) return 0;
     struct loc loc = *yypcontext_location(context);
     const char *what = found == YYSYMBOL_YYUNDEF ? "this" : found_text(p, found);
     if (named && named < MANY)
         diag_error(p->diag, loc, "unexpected %s; expected %s", what, list);
     else
         diag_error(p->diag, loc, "unexpected %s", what);
-    tokens_recover(p);
+    if (found == YYSYMBOL_YYEOF && p->blocks)
+        diag_note(p->diag, p->block_locs[p->blocks - 1], "this '{' is not closed");
+    if (!tokens_recover(p) && p->open) diag_note(p->diag, p->open_locs[p->open - 1], "this bracket is not closed");
     return 0;
 }
 

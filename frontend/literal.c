@@ -66,7 +66,7 @@ static bool fill(struct expander *x, const struct item *i, const struct tensor *
                  struct loc loc) {
     if (axis == t->rank) return store(x, i, t->dtype, (void *)t->data, (*at)++, loc);
     if (i->kind != ITEM_LIST || i->count != t->extents[axis]) {
-        diag_error(x->diag, loc, "the rows of a list literal differ in length or depth");
+        diag_error(x->diag, loc, "the rows of a list differ in length or depth");
         return false;
     }
     for (int k = 0; k < i->count; k++)

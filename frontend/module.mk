@@ -8,6 +8,7 @@ noinst_LIBRARIES += frontend/libfrontend.a
 frontend_libfrontend_a_SOURCES = \
 	frontend/ast.c frontend/ast.h \
 	frontend/attribute.c \
+	frontend/bind.c frontend/bind.h \
 	frontend/constant.c \
 	frontend/declare.c \
 	frontend/expand.h \
@@ -24,6 +25,7 @@ frontend_libfrontend_a_SOURCES = \
 	frontend/npy.c \
 	frontend/npz.c \
 	frontend/operation.c \
+	frontend/option.c \
 	frontend/parser.h \
 	frontend/safetensors.c \
 	frontend/scope.c \

@@ -22,10 +22,13 @@ struct parser {
     const struct source *source;
     struct token *tokens;
     int count, capacity;
-    int position;   /* of the next token to hand out */
-    int open;       /* ( and [ open there */
-    int hard_until; /* newlines inside brackets before this token end statements: a bracket was never closed
-                     */
+    int position; /* of the next token to hand out */
+    int open;     /* ( and [ open there, and where */
+    int blocks;   /* { open there, and where */
+    struct loc open_locs[MAX_NESTING + 2], block_locs[MAX_BLOCK_DEPTH + 2];
+    int stray_brace; /* number of a { on a line of its own, plus 1: reported */
+    int hard_until;  /* newlines inside brackets before this token end statements: a bracket was never closed
+                      */
     struct tree *tree;
     struct decl *last_decl;
     /* the lexer's */
@@ -50,6 +53,6 @@ void token_add(struct parser *p, struct token t);
 int token_next(struct parser *p, struct token *t);
 /* After a syntax error: if the open brackets do not close before the statement's likely end, forgets them, so
  * that the parser finds that end. */
-void tokens_recover(struct parser *p);
+bool tokens_recover(struct parser *p);
 
 #endif

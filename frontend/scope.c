@@ -32,7 +32,7 @@ void scope_push(struct expander *x, struct scope *s, enum scope_kind kind) {
 void scope_pop(struct expander *x) { x->scope = x->scope->outer; }
 
 const char *did_you_mean(struct expander *x, const char *word, const char *const *candidates, int count) {
-    const char *nearest = diag_nearest(word, candidates, count);
+    const char *nearest = word[0] && word[1] ? diag_nearest(word, candidates, count) : NULL; /* x is not y */
     return nearest ? arena_printf(x->arena, "; did you mean '%s'?", nearest) : "";
 }
 

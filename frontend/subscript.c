@@ -114,11 +114,12 @@ static bool cut_index(struct expander *x, const struct arg *s, const struct exte
         return false;
     }
     if (!item_to_extent(x, &item, "an index", s->loc, &at)) return false;
+    const struct extent *written = at;
     if (extent_is_const(at, &value) && value < 0) at = extent_add(x->graph->extents, axis, at);
     const struct extent *room = extent_sub(x->graph->extents, axis, at);
     room = extent_sub(x->graph->extents, room, constant_extent(x, 1));
     if (!extent_nonnegative(x->graph->extents, at) || !extent_nonnegative(x->graph->extents, room))
-        return at && outside(x, s->loc, "the index", at, axis);
+        return outside(x, s->loc, "the index", written, axis);
     c->start[i] = at, c->extent[i] = constant_extent(x, 1), c->step[i] = 1;
     return c->drop[i] = c->slices = true;
 }

@@ -28,10 +28,10 @@ static bool too_deep(struct parser *p, struct token t) {
 
 /* Words that only begin a statement, so that they end an unclosed bracket. */
 static bool begins_statement(const struct parser *p, struct token t) {
-    bool first = true;
+    if (t.kind != FN && t.kind != RETURN && t.kind != FOR) return false;
     for (size_t i = t.offset; i > 0 && p->source->text[i - 1] != '\n'; i--)
-        if (p->source->text[i - 1] != ' ' && p->source->text[i - 1] != '\t') first = false;
-    return first && (t.kind == FN || t.kind == RETURN || t.kind == FOR);
+        if (p->source->text[i - 1] != ' ' && p->source->text[i - 1] != '\t') return false;
+    return true;
 }
 
 void token_add(struct parser *p, struct token t) {
@@ -64,34 +64,53 @@ static int nesting_after(int open, int kind) {
     return kind == '{' || kind == '}' || kind == NEWLINE ? 0 : open;
 }
 
+/* Keeps the places of open brackets, for messages. */
+static void follow(struct parser *p, const struct token *t) {
+    if (t->kind == '(' || t->kind == '[')
+        p->open_locs[p->open <= MAX_NESTING ? p->open : MAX_NESTING] = t->loc;
+    p->open = nesting_after(p->open, t->kind);
+    if (t->kind == '{') p->block_locs[p->blocks++] = t->loc;
+    if (t->kind == '}' && p->blocks) p->blocks--;
+}
+
+/* The end of the text: just after its last word. */
+static struct loc end_of_text(const struct parser *p) {
+    for (int i = p->count; i-- > 0;) {
+        const struct token *t = &p->tokens[i];
+        int length = (int)(t->end - t->offset);
+        if (t->kind != NEWLINE && t->kind != BLANK)
+            return (struct loc){t->loc.source, t->loc.line, t->loc.column + length};
+    }
+    return (struct loc){p->source, 1, 1};
+}
+
 int token_next(struct parser *p, struct token *t) {
     for (; p->position < p->count; p->position++) {
         *t = p->tokens[p->position];
         if (t->kind == BLANK && p->position >= p->hard_until) continue;
         if (t->kind == BLANK) t->kind = NEWLINE;
-        p->open = nesting_after(p->open, t->kind);
+        follow(p, t);
         p->position++;
         return t->kind;
     }
+    *t = (struct token){.loc = end_of_text(p), .offset = p->offset, .end = p->offset};
     if (p->position && p->tokens[p->position - 1].kind != NEWLINE && !p->ended) {
         p->ended = true;
         t->kind = NEWLINE;
-        return NEWLINE;
     }
-    *t = (struct token){
-        .kind = 0, .loc = {p->source, p->line, p->column}, .offset = p->offset, .end = p->offset};
-    return 0;
+    return t->kind;
 }
 
-void tokens_recover(struct parser *p) {
+bool tokens_recover(struct parser *p) {
     int open = p->open;
     for (int i = p->position; open && i < p->count; i++) {
         int kind = p->tokens[i].kind;
         if (kind == NEWLINE || kind == '{' || kind == '}') {
             p->hard_until = i;
-            return;
+            return false;
         }
         open = nesting_after(open, kind);
     }
     if (open) p->hard_until = p->count;
+    return !open;
 }

@@ -84,6 +84,7 @@ struct init { /* where a global's first contents come from */
     const char *file;          /* FILE: path as written; resolved against `folder` */
     const char *folder;        /* of the .mdl file */
     const char *tensor;        /* FILE: name in it, with {i}, {j} */
+    struct loc loc;            /* FILE: where the file is named */
     double a, b;               /* FILL: value; NORMAL: std; UNIFORM: lo, hi */
     const struct tensor *list; /* LIST */
 };
