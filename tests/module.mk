@@ -23,6 +23,12 @@ tests_unit_pack_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pack_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_unit_pack_LDADD = backend/libbackend.a ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/frontend_fuzz
+TESTS += tests/unit/frontend_fuzz
+tests_unit_frontend_fuzz_SOURCES = tests/unit/frontend_fuzz.c
+tests_unit_frontend_fuzz_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_frontend_fuzz_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/format
 TESTS += tests/unit/format
 tests_unit_format_SOURCES = tests/unit/format.c
