@@ -126,16 +126,22 @@ static void visit(struct table *t, struct node *n) {
 
 static void visit_block(struct table *t, struct block *b);
 
-/* A scan's body may come after itself: what it assigns is not known when it starts. */
+/* What the loop assigns is not known when its body starts, as a round follows others, nor behind it. */
+static void forget_assigned(struct table *t, const struct node *scan) {
+    for (struct node *inner = NULL; (inner = node_walk(scan->body, inner));)
+        if (inner->op == OP_assign) {
+            t->epochs[inner->global->id]++;
+            t->set[inner->global->id] = NULL;
+        }
+}
+
 static void visit_inner(struct table *t, struct node *n) {
-    for (struct node *inner = NULL; (inner = node_walk(n->body, inner));)
-        if (inner->op == OP_assign) note_assignment(t, inner);
     int floor = t->floor;
+    forget_assigned(t, n);
     if (n->op == OP_kernel) t->floor = t->count;
     visit_block(t, n->body);
     t->floor = floor;
-    for (struct node *inner = NULL; (inner = node_walk(n->body, inner));)
-        if (inner->op == OP_assign) note_assignment(t, inner);
+    forget_assigned(t, n);
 }
 
 static void visit_block(struct table *t, struct block *b) {

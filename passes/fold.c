@@ -9,10 +9,22 @@
 #include "passes/passes.h"
 #include <string.h>
 
+/* Whether an attribute depends on a dim, which nobody knows yet. */
+static bool depends_on_dims(const struct node *n) {
+    for (int i = 0; i < op_info(n->op)->attrs_count; i++) {
+        const struct attr *a = &n->attrs[i];
+        if (a->e && !extent_is_const(a->e, NULL)) return true;
+        for (int k = 0; a->extents && k < a->count; k++)
+            if (a->extents[k] && !extent_is_const(a->extents[k], NULL)) return true;
+    }
+    return false;
+}
+
 /* Ops without operands that are cheaper made than read, or that belong to their place. */
 static bool eligible(const struct node *n) {
     enum op_family family = op_info(n->op)->family;
     if (n->body || node_has_effect(n) || !n->results_count || family == FAMILY_random) return false;
+    if (depends_on_dims(n)) return false;
     bool any = n->op == OP_extent;
     for (int i = 0; i < n->operands_count; i++) {
         struct value *x = value_now(n->operands[i]);
