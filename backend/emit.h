@@ -48,6 +48,8 @@ struct emitter;
 struct binding {
     const struct value *value;
     LLVMValueRef (*load)(struct emitter *e, const struct binding *b, const struct point *p);
+    void (*made)(struct emitter *e, const struct binding *b, const struct point *p,
+                 LLVMValueRef value); /* or NULL */
     void *data;
     struct binding *next;
 };
@@ -72,8 +74,9 @@ struct emitter {
     LLVMDIBuilderRef debug;
     LLVMMetadataRef debug_file, debug_unit, debug_scope;
     LLVMTypeRef f64, f32, f16, bf16, i64, i32, i16, i8, i1, ptr;
-    int lanes;  /* f32 in a register: the vector width that loops use */
-    int errors; /* reported by LLVM or for ops without a lowering */
+    int lanes;                /* f32 in a register: the vector width that loops use */
+    struct rope_table *ropes; /* of the kernel: emit_rope.c */
+    int errors;               /* reported by LLVM or for ops without a lowering */
     struct emit_table *tables;
 
     /* The kernel being emitted. */
@@ -161,13 +164,18 @@ void emit_if_begin(struct emitter *e, struct emit_if *i, LLVMValueRef condition)
 void emit_if_end(struct emitter *e, struct emit_if *i);
 /* This thread's share begin..end of `count` things, in whole multiples of `grain` but for the last. */
 void emit_split(struct emitter *e, LLVMValueRef count, int64_t grain, LLVMValueRef *begin, LLVMValueRef *end);
-/* Columns begin..end of a row, e->lanes at a time: calls body with the index of each stretch; the last may be
- * cut by `tail` (NULL: all lanes), or done with one lane at a time. `align`: a number that `begin` is a
- * multiple of. */
+/* Columns begin..end of a row, `lanes` at a time: calls body with the index of each stretch; the last may be
+ * cut by `tail` (NULL: all lanes), or, where masks are slow and whole vectors not asked for, done with one
+ * lane at a time. align, end_align: numbers that begin and end are multiples of. */
+struct stretch {
+    LLVMValueRef begin, end;
+    int64_t align, end_align;
+    int lanes;
+    bool whole_vectors;
+};
 typedef void emit_columns_body(struct emitter *e, void *data, const struct index *column, int lanes,
                                LLVMValueRef tail);
-void emit_columns(struct emitter *e, LLVMValueRef begin, LLVMValueRef end, int64_t align,
-                  emit_columns_body *body, void *data);
+void emit_columns(struct emitter *e, const struct stretch *s, emit_columns_body *body, void *data);
 /* Lanes l with begin + l < end, as i1s. */
 LLVMValueRef emit_tail_mask(struct emitter *e, LLVMValueRef begin, LLVMValueRef end, int lanes);
 /* `bytes` of this thread's scratch, 64-byte aligned, for the whole kernel. */
@@ -241,9 +249,11 @@ struct row_program {
     struct value *anchor;
     bool whole_rows;      /* values are reduced along rows: all columns of a row must be at hand at once */
     int64_t column_group; /* else: a result's column reads only columns of its own aligned group of this many
-                             (rope: the head's extent; elementwise: 1) */
-    int stages;           /* passes over the row */
-    struct row_stage *stage;
+                             (rope: the head's extent; quantize: 32; elementwise: 1) */
+    int results_count, stages_count, kept_count;
+    struct row_result *results;
+    struct row_stage *stages; /* reductions along the row, in order */
+    struct row_kept *kept;
 };
 /* NULL: the kernel's results cannot be reached from the anchor point by point. */
 const struct row_program *row_plan(struct emitter *e, struct value *anchor);

@@ -68,13 +68,19 @@ static struct point plain(const struct point *p) {
 }
 
 static LLVMValueRef compute(struct emitter *e, struct value *v, const struct point *p) {
-    for (const struct binding *b = e->bindings; b; b = b->next) {
-        LLVMValueRef bound = b->value == v ? b->load(e, b, p) : NULL;
-        if (bound) return bound;
-    }
     if (!v->def) return emit_load(e, &e->operands[v->index], p);
     emit_location(e, v->def->loc);
     return families[op_info(v->def->op)->family](e, v->def, v->index, p);
+}
+
+static LLVMValueRef bound_or_computed(struct emitter *e, struct value *v, const struct point *p) {
+    const struct binding *b = e->bindings;
+    while (b && b->value != v) b = b->next;
+    LLVMValueRef made = b ? b->load(e, b, p) : NULL;
+    if (made) return made;
+    made = compute(e, v, p);
+    if (b && b->made && made) b->made(e, b, p, made);
+    return made;
 }
 
 LLVMValueRef emit_value(struct emitter *e, struct value *v, const struct point *p) {
@@ -85,7 +91,7 @@ LLVMValueRef emit_value(struct emitter *e, struct value *v, const struct point *
         struct point one = one_lane(e, &q);
         made = emit_value(e, v, &one);
     } else {
-        made = compute(e, v, &q);
+        made = bound_or_computed(e, v, &q);
     }
     if (!made) return NULL;
     made = emit_splat(e, made, q.lanes);

@@ -84,6 +84,7 @@ static void begin_function(struct emitter *e, const char *name, struct loc loc) 
     emit_scope_begin(e); /* the entry's */
     emit_scope_begin(e); /* the body's */
     e->bindings = NULL;
+    e->ropes = NULL;
     e->scratch_bytes = 0;
     e->extents = NULL;
     e->extents_count = 0;

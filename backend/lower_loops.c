@@ -7,8 +7,9 @@
  * A result that only joins others (concat, or a write in place) is made piece by piece, each straight where
  * it belongs. */
 #include "backend/emit_family.h"
+#include "backend/emit_fold.h"
 
-enum { CHUNK = 512, MAX_PIECES = 64 }; /* columns that one thread does at a time */
+enum { CHUNK = 512, SMALL_CHUNK = 16, MAX_PIECES = 64 }; /* columns that one thread does at a time */
 
 /* What is stored where: `value`, over its own space, at `offset` along `axis` of result number `result`. */
 struct piece {
@@ -104,24 +105,51 @@ static int lane_axis(const struct type *t) {
     return t->rank - 1;
 }
 
+static bool reduces(const struct node *n) {
+    enum op_family family = op_info(n->op)->family;
+    return family == FAMILY_reduce || family == FAMILY_argreduce || family == FAMILY_linear ||
+           family == FAMILY_matmul || family == FAMILY_einsum || family == FAMILY_qlinear ||
+           family == FAMILY_conv || family == FAMILY_conv_transpose || family == FAMILY_pool;
+}
+
+/* Lanes along the results, unless some reduction is better done by vectors of its own; blocks of 32 for
+ * quantised results. */
+static int choose_lanes(struct emitter *e, const struct piece *pieces, int count, bool *heavy) {
+    int lanes = e->lanes;
+    for (int i = 0; i < count; i++)
+        if (pieces[i].value->def && op_info(pieces[i].value->def->op)->family == FAMILY_quantize)
+            lanes = pieces[i].value->index ? 1 : 32;
+    for (const struct node *n = e->kernel->body->first; n; n = n->next) {
+        *heavy = *heavy || reduces(n);
+        if (reduces(n) && !fold_follows_lanes(e, n)) lanes = 1;
+    }
+    return lanes;
+}
+
 /* Rows above the lane axis, in chunks of columns, shared between threads. */
 static void lower_space(struct emitter *e, const struct piece *pieces, int count) {
     const struct type *t = &pieces->value->type;
     struct columns c = {
         .row = {.rank = t->rank, .lanes = 1}, .axis = lane_axis(t), .pieces = pieces, .count = count};
     LLVMValueRef rows = emit_i64(e, 1), one = emit_i64(e, 1), begin, end;
+    bool heavy = false;
+    int lanes = choose_lanes(e, pieces, count, &heavy);
     for (int i = 0; i < t->rank; i++) c.row.at[i] = index_constant(e, 0);
     for (int i = 0; i < c.axis; i++) rows = emit_mul(e, rows, emit_extent(e, t->extents[i]));
-    LLVMValueRef columns = c.axis >= 0 ? emit_extent(e, t->extents[c.axis]) : one;
-    LLVMValueRef chunks = emit_div(e, emit_add(e, columns, emit_i64(e, CHUNK - 1)), emit_i64(e, CHUNK));
+    LLVMValueRef columns = c.axis >= 0 ? emit_extent(e, t->extents[c.axis]) : one,
+                 size = emit_i64(e, heavy && lanes != 32 ? SMALL_CHUNK : CHUNK);
+    LLVMValueRef chunks = emit_div(e, emit_add(e, columns, emit_sub(e, size, one)), size);
     emit_split(e, emit_mul(e, rows, chunks), 1, &begin, &end);
     struct emit_loop unit;
     emit_loop_begin(e, &unit, begin, end, 1, 0, NULL);
     LLVMValueRef row = emit_div(e, unit.counter, chunks), chunk = emit_rem(e, unit.counter, chunks);
     if (c.axis > 0) point_unflatten(e, t, index_uniform(row), &c.row, 0, c.axis);
-    LLVMValueRef first = emit_mul(e, chunk, emit_i64(e, CHUNK));
-    LLVMValueRef last = emit_min(e, emit_add(e, first, emit_i64(e, CHUNK)), columns);
-    emit_columns(e, first, last, CHUNK, at_columns, &c);
+    LLVMValueRef first = emit_mul(e, chunk, size);
+    LLVMValueRef last = emit_min(e, emit_add(e, first, size), columns);
+    int64_t n = LLVMIsAConstantInt(columns) ? LLVMConstIntGetSExtValue(columns) : 1;
+    struct stretch s = {first, last,       heavy && lanes != 32 ? SMALL_CHUNK : CHUNK, n % lanes ? 1 : lanes,
+                        lanes, lanes == 32};
+    emit_columns(e, &s, at_columns, &c);
     emit_loop_end(e, &unit, NULL);
 }
 

@@ -14,14 +14,21 @@ backend_libbackend_a_SOURCES = \
 	backend/emit_control.c \
 	backend/emit_extent.c \
 	backend/emit_family.h \
+	backend/emit_fold.c backend/emit_fold.h \
 	backend/emit_index.c \
+	backend/emit_lookup.c \
 	backend/emit_math.c backend/emit_math.h \
 	backend/emit_memo.c backend/emit_memo.h \
 	backend/emit_memory.c \
+	backend/emit_products.c \
+	backend/emit_quantize.c \
+	backend/emit_reduce.c \
+	backend/emit_rope.c \
 	backend/emit_scalar.c \
 	backend/emit_value.c \
 	backend/emit_view.c \
 	backend/entry.c \
+	backend/header.c \
 	backend/homes.c \
 	backend/kernel_key.c backend/kernel_key.h \
 	backend/kernels.c \
@@ -29,10 +36,16 @@ backend_libbackend_a_SOURCES = \
 	backend/lower_attention.c \
 	backend/lower_contract.c \
 	backend/lower_loops.c \
+	backend/lower_ordered.c \
+	backend/lower_rows.c \
 	backend/micro.c backend/micro.h \
 	backend/pack.c backend/pack.h \
 	backend/packed.c \
 	backend/panel.c backend/panel.h \
+	backend/row.h \
+	backend/row_emit.c \
+	backend/row_plan.c \
+	backend/row_stages.c \
 	backend/steps.c backend/steps.h \
 	backend/tables.c \
 	backend/target.c \

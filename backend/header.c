@@ -1,0 +1,159 @@
+/* m.h: the model's functions for C and C++, with what a caller needs to know beside each. */
+#include "backend/code.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How values travel: f16 and bf16 by their bits, truth values as bytes of 0 or 1. */
+static const char *const c_types[DTYPE_COUNT] = {
+    [DTYPE_F64] = "double",  [DTYPE_F32] = "float",   [DTYPE_F16] = "uint16_t", [DTYPE_BF16] = "uint16_t",
+    [DTYPE_I64] = "int64_t", [DTYPE_I32] = "int32_t", [DTYPE_I16] = "int16_t",  [DTYPE_I8] = "int8_t",
+    [DTYPE_U8] = "uint8_t",  [DTYPE_BOOL] = "uint8_t"};
+static const char *const reserved[] = {
+    "alignas", "alignof",  "and",       "asm",      "auto",     "bool",      "break",   "case",    "catch",
+    "char",    "class",    "const",     "continue", "default",  "delete",    "do",      "double",  "else",
+    "enum",    "explicit", "export",    "extern",   "false",    "float",     "for",     "friend",  "goto",
+    "if",      "inline",   "int",       "long",     "mutable",  "namespace", "new",     "not",     "operator",
+    "or",      "private",  "protected", "public",   "register", "restrict",  "return",  "session", "short",
+    "signed",  "sizeof",   "static",    "struct",   "switch",   "template",  "this",    "throw",   "true",
+    "try",     "typedef",  "typename",  "union",    "unsigned", "using",     "virtual", "void",    "volatile",
+    "while",   "xor"};
+
+/* A parameter's name; one that C or C++ keeps for itself gets an underscore. */
+static const char *c_name(struct code *c, const char *name, int number) {
+    if (!name) return arena_printf(c->arena, "x%d", number);
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (!strcmp(name, reserved[i])) return arena_printf(c->arena, "%s_", name);
+    return name;
+}
+
+static const char *note(enum dtype t) {
+    if (t == DTYPE_F16) return ", IEEE half precision";
+    if (t == DTYPE_BF16) return ", bfloat16";
+    return t == DTYPE_BOOL ? ", 0 or 1" : "";
+}
+
+static void put_shape(struct code *c, FILE *out, const struct type *t) {
+    fputc('[', out);
+    for (int i = 0; i < t->rank; i++)
+        fprintf(out, "%s%s", i ? ", " : "", extent_text(c->arena, t->extents[i]));
+    fputc(']', out);
+}
+
+static void put_input(struct code *c, FILE *out, const struct value *v, int number) {
+    const char *name = c_name(c, v->name, number);
+    fprintf(out, ",\n    ");
+    if (!v->type.rank) {
+        fprintf(out, "%s %s", c_types[v->type.dtype], name);
+        if (*note(v->type.dtype)) fprintf(out, " /*%s */", note(v->type.dtype) + 1);
+        return;
+    }
+    fprintf(out, "const %s *%s /* ", c_types[v->type.dtype], name);
+    put_shape(c, out, &v->type);
+    fprintf(out, "%s */", note(v->type.dtype));
+}
+
+static void put_result(struct code *c, FILE *out, const struct value *v, int number) {
+    fprintf(out, ",\n    %s *result%d /* ", c_types[v->type.dtype], number);
+    if (v->type.rank)
+        put_shape(c, out, &v->type);
+    else
+        fputs("one", out);
+    fprintf(out, "%s */", note(v->type.dtype));
+}
+
+/* The .mdl's own line, and what limits its dims have. */
+static void put_about(FILE *out, const struct function *f) {
+    fprintf(out, "/* %s", f->name);
+    if (f->loc.source && f->loc.line > 0) fprintf(out, ", %s:%d", f->loc.source->path, f->loc.line);
+    fputs(".", out);
+    for (int i = 0; i < f->dims_count; i++)
+        fprintf(out, " %s: %lld..%lld%s", f->dims[i]->name, (long long)f->dims[i]->min,
+                (long long)f->dims[i]->max, i + 1 < f->dims_count ? "," : ".");
+    fputs(" */\n", out);
+}
+
+static void put_function(struct code *c, FILE *out, const struct function *f) {
+    const char *m = c->graph->name;
+    const struct block *b = f->body;
+    fputc('\n', out);
+    put_about(out, f);
+    fprintf(out, "int %s_%s(%s_session *session", m, f->name, m);
+    for (int i = 0; i < f->dims_count; i++) fprintf(out, ",\n    int64_t %s", c_name(c, f->dims[i]->name, i));
+    for (int i = 0; i < b->args_count; i++) put_input(c, out, b->args[i], i);
+    for (int i = 0; i < b->results_count; i++) put_result(c, out, b->results[i], i);
+    fputs(");\n", out);
+    if (!function_has_shape(f)) return;
+    fprintf(out, "/* The extents of its results; a pointer may be NULL. */\nvoid %s_%s_shape(", m, f->name);
+    for (int i = 0; i < f->dims_count; i++) fprintf(out, "int64_t %s, ", c_name(c, f->dims[i]->name, i));
+    for (int i = 0; i < b->results_count; i++)
+        fprintf(out, "%sint64_t *shape%d /* [%d] */", i ? ", " : "", i, b->results[i]->type.rank);
+    fputs(");\n", out);
+}
+
+/* What every model has; @ stands for its name, $ for it in capitals. */
+static const char common[] =
+    "typedef struct mdl_model @_model;\n"
+    "typedef struct mdl_session @_session;\n\n"
+    "/* Every call gives MDL_OK or another code of enum mdl_status, and never ends the program or prints.\n"
+    " *\n"
+    " * `weights` names the weights file, which is mapped and shared by all that open it; NULL: the one that "
+    "the\n"
+    " * environment's $_WEIGHTS or MDL_WEIGHTS names, else the one beside the library. `options` may be "
+    "NULL.\n"
+    " * *model is the caller's until @_close, which may come before its sessions are freed. */\n"
+    "int @_open(const char *weights, const struct mdl_options *options, @_model **model);\n"
+    "void @_close(@_model *model);\n\n"
+    "/* A session has states of its own, as initialised; @_session_reset sets them back. Sessions may be "
+    "used by\n"
+    " * different threads at once, one session by one thread at a time (else MDL_BUSY). */\n"
+    "int @_session_new(@_model *model, @_session **session);\n"
+    "int @_session_reset(@_session *session);\n"
+    "void @_session_free(@_session *session);\n"
+    "/* What went wrong in the session's last call, in words; \"\" if nothing. Valid until its next call. "
+    "*/\n"
+    "const char *@_error(const @_session *session);\n\n"
+    "/* Below: tensors are row-major, in arrays of the caller's, with the shapes given; inputs are only "
+    "read, results\n"
+    " * written; no alignment is asked for beyond the element's. A call that fails has changed no state. "
+    "*/\n";
+
+static void put_common(FILE *out, const char *name, const char *capitals) {
+    for (const char *p = common; *p; p++) {
+        if (*p == '@')
+            fputs(name, out);
+        else if (*p == '$')
+            fputs(capitals, out);
+        else
+            fputc(*p, out);
+    }
+}
+
+static char *upper(struct code *c, const char *name) {
+    char *text = arena_strdup(c->arena, name);
+    for (char *p = text; *p; p++) *p = (char)toupper((unsigned char)*p);
+    return text;
+}
+
+char *header_text(struct code *c) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) ice("out of memory");
+    const char *m = c->graph->name, *guard = upper(c, m);
+    fprintf(out, "/* Model %s, compiled by mdlc from %s for %s. Link with lib%s.so. */\n", m, c->source,
+            c->graph->target->cpu, m);
+    fprintf(out,
+            "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"runtime/mdl.h\"\n#include <stdint.h>\n\n",
+            guard, guard);
+    fputs("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", out);
+    put_common(out, m, guard);
+    for (const struct function *f = c->graph->functions; f; f = f->next)
+        if (f->exported && !is_variant_of_earlier(c->graph, f))
+            put_function(c, out, general_variant(c->graph, f->name));
+    fputs("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n", out);
+    fclose(out);
+    char *kept = arena_strndup(c->arena, text, size);
+    free(text);
+    return kept;
+}

@@ -1,0 +1,33 @@
+/* Row programs from the inside: row_plan.c finds ways and needs, row_buffers.c what is kept between stages,
+ * row_emit.c makes code. */
+#ifndef BACKEND_ROW_H
+#define BACKEND_ROW_H
+#include "backend/emit_family.h"
+
+enum row_kind {
+    ROW_COLUMNS, /* an element for each of the row's */
+    ROW_BLOCK,   /* one for each 32: a quantisation's scale or sum */
+    ROW_SCALAR   /* one a row */
+};
+struct row_result {
+    enum row_kind kind;
+    int number; /* of the kernel's result */
+    struct value *value;
+    struct node *
+        *path; /* from a value of the anchor's shape to `value` (or the operand of its quantisation) */
+    int path_count;
+    struct node *write; /* the result is this write's buffer, overwritten: `value` is what is written */
+};
+/* A value of the row that several stages use, kept in scratch from the first on. */
+struct row_kept {
+    struct value *value;
+    int stage; /* that makes it; loops after it read it */
+};
+struct row_stage { /* a pass over the row that ends in a reduction; after the last, results are stored */
+    struct node *reduction;
+};
+bool row_reduces(const struct row_program *p, const struct node *n);
+/* Finds the stages, and what is kept between them. dependent: [values] what comes after the anchor. */
+void row_plan_stages(struct emitter *e, struct row_program *p, const bool *dependent);
+
+#endif
