@@ -1,7 +1,7 @@
 /* From a graph of kernels to an artifact: code, tables, weights, header; all files or none. */
 #include "backend/code.h"
 #include <errno.h>
-#include <libgen.h>
+#include <llvm-c/ErrorHandling.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,30 +16,38 @@ struct outputs {
     int count;
 };
 
+/* NULL is standard output. */
 static const char *add_output(struct code *c, struct outputs *o, const char *path) {
-    const char *temporary = arena_printf(c->arena, "%s.%ld.tmp", path, (long)getpid());
+    if (!path || !strcmp(path, "-")) return NULL;
+    const char *temporary = arena_printf(c->arena, "%s%s", path, c->suffix);
     o->at[o->count++] = (struct output){path, temporary};
     return temporary;
 }
 
-static bool io_error(struct code *c, const char *path) {
-    emit_error(c->emitters[0], (struct loc){0}, "%s: %s", path, strerror(errno));
+bool code_io_error(struct code *c, const char *path) {
+    const char *reason = strerror(errno), *end = path ? strstr(path, c->suffix) : NULL;
+    if (!path) path = "standard output";
+    int length = end ? (int)(end - path) : (int)strlen(path);
+    emit_error(c->emitters[0], (struct loc){0}, "%.*s: %s", length, path, reason);
+    c->io_failed = true;
     return false;
 }
 
 static bool finish_outputs(struct code *c, struct outputs *o, bool good) {
     for (int i = 0; i < o->count && good; i++)
-        if (rename(o->at[i].temporary, o->at[i].path)) good = io_error(c, o->at[i].path);
+        if (rename(o->at[i].temporary, o->at[i].path)) good = code_io_error(c, o->at[i].path);
     for (int i = 0; i < o->count && !good; i++) unlink(o->at[i].temporary);
     return good;
 }
 
 static bool write_file(struct code *c, const char *path, const char *bytes, size_t size) {
-    FILE *out = fopen(path, "wb");
-    if (!out) return io_error(c, path);
-    bool good = fwrite(bytes, 1, size, out) == size;
-    if (fclose(out) || !good) return io_error(c, path);
-    return true;
+    FILE *out = path ? fopen(path, "wb") : stdout;
+    if (!out) return code_io_error(c, path);
+    bool good = fwrite(bytes, 1, size, out) == size && !fflush(out);
+    int error = errno;
+    if (path && fclose(out) && good) good = false, error = errno;
+    errno = error;
+    return good || code_io_error(c, path);
 }
 
 static const char *source_path(const struct graph *g) {
@@ -154,8 +162,11 @@ static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o)
     return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
 }
 
-bool backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
+static void llvm_failed(const char *reason) { ice("LLVM: %s", reason); }
+
+enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
     struct code c = {.graph = g, .arena = g->arena, .options = options, .source = source_path(g)};
+    c.suffix = arena_printf(c.arena, ".%ld.tmp", (long)getpid());
     struct outputs o = {.count = 0};
     c.kernels_end = &c.kernels;
     c.weights_end = &c.weights;
@@ -163,8 +174,12 @@ bool backend_emit(struct graph *g, enum artifact kind, const struct backend_opti
     for (int i = 0; i < c.emitters_count; i++)
         c.emitters[i] = emitter_new(g, g->name, c.source, options->opt_level);
     int errors = g->diag->errors;
+    LLVMInstallFatalErrorHandler(llvm_failed);
+    ice_context("code generation", NULL, NULL);
     bool good = emit_artifact(&c, kind, &o) && g->diag->errors == errors;
     good = finish_outputs(&c, &o, good);
+    ice_context(NULL, NULL, NULL);
+    LLVMResetFatalErrorHandler();
     for (int i = 0; i < c.emitters_count; i++) emitter_release(c.emitters[i]);
-    return good;
+    return good ? BACKEND_DONE : c.io_failed ? BACKEND_IO : BACKEND_INPUT;
 }

@@ -9,7 +9,7 @@ const struct target *backend_target(struct arena *a, const char *cpu, const char
 
 enum artifact { ARTIFACT_LLVM, ARTIFACT_ASM, ARTIFACT_OBJ, ARTIFACT_SO, ARTIFACT_HEADER };
 struct backend_options {
-    const char *output;  /* path of the artifact; SO: m.h and m.weights go beside it */
+    const char *output;  /* path of the artifact; SO: m.h and m.weights go beside it; else NULL is stdout */
     const char *runtime; /* path of libmdl-runtime.a */
     int opt_level;       /* code generation, 0..3 */
     bool progress;       /* a line on stderr while packing weights and compiling, if it is a terminal */
@@ -17,7 +17,9 @@ struct backend_options {
 };
 /* `g` has been through the whole pipeline: every function's nodes are kernels, guards, scans, params,
  * constants and assigns; values have places. Files are written under a temporary name and renamed when all of
- * them are complete. false after a diagnostic; nothing is written then. */
-bool backend_emit(struct graph *g, enum artifact kind, const struct backend_options *o);
+ * them are complete. Not DONE after a diagnostic: INPUT about the model, IO about files; nothing is written
+ * then. */
+enum backend_status { BACKEND_DONE, BACKEND_INPUT, BACKEND_IO };
+enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *o);
 
 #endif

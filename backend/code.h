@@ -45,6 +45,7 @@ struct code {
     int weights_count;
     int64_t weights_bytes;
     struct weight **global_weights; /* [globals]: its first tensor, or NULL */
+    const char *suffix;             /* of temporary files: ".4711.tmp" */
     bool io_failed;                 /* an error was the system's, not the model's */
     int64_t *state_offsets;         /* [globals]; of a state's first element */
     int64_t state_bytes;
@@ -53,6 +54,9 @@ struct code {
     int *local;           /* [local_count] numbers of values in the key at hand */
     int local_count;
 };
+
+/* backend.c: reports errno at the output that `path`, perhaps a temporary name, is for; false. */
+bool code_io_error(struct code *c, const char *path);
 
 /* Where a value of a function's level lives. */
 struct home {

@@ -10,6 +10,7 @@ extern char **environ;
 
 /* Runs a program to its end; false: it could not be run, or failed. */
 static bool run(struct code *c, char *const *arguments) {
+    c->io_failed = true;
     pid_t child;
     int status, failed = posix_spawnp(&child, arguments[0], NULL, NULL, arguments, environ);
     if (failed) {
@@ -19,7 +20,7 @@ static bool run(struct code *c, char *const *arguments) {
     }
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) ice("waitpid: %s", strerror(errno));
-    if (WIFEXITED(status) && !WEXITSTATUS(status)) return true;
+    if (WIFEXITED(status) && !WEXITSTATUS(status)) return c->io_failed = false, true;
     emit_error(c->emitters[0], (struct loc){0}, "linking failed: %s exited with status %d", arguments[0],
                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     return false;

@@ -141,12 +141,6 @@ static bool pack_all(struct code *c, char *data) {
     return !p.failed;
 }
 
-static bool io_error(struct code *c, const char *path) {
-    emit_error(c->emitters[0], (struct loc){0}, "%s: %s", path, strerror(errno));
-    c->io_failed = true;
-    return false;
-}
-
 struct layout_of_file {
     int64_t data, names, names_bytes, all;
 };
@@ -196,20 +190,20 @@ static bool write_into(struct code *c, const char *path, int fd) {
     int failed = posix_fallocate(fd, 0, l.all);
     if (failed) {
         errno = failed;
-        return io_error(c, path);
+        return code_io_error(c, path);
     }
     char *file = mmap(NULL, (size_t)l.all, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (file == MAP_FAILED) return io_error(c, path);
+    if (file == MAP_FAILED) return code_io_error(c, path);
     bool packed = pack_all(c, file + l.data);
     build_id_make(c);
     fill_header(c, file, &l);
-    if (munmap(file, (size_t)l.all)) return io_error(c, path);
+    if (munmap(file, (size_t)l.all)) return code_io_error(c, path);
     return packed;
 }
 
 bool weights_write(struct code *c, const char *path) {
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return io_error(c, path);
+    if (fd < 0) return code_io_error(c, path);
     bool done = write_into(c, path, fd);
-    return close(fd) ? io_error(c, path) : done;
+    return close(fd) ? code_io_error(c, path) : done;
 }

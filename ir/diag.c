@@ -1,7 +1,9 @@
 /* Messages with a place, their counting, and the compiler's own failures. */
 #include "ir/diag.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void diag_init(struct diag *d, struct arena *arena, FILE *out) {
     *d = (struct diag){.arena = arena, .out = out, .limit = 50};
@@ -122,6 +124,15 @@ void ice_context(const char *doing, void (*report)(void *, FILE *), void *data) 
     context.data = data;
 }
 
+enum { STATUS_OURS = 70 }; /* exit status: the compiler's own mistake */
+
+/* Once only: a failure inside the report must not report again. */
+static void report(void) {
+    void (*own)(void *, FILE *) = context.report;
+    context.report = NULL;
+    if (own) own(context.data, stderr);
+}
+
 _Noreturn void ice(const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -131,10 +142,55 @@ _Noreturn void ice(const char *format, ...) {
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-    if (context.report) {
-        void (*report)(void *, FILE *) = context.report;
-        context.report = NULL; /* a failure inside the report must not report again */
-        report(context.data, stderr);
-    }
-    exit(70);
+    report();
+    exit(STATUS_OURS);
+}
+
+static const struct {
+    int number;
+    const char *meaning;
+} fatal[] = {{SIGSEGV, "invalid memory access"},
+             {SIGBUS, "invalid memory access"},
+             {SIGFPE, "invalid arithmetic"},
+             {SIGILL, "invalid instruction"},
+             {SIGABRT, "aborted"},
+             {SIGALRM, NULL}};
+enum { FATAL = sizeof fatal / sizeof *fatal, REPORT_SECONDS = 5 };
+
+static void say(const char *text) {
+    if (write(2, text, strlen(text)) < 0) _exit(STATUS_OURS);
+}
+
+/* A second signal, or a report that hangs because a lock was held when the first came. */
+static void give_up(int number) {
+    (void)number;
+    _exit(STATUS_OURS);
+}
+
+static void on_signal(int number) {
+    for (int i = 0; i < FATAL; i++) signal(fatal[i].number, give_up);
+    say("internal error");
+    if (context.doing) say(" in "), say(context.doing);
+    for (int i = 0; i < FATAL; i++)
+        if (fatal[i].number == number) say(": "), say(fatal[i].meaning);
+    say("\n");
+    alarm(REPORT_SECONDS);
+    report();
+    fflush(stderr);
+    _exit(STATUS_OURS);
+}
+
+/* AddressSanitizer's own handler tells more. */
+void ice_on_signals(void) {
+#ifndef __SANITIZE_ADDRESS__
+    static char stack[64 * 1024]; /* of the handler: the program's own may be what is exhausted */
+    stack_t where = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    sigaltstack(&where, NULL);
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < FATAL; i++)
+        if (fatal[i].number != SIGALRM) sigaction(fatal[i].number, &action, NULL);
+#else
+    (void)on_signal;
+#endif
 }

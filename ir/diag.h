@@ -51,5 +51,8 @@ _Noreturn void ice(const char *format, ...) __attribute__((format(printf, 1, 2))
  * special. `report`, if not NULL, is called by ice() with `data` to print the graph before the pass and a
  * command that repeats it. */
 void ice_context(const char *doing, void (*report)(void *data, FILE *out), void *data);
+/* From now on a fatal signal (SIGSEGV, SIGABRT, ...), of our code or of a library's, is answered as by ice().
+ */
+void ice_on_signals(void);
 
 #endif
