@@ -3,12 +3,24 @@
 #include "frontend/bind.h"
 #include "frontend/expand.h"
 #include "frontend/parser.h"
+#include <ctype.h>
 #include <string.h>
 
 /* The folder of a path: "" for a file in the current one. */
 static const char *folder_of(struct arena *a, const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? arena_strndup(a, path, (size_t)(slash + 1 - path)) : "";
+}
+
+/* A model without a `model` line is called after its file. */
+static const char *model_name(struct arena *a, const char *path) {
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t length = strcspn(base, ".");
+    if (!strcmp(path, "-") || !length) return "model";
+    char *name = arena_strndup(a, base, length);
+    for (char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p)) *p = '_';
+    return isdigit((unsigned char)*name) ? arena_printf(a, "_%s", name) : name;
 }
 
 struct graph *frontend_parse(struct arena *arena, struct diag *diag, const char *path, const char *text,
@@ -23,6 +35,7 @@ struct graph *frontend_parse(struct arena *arena, struct diag *diag, const char 
                                 : strcmp(path, "-")      ? path
                                                          : "");
     declare(&x);
+    if (!g->name) g->name = model_name(arena, path);
     if (!x.stopped) expand_functions(&x);
     if (!x.options->unbound) bind_weights(g, x.options->weights, false);
     return g;

@@ -63,7 +63,7 @@ static struct expr *called(struct parser *p, struct expr *e);
 %token NEWLINE "end of the line" BLANK
 %token <token> '(' "(" ')' ")"
 
-%type <token> name word stored schedule_open schedule_close
+%type <token> name word stored schedule_open schedule_close option_name
 %type <expr> bound expr or_expr and_expr not_expr comparison sum product unary power postfix primary
 %type <arg> arg subscript element fixed
 %type <args> args args_list subscripts elements elements_list exprs counts extents
@@ -91,10 +91,14 @@ item: NEWLINE
     | error '{' stmts '}' NEWLINE   { yyerrok; }
     ;
 
+option_name: name               { $$ = $1; }
+    | option_name '-' name      { $$ = $1; $$.text = arena_printf(p->arena, "%s-%s", $1.text, $3.text); }
+    ;
+
 /* Declarations. */
 decl: MODEL name                { $$ = ast_decl(p, DECL_MODEL, $2.text, @2); }
     | WEIGHTS STRING            { $$ = ast_decl(p, DECL_WEIGHTS, NULL, @2); $$->text = $2.text; }
-    | OPTION name '=' VALUE_TEXT    { $$ = ast_decl(p, DECL_OPTION, $2.text, @2); $$->text = $4.text; }
+    | OPTION option_name '=' VALUE_TEXT    { $$ = ast_decl(p, DECL_OPTION, $2.text, @2); $$->text = $4.text; }
     | PARAM name counts ':' type marks
         { $$ = ast_decl(p, DECL_PARAM, $2.text, @2); $$->counts = $3.first; $$->type = $5; $$->marks = $6; }
     | PARAM name counts ':' type marks '=' expr marks

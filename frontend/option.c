@@ -2,11 +2,15 @@
 #include "frontend/frontend.h"
 #include <string.h>
 
-/* Those without values are for parts that are not there yet. */
+static const char any[] = "";
+
+/* Those without values are for parts that are not there yet; `any` is checked where it is used. */
 static const struct {
     const char *name, *values[8];
 } options[] = {{"precision", {"f32", "bf16", "int8"}},
                {"quantize", {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}},
+               {"fast-math", {"0", "1"}},
+               {"dim", {any}}, /* S=1,128 */
                {"remat", {0}},
                {"pipeline", {0}},
                {"sync", {0}},
@@ -27,7 +31,8 @@ static bool refuse(struct graph *g, struct loc loc, const char *problem, const c
 static bool check_value(struct graph *g, int option, const char *value, struct loc loc) {
     int count = 0;
     for (; options[option].values[count]; count++)
-        if (!strcmp(options[option].values[count], value)) return true;
+        if (options[option].values[count] == any || !strcmp(options[option].values[count], value))
+            return true;
     const char *problem =
         count ? arena_printf(g->arena, "option %s cannot be '%s'", options[option].name, value)
               : arena_printf(g->arena, "option %s is not yet supported here", options[option].name);
