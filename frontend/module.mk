@@ -40,3 +40,30 @@ frontend_libfrontend_a_SOURCES = \
 	frontend/weights_path.c \
 	frontend/weights_reader.c frontend/weights_reader.h
 frontend/lexer.$(OBJEXT) frontend/tokens.$(OBJEXT): frontend/grammar.h
+
+# The command lines. Plug-ins of passes find what they call in the program, so all of ir and passes is in it.
+TOOL_FILES = frontend/tool.c frontend/tool.h
+TOOL_FLAGS = $(AM_LDFLAGS) -rdynamic
+TOOL_LIBS = frontend/libfrontend.a @WHOLE_ARCHIVE@ passes/libpasses.a ir/libir.a @NO_WHOLE_ARCHIVE@ \
+	runtime/libcli.a $(WEIGHTS_LIBS) -lm
+bin_PROGRAMS += mdlc mdl-opt
+mdlc_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
+mdlc_SOURCES = frontend/tool_interpret.c frontend/tool_mdlc.c $(TOOL_FILES)
+mdlc_LDFLAGS = $(TOOL_FLAGS)
+mdlc_LDADD = backend/libbackend.a $(TOOL_LIBS) $(LLVM_LIBS)
+mdl_opt_SOURCES = frontend/tool_mdl_opt.c $(TOOL_FILES)
+mdl_opt_LDFLAGS = $(TOOL_FLAGS)
+mdl_opt_LDADD = $(TOOL_LIBS)
+
+# Each tool writes its own man page and completion.
+nodist_man_MANS += mdlc.1 mdl-opt.1
+mdlc.1: mdlc$(EXEEXT)
+	$(AM_V_GEN)./mdlc$(EXEEXT) --man > $@.tmp && mv $@.tmp $@
+mdl-opt.1: mdl-opt$(EXEEXT)
+	$(AM_V_GEN)./mdl-opt$(EXEEXT) --man > $@.tmp && mv $@.tmp $@
+completions/mdlc: mdlc$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) completions && ./mdlc$(EXEEXT) --bash-completion > $@.tmp && mv $@.tmp $@
+completions/mdl-opt: mdl-opt$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) completions && ./mdl-opt$(EXEEXT) --bash-completion > $@.tmp && mv $@.tmp $@
+bashcompletion_DATA += completions/mdlc completions/mdl-opt
+CLEANFILES += mdlc.1 mdl-opt.1 completions/mdlc completions/mdl-opt

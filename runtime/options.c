@@ -1,5 +1,6 @@
 /* Parsing a command line by its table. */
 #include "runtime/options.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,8 +154,8 @@ static int parse_all(struct parse *s) {
     return OPTIONS_RUN;
 }
 
-/* Prints what one of the common options asks for; whether it was one. */
-static bool answer(const struct option_program *p, const struct option_spec *o) {
+/* Prints what one of the common options asks for; OPTIONS_RUN if it is none of them. */
+static int answer(const struct option_program *p, const struct option_spec *o) {
     if (o == &options_common[0])
         options_print_help(p, stdout);
     else if (o == &options_common[1])
@@ -164,8 +165,10 @@ static bool answer(const struct option_program *p, const struct option_spec *o) 
     else if (o == &options_common[3])
         options_print_bash_completion(p, stdout);
     else
-        return false;
-    return true;
+        return OPTIONS_RUN;
+    if (!fflush(stdout) && !ferror(stdout)) return OPTIONS_DONE;
+    fprintf(stderr, "%s: standard output: %s\n", p->name, strerror(errno));
+    return OPTIONS_IO;
 }
 
 /* A mistake anywhere is reported before --help is answered. */
@@ -180,7 +183,7 @@ int options_parse(const struct option_program *p, int argc, char *const *argv, s
     }
     int status = parse_all(&s);
     for (int i = 0; i < list->count && status == OPTIONS_RUN; i++)
-        if (list->args[i].option && answer(p, list->args[i].option)) status = OPTIONS_DONE;
+        if (list->args[i].option) status = answer(p, list->args[i].option);
     if (status != OPTIONS_RUN) options_free(list);
     return status;
 }

@@ -58,11 +58,11 @@ struct option_list {
     int count;
 };
 
-enum { OPTIONS_RUN = -1, OPTIONS_DONE = 0, OPTIONS_USAGE = 2, OPTIONS_NO_MEMORY = 70 };
+enum { OPTIONS_RUN = -1, OPTIONS_DONE = 0, OPTIONS_USAGE = 2, OPTIONS_IO = 3, OPTIONS_NO_MEMORY = 70 };
 
 /* Parses argv[1..argc-1]. OPTIONS_RUN: go on with *list, which options_free gives back. Otherwise the
- * program's exit status: OPTIONS_DONE after printing what --help and its like asked for, OPTIONS_USAGE after
- * a message to stderr. */
+ * program's exit status: OPTIONS_DONE after printing what --help and its like asked for, OPTIONS_IO if
+ * that failed, OPTIONS_USAGE after a message to stderr. */
 int options_parse(const struct option_program *program, int argc, char *const *argv,
                   struct option_list *list);
 void options_free(struct option_list *list);

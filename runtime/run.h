@@ -47,11 +47,15 @@ struct run_request {
     uint64_t seed;
 };
 
-/* Rows for the program's table of options; run_parse reads them. */
-#define RUN_OPTION_ROWS                                                                                      \
+/* Rows for the program's table of options; run_parse reads them. A program that has --output and --seed for
+ * other things too takes the first three only. */
+#define RUN_EXPECT_ROWS                                                                                      \
     {0, "expect", "N=VALUE", "compare result number N with VALUE", RUN_EXPECT_TEXT},                         \
-        {0, "rtol", "X", "relative tolerance of --expect [1e-5]", 0},                                        \
-        {0, "atol", "X", "absolute tolerance of --expect [1e-8]", 0},                                        \
+        {0, "rtol", "X", "relative tolerance of --expect [1e-5]", 0}, {                                      \
+        0, "atol", "X", "absolute tolerance of --expect [1e-8]", 0                                           \
+    }
+#define RUN_OPTION_ROWS                                                                                      \
+    RUN_EXPECT_ROWS,                                                                                         \
         {0, "output", "DIR", "write the results to DIR/0.npy, DIR/1.npy, ...", RUN_OUTPUT_TEXT}, {           \
         0, "seed", "N", "seed of the `random` inputs [0]", 0                                                 \
     }

@@ -1,0 +1,175 @@
+/* What mdlc and mdl-opt share. */
+#include "frontend/tool.h"
+#include "ir/print.h"
+#include "ir/verify.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LARGEST_MODEL = 64 << 20 }; /* bytes of text; more is a mistake, not a model */
+
+int tool_error(const struct option_program *program, int status, const char *format, ...) {
+    va_list args;
+    fprintf(stderr, "%s: ", program->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return status;
+}
+
+bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number) {
+    const char *text = options_value(t->list, name);
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end != text && !*end && !errno && value >= least) return *number = value, true;
+    options_error(t->program, "--%s=%s: a whole number from %" PRId64 " on was expected", name, text, least);
+    return false;
+}
+
+/* The whole of a file, or of standard input for "-", in `a`, with a NUL behind. NULL after a message. */
+static const char *read_text(const struct option_program *program, struct arena *a, const char *path,
+                             size_t *length) {
+    bool standard = !strcmp(path, "-");
+    FILE *f = standard ? stdin : fopen(path, "rb");
+    char *text = NULL;
+    size_t capacity = 0, got;
+    *length = 0;
+    if (!f) {
+        tool_error(program, TOOL_IO, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    do {
+        if (capacity - *length < 2) {
+            size_t wanted = capacity ? capacity * 2 : 1 << 16;
+            char *longer = arena_new_array(a, char, wanted);
+            if (*length) memcpy(longer, text, *length);
+            text = longer, capacity = wanted;
+        }
+        got = fread(text + *length, 1, capacity - *length - 1, f);
+        *length += got;
+    } while (got && *length <= LARGEST_MODEL);
+    bool failed = ferror(f), huge = *length > LARGEST_MODEL;
+    if (failed)
+        tool_error(program, TOOL_IO, "%s: %s", path, strerror(errno));
+    else if (huge)
+        tool_error(program, TOOL_IO, "%s: larger than %d MiB, which is no model's text", path,
+                   LARGEST_MODEL >> 20);
+    if (!standard) fclose(f);
+    return failed || huge ? NULL : text;
+}
+
+/* Options of the language, `option precision = int8`, given by --precision=int8: the same checks. */
+static int add_language_options(struct tool *t) {
+    static const struct option_spec rows[] = {TOOL_LANGUAGE_ROWS};
+    int status = TOOL_DONE;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct option_arg *given;
+        for (int at = 0; (given = options_next(t->list, rows[i].name, &at));) {
+            const char *text = arena_printf(t->arena, "--%s=%s", rows[i].name, given->value);
+            struct loc loc = {.source = diag_source(&t->diag, text, NULL, 0)};
+            if (!frontend_option(t->graph, rows[i].name, given->value, loc)) status = TOOL_USAGE;
+        }
+    }
+    return status;
+}
+
+int tool_parse(struct tool *t, int n) {
+    size_t length;
+    struct frontend_options options = {.seed = 0, .weights = options_value(t->list, "weights")};
+    int64_t seed = 0;
+    if (options_given(t->list, "seed") && !tool_number(t, "seed", 0, &seed)) return TOOL_USAGE;
+    options.seed = (uint64_t)seed;
+    t->path = options_operand(t->list, n);
+    if (!t->path) return options_error(t->program, "no model was given");
+    diag_init(&t->diag, t->arena, stderr);
+    const char *text = read_text(t->program, t->arena, t->path, &length);
+    if (!text) return TOOL_IO;
+    t->graph = frontend_parse(t->arena, &t->diag, t->path, text, length, &options);
+    return t->diag.errors ? TOOL_INPUT : add_language_options(t);
+}
+
+static const char *all_or(const struct tool *t, const char *all, const char *one) {
+    return options_given(t->list, all) ? "all" : options_value(t->list, one);
+}
+
+int tool_pipeline(struct tool *t, struct pipeline *p) {
+    const char *error = NULL;
+    *p = (struct pipeline){.passes = options_value(t->list, "passes"),
+                           .before = all_or(t, "print-ir-before-all", "print-ir-before"),
+                           .after = all_or(t, "print-ir-after-all", "print-ir-after"),
+                           .after_change = options_given(t->list, "print-ir-after-change"),
+                           .tree = options_value(t->list, "print-ir-tree"),
+                           .verify_each = options_given(t->list, "verify-each"),
+                           .time_passes = options_given(t->list, "time-passes"),
+                           .bisect_limit = -1,
+                           .explain = options_value(t->list, "explain"),
+                           .out = stderr};
+    const struct option_arg *plugin;
+    for (int at = 0; (plugin = options_next(t->list, "load-pass", &at));)
+        if (!passes_load(plugin->value, t->arena, &error))
+            return tool_error(t->program, TOOL_INPUT, "%s", error);
+    if (options_given(t->list, "opt-bisect-limit") &&
+        !tool_number(t, "opt-bisect-limit", 0, &p->bisect_limit))
+        return TOOL_USAGE;
+    if (p->passes && !pipeline_check(p->passes, t->arena, &error))
+        return options_error(t->program, "--passes: %s", error);
+    return TOOL_DONE;
+}
+
+int tool_run(struct tool *t, const struct pipeline *p) {
+    bool good = graph_verify(t->graph) && pipeline_run(t->graph, p) && !t->diag.errors;
+    return good ? TOOL_DONE : TOOL_INPUT;
+}
+
+int tool_list_passes(struct tool *t) {
+    struct tool_output out = {.file = stdout};
+    passes_list(stdout);
+    return tool_output_close(t, &out);
+}
+
+int tool_print(struct tool *t) {
+    struct tool_output out;
+    int status = tool_output_open(t, options_value(t->list, "output"), &out);
+    if (status) return status;
+    graph_print(t->graph, out.file);
+    return tool_output_close(t, &out);
+}
+
+int tool_output_open(struct tool *t, const char *path, struct tool_output *o) {
+    *o = (struct tool_output){.file = stdout};
+    if (!path || !strcmp(path, "-")) return TOOL_DONE;
+    o->path = path;
+    o->temporary = arena_printf(t->arena, "%s.tmp%ld", path, (long)getpid());
+    o->file = fopen(o->temporary, "wb");
+    return o->file ? TOOL_DONE : tool_error(t->program, TOOL_IO, "%s: %s", path, strerror(errno));
+}
+
+int tool_output_close(struct tool *t, struct tool_output *o) {
+    const char *name = o->path ? o->path : "standard output";
+    bool failed = fflush(o->file) || ferror(o->file);
+    int error = errno;
+    if (o->path && fclose(o->file)) failed = true, error = errno;
+    if (o->path && failed) unlink(o->temporary);
+    if (failed) return tool_error(t->program, TOOL_IO, "%s: %s", name, strerror(error));
+    if (o->path && rename(o->temporary, o->path))
+        return tool_error(t->program, TOOL_IO, "%s: %s", name, strerror(errno));
+    return TOOL_DONE;
+}
+
+int tool_main(const struct option_program *program, int argc, char **argv, int (*run)(struct tool *t)) {
+    struct option_list list;
+    int status = options_parse(program, argc, argv, &list);
+    if (status >= 0) return status;
+    struct tool tool = {.program = program, .list = &list, .arena = arena_new()};
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of output like others */
+    ice_on_signals();
+    status = run(&tool);
+    arena_release(tool.arena);
+    options_free(&list);
+    return status;
+}

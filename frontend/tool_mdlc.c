@@ -1,0 +1,179 @@
+/* mdlc: compiles a model. */
+#include "backend/backend.h"
+#include "config.h"
+#include "frontend/tool.h"
+#include "frontend/weights.h"
+#include "runtime/run.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option_spec options[] = {
+    {'o', "output", "FILE", "write to FILE [libNAME.so for a model NAME]",
+     "With --emit=so, NAME.h and NAME.weights go into the same folder. Text goes to standard output unless "
+     "this says where. `interpret` writes its results to this folder, as FILE/0.npy, FILE/1.npy, ..."},
+    {0, "emit", "graph|kernels|llvm|asm|obj|so|header", "what to write [so]",
+     "graph: the model as parsed, or after the passes of --passes. kernels: after all passes. llvm, asm, "
+     "obj: the machine's code. "
+     "header: what a C or C++ program includes."},
+    {0, "mcpu", "CPU", "the CPU to compile for [native]", "--list-cpus lists them."},
+    TOOL_LANGUAGE_ROWS,
+    TOOL_INPUT_ROWS,
+    {'O', "optimize", "0|1|2|3", "level of code generation [2]", NULL},
+    TOOL_PIPELINE_ROWS,
+    RUN_EXPECT_ROWS,
+    {0, "list-ops", NULL, "list the operations of the language", NULL},
+    {0, "list-cpus", NULL, "list the CPUs that code can be made for", NULL},
+    {0}};
+
+static const struct option_command commands[] = {
+    {"weights", "FILE", "list the tensors of a weight file"},
+    {"interpret", "MODEL [FUNCTION] [NAME=VALUE...]",
+     "run a model without compiling it, in float64; takes mdl-run's arguments"},
+    {0}};
+
+static const struct option_section sections[] = {
+    {"INPUTS OF INTERPRET", RUN_VALUES_TEXT},
+    {"FILES",
+     "The runtime that every library contains is found beside this program, or where $MDL_RUNTIME says."},
+    {"EXIT STATUS", "  0   done\n  1   the model has errors\n  2   the command line is wrong\n  3   a file "
+                    "cannot be read or "
+                    "written\n  70  a mistake of ours"},
+    {"EXAMPLES", "  mdlc mlp.mdl -o libmlp.so\n"
+                 "  mdlc --precision=int8 smollm2.mdl\n"
+                 "  mdlc --emit=graph mlp.mdl | mdl-opt --passes=fold -\n"
+                 "  mdlc interpret mlp.mdl x=random S=4"},
+    {0}};
+
+static const struct option_program program = {
+    .name = "mdlc",
+    .version = PACKAGE_VERSION,
+    .summary = "compile a model to a shared library",
+    .usage = (const char *const[]){"[OPTION...] FILE", "weights FILE",
+                                   "interpret [OPTION...] FILE [FUNCTION] [NAME=VALUE...]", NULL},
+    .description = "Compiles FILE (`-`: standard input), a model in the .mdl language, to a shared library, "
+                   "a C header and a "
+                   "weights file.",
+    .options = options,
+    .commands = commands,
+    .sections = sections,
+};
+
+static int list_ops(struct tool *t) {
+    struct tool_output out = {.file = stdout};
+    for (int i = 0; i < OP_COUNT; i++) {
+        const struct op_info *op = op_info((enum op)i);
+        if (op->level == LEVEL_STRUCTURE || op->level == LEVEL_INTERNAL) continue;
+        const char *text =
+            op->infix ? op->signature : arena_printf(t->arena, "%s(%s)", op->name, op->signature);
+        printf("%-72s %s\n", text, op->meaning);
+    }
+    return tool_output_close(t, &out);
+}
+
+static int list_cpus(struct tool *t) {
+    struct tool_output out = {.file = stdout};
+    for (const char *const *name = target_names(); *name; name++) puts(*name);
+    return tool_output_close(t, &out);
+}
+
+static int list_weights(struct tool *t) {
+    struct tool_output out = {.file = stdout};
+    const char *path = options_operand(t->list, 1);
+    if (!path) return options_error(&program, "weights: no file was given");
+    int status = weights_list(path, stdout);
+    int closed = tool_output_close(t, &out);
+    return status ? status : closed;
+}
+
+/* The folder of this executable, for what lies beside it. */
+static const char *own_folder(struct arena *a) {
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0) return ".";
+    path[length] = 0;
+    char *slash = strrchr(path, '/');
+    return arena_strndup(a, path, slash ? (size_t)(slash - path) : 0);
+}
+
+/* The runtime's archive: where $MDL_RUNTIME says, in the build tree, or where it was installed. */
+static const char *find_runtime(struct arena *a) {
+    const char *named = getenv("MDL_RUNTIME"), *folder = own_folder(a);
+    const char *places[] = {named ? named : "", arena_printf(a, "%s/runtime/libmdl-runtime.a", folder),
+                            arena_printf(a, "%s/../lib/mdlc/libmdl-runtime.a", folder),
+                            PKGLIBDIR "/libmdl-runtime.a"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (*places[i] && !access(places[i], R_OK)) return places[i];
+    return NULL;
+}
+
+static int choose_target(struct tool *t) {
+    const char *cpu = options_value(t->list, "mcpu"), *error = NULL;
+    t->graph->target = backend_target(t->arena, cpu ? cpu : "native", &error);
+    return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
+}
+
+static int emit(struct tool *t, enum artifact kind) {
+    const char *output = options_value(t->list, "output"), *level = options_value(t->list, "optimize");
+    struct backend_options o = {.output = output,
+                                .runtime = find_runtime(t->arena),
+                                .opt_level = 2,
+                                .progress = isatty(2),
+                                .embed_limit = 64 * 1024};
+    if (level && (strlen(level) != 1 || *level < '0' || *level > '3'))
+        return options_error(&program, "-O%s: a level from 0 to 3 was expected", level);
+    if (level) o.opt_level = *level - '0';
+    if (!output && kind == ARTIFACT_SO) o.output = arena_printf(t->arena, "lib%s.so", t->graph->name);
+    if (!output && kind == ARTIFACT_OBJ) o.output = arena_printf(t->arena, "%s.o", t->graph->name);
+    if (kind == ARTIFACT_SO && !o.runtime)
+        return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");
+    static const int statuses[] = {
+        [BACKEND_DONE] = TOOL_DONE, [BACKEND_INPUT] = TOOL_INPUT, [BACKEND_IO] = TOOL_IO};
+    return statuses[backend_emit(t->graph, kind, &o)];
+}
+
+static const struct {
+    const char *name;
+    bool graph, kernels; /* text of the graph: as parsed, after all passes */
+    enum artifact artifact;
+} kinds[] = {{"graph", true, false, 0},
+             {"kernels", true, true, 0},
+             {"llvm", false, true, ARTIFACT_LLVM},
+             {"asm", false, true, ARTIFACT_ASM},
+             {"obj", false, true, ARTIFACT_OBJ},
+             {"so", false, true, ARTIFACT_SO},
+             {"header", false, true, ARTIFACT_HEADER}};
+
+static int compile(struct tool *t) {
+    struct pipeline pipeline;
+    const char *wanted = options_value(t->list, "emit");
+    size_t kind = 0, count = sizeof kinds / sizeof *kinds;
+    while (kind < count && strcmp(kinds[kind].name, wanted ? wanted : "so")) kind++;
+    if (kind == count)
+        return options_error(&program, "--emit=%s: %s", wanted,
+                             !strcmp(wanted, "ptx")
+                                 ? "ptx is not yet supported here"
+                                 : "graph, kernels, llvm, asm, obj, so or header was expected");
+    int status = tool_pipeline(t, &pipeline);
+    if (!status) status = tool_parse(t, 0);
+    if (!status) status = choose_target(t);
+    if (!status && kinds[kind].kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
+        status = TOOL_INPUT;
+    if (!kinds[kind].kernels && !pipeline.passes) pipeline.passes = "";
+    if (!status) status = tool_run(t, &pipeline);
+    if (status) return status;
+    return kinds[kind].graph ? tool_print(t) : emit(t, kinds[kind].artifact);
+}
+
+static int run(struct tool *t) {
+    const char *first = options_operand(t->list, 0);
+    if (options_given(t->list, "list-ops")) return list_ops(t);
+    if (options_given(t->list, "list-cpus")) return list_cpus(t);
+    if (options_given(t->list, "list-passes")) return tool_list_passes(t);
+    if (first && !strcmp(first, "weights")) return list_weights(t);
+    if (first && !strcmp(first, "interpret")) return tool_interpret(t);
+    return compile(t);
+}
+
+int main(int argc, char **argv) { return tool_main(&program, argc, argv, run); }
