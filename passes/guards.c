@@ -8,8 +8,9 @@
  *
  * What ranges prove (range.c) needs no guard. Guards, and what they are computed from, go to the top of the
  * function, before the first effect. One that cannot go there, because it looks at a state that has been
- * assigned by then or at what a loop computes, stays where it is: then the assignments before it wait until
- * it has passed, and what reads the state in between reads the value assigned. */
+ * assigned by then or at what a loop computes, stays where it is, and assignments wait (guards_delay.c).
+ */
+#include "passes/guards.h"
 #include "passes/build.h"
 #include "passes/passes.h"
 #include "passes/range.h"
@@ -143,61 +144,6 @@ static void check_node(struct guarding *x, struct node *n) {
     }
 }
 
-/* ---- Assignments that have to wait ---- */
-
-static bool is_before(const struct function *f, const struct node *a, const struct node *b) {
-    for (struct node *n = NULL; (n = node_walk(f->body, n)) && n != b;)
-        if (n == a) return true;
-    return false;
-}
-
-/* From here on reads of what `assign` sets, up to the next assignment of it, give the value itself. */
-static void forward(struct node *assign) {
-    for (struct node *n = assign->next; n && !(n->op == OP_assign && n->global == assign->global);
-         n = n->next)
-        if (n->op == OP_param && n->global == assign->global && n->element == assign->element &&
-            !n->operands_count)
-            value_replace(n->results[0], assign->operands[0]);
-}
-
-/* Moves assignments of the function's level that come before the last guard behind it. */
-static void delay_assignments(struct guarding *x) {
-    struct node *at = x->guards[x->count - 1];
-    while (at->parent->owner) at = at->parent->owner;
-    for (struct node *n = x->f->body->first, *next; n && n != x->guards[x->count - 1]; n = next) {
-        next = n->next;
-        if (n->op != OP_assign || !is_before(x->f, n, x->guards[x->count - 1])) continue;
-        forward(n);
-        struct node *behind = at->next;
-        node_remove(n);
-        if (behind)
-            node_insert_before(n, behind);
-        else
-            block_append(x->f->body, n);
-        at = n;
-    }
-}
-
-static bool assigns(const struct node *scan) {
-    for (struct node *n = NULL; (n = node_walk(scan->body, n));)
-        if (n->op == OP_assign) return true;
-    return false;
-}
-
-/* A guard in a loop may fail in a later round, when earlier ones have assigned: not supported. */
-static void check_loops(struct guarding *x) {
-    for (int i = 0; i < x->count; i++)
-        for (const struct node *scan = x->guards[i]->parent->owner; scan; scan = scan->parent->owner) {
-            if (!assigns(scan)) continue;
-            diag_error(
-                x->g->diag, x->guards[i]->loc,
-                "%s: not known to be inside before this loop assigns a state: not supported here; clip it, "
-                "or carry the state through the loop and assign it after",
-                node_attr(x->guards[i], "what")->s);
-            break;
-        }
-}
-
 static void guard_function(struct guarding *x) {
     x->first = x->f->body->first;
     for (struct node *n = node_walk(x->f->body, NULL), *next; n; n = next) {
@@ -205,9 +151,7 @@ static void guard_function(struct guarding *x) {
         if (n->parent->owner && n->parent->owner->op == OP_kernel) continue;
         check_node(x, n);
     }
-    if (!x->count) return;
-    check_loops(x);
-    delay_assignments(x);
+    if (x->count) delay_assignments(x->g, x->f, x->guards[x->count - 1]);
 }
 
 bool pass_guards(struct graph *g) {

@@ -77,50 +77,67 @@ static bool is_inside(const struct node *n, const struct node *scan) {
     return false;
 }
 
-/* Whether somebody looks at the state's old value (through `read`) after `kernel` has put the new one there.
+/* Whether somebody looks at `old`, a value in the state's buffer, after `kernel` has put the new one there.
  */
-static bool read_later(const struct plan *p, const struct node *read, const struct node *kernel) {
+static bool looked_at_later(const struct plan *p, const struct value *old, const struct node *kernel) {
     const struct node *scan = scan_around(kernel);
-    for (const struct use *u = p->uses[read->results[0]->id]; u; u = u->next) {
-        if (u->node == kernel) continue;
+    for (const struct use *u = p->uses[old->id]; u; u = u->next) {
+        if (u->node == kernel ||
+            (u->node && u->node->op == OP_assign && u->position < p->position[kernel->id]))
+            continue;
         if (!u->node || u->position > p->position[kernel->id]) return true;
-        if (scan && !is_inside(read, scan) && is_inside(u->node, scan)) return true; /* in the next round */
+        if (scan && !is_inside(old->def, scan) && is_inside(u->node, scan))
+            return true; /* in the next round */
     }
     return false;
 }
 
-/* The operand of `kernel` that is the old value of what `assign` sets, read by `read`; -1: none. */
-static int operand_of(const struct node *kernel, const struct node *read) {
-    for (int i = 0; i < kernel->operands_count; i++)
-        if (kernel->operands[i] == read->results[0]) return i;
-    return -1;
+/* The value that a node finds or leaves in the buffer of what `assign` sets; NULL: it has nothing to do with
+ * it. */
+static struct value *value_in_state(const struct node *n, const struct node *assign) {
+    bool touches = n->op == OP_param || (n->op == OP_assign && n != assign);
+    if (!touches || !may_be_same(n, index_of(n), assign, index_of(assign))) return NULL;
+    return n->op == OP_param ? n->results[0] : n->operands[0];
 }
 
-/* Puts `v`, assigned by `assign`, into the state's own buffer, if nobody misses the old contents and no check
+static int last_use(const struct plan *p, const struct value *v) {
+    int last = -1;
+    for (const struct use *u = p->uses[v->id]; u; u = u->next)
+        if (u->position > last) last = u->position;
+    return last;
+}
+
+/* Whether `kernel` may make the new value where `old`, found or left there by n, is. If it reads `old`, *over
+ * is that operand. */
+static bool may_replace(const struct plan *p, const struct node *n, const struct value *old,
+                        const struct node *assign, int *over) {
+    const struct value *v = assign->operands[0];
+    struct node *kernel = v->def;
+    int at = p->position[n->id];
+    if (n->op == OP_assign && at > p->position[assign->id]) return last_use(p, v) <= at; /* the next change */
+    if (n->op == OP_assign && at > p->position[kernel->id]) return false;
+    if (n->op == OP_assign && old->place.space != SPACE_STATE) return true; /* it was copied there */
+    if (at > p->position[assign->id] && !scan_around(assign)) return true;
+    if (at < p->position[assign->id] && looked_at_later(p, old, kernel)) return false;
+    for (int i = 0; i < kernel->operands_count; i++) {
+        if (kernel->operands[i] != old) continue;
+        bool same = n->element == assign->element && index_of(n) == index_of(assign);
+        if (!same || !may_overwrite(kernel, i, v->index)) return false;
+        *over = i;
+    }
+    return true;
+}
+
+/* Puts the value that is assigned into the state's own buffer, if nobody misses the old contents and no check
  * can fail any more. */
 static void place_in_state(struct plan *p, const struct node *assign) {
-    struct value *v = assign->operands[0];
-    struct node *kernel = v->def;
+    struct value *v = assign->operands[0], *old;
+    const struct format_info *store = format_info(assign->global->store);
     int over = -1;
-    if (!made_by_kernel(v) || v->place.space || p->same[v->id] || kernel->parent != assign->parent) return;
-    if (p->position[kernel->id] < p->last_guard) return;
-    if (assign->global->kind == GLOBAL_PARAM && !assign->global->assigned) return;
-    if (format_info(assign->global->store)->bits ||
-        format_info(assign->global->store)->dtype != v->type.dtype)
-        return;
-    for (struct node *n = NULL; (n = node_walk(p->f->body, n));) {
-        if (n->op == OP_assign && n != assign && may_be_same(n, index_of(n), assign, index_of(assign)) &&
-            p->position[n->id] > p->position[kernel->id] && p->position[n->id] < p->position[assign->id])
-            return;
-        if (n->op != OP_param || !may_be_same(n, index_of(n), assign, index_of(assign))) continue;
-        if (p->position[n->id] > p->position[assign->id] && !scan_around(assign)) continue;
-        if (p->position[n->id] < p->position[assign->id] && read_later(p, n, kernel)) return;
-        int operand = operand_of(kernel, n);
-        if (operand < 0) continue;
-        bool same = n->element == assign->element && index_of(n) == index_of(assign);
-        if (!same || !may_overwrite(kernel, operand, v->index)) return;
-        over = operand;
-    }
+    if (!made_by_kernel(v) || v->place.space || p->same[v->id] || v->def->parent != assign->parent) return;
+    if (p->position[v->def->id] < p->last_guard || store->bits || store->dtype != v->type.dtype) return;
+    for (struct node *n = NULL; (n = node_walk(p->f->body, n));)
+        if ((old = value_in_state(n, assign)) && !may_replace(p, n, old, assign, &over)) return;
     v->place.space = SPACE_STATE;
     v->place.in_place = over + 1;
 }
@@ -134,13 +151,6 @@ static void place_in_results(struct plan *p) {
         if (!made_by_kernel(v) || v->def->parent != body || v->place.space || p->same[v->id]) continue;
         v->place = (struct place){.space = SPACE_RESULT, .offset = i};
     }
-}
-
-static int last_use(const struct plan *p, const struct value *v) {
-    int last = -1;
-    for (const struct use *u = p->uses[v->id]; u; u = u->next)
-        if (u->position > last) last = u->position;
-    return last;
 }
 
 /* Whether the operand's buffer is in the arena, belongs to it alone, and is not needed after the kernel. */

@@ -13,7 +13,8 @@ passes_libpasses_a_SOURCES = \
 	passes/fuse_build.c \
 	passes/fuse_domain.c \
 	passes/fuse_facts.c \
-	passes/guards.c \
+	passes/guards.c passes/guards.h \
+	passes/guards_delay.c \
 	passes/layout.c \
 	passes/memory.c passes/memory.h \
 	passes/memory_offsets.c \

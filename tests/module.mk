@@ -71,6 +71,13 @@ tests_unit_infer_SOURCES = tests/unit/infer.c tests/unit/cases.c tests/unit/case
 tests_unit_infer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_infer_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/passes_memory
+TESTS += tests/unit/passes_memory
+tests_unit_passes_memory_SOURCES = tests/unit/passes_memory.c tests/unit/random_program.c tests/unit/random_program.h
+tests_unit_passes_memory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_passes_memory_LDFLAGS = -rdynamic
+tests_unit_passes_memory_LDADD = passes/libpasses.a frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/passes_random
 TESTS += tests/unit/passes_random
 tests_unit_passes_random_SOURCES = tests/unit/passes_random.c tests/unit/random_program.c tests/unit/random_program.h

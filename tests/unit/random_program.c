@@ -64,6 +64,8 @@ static const struct {
     {'V', "$A[t] * 0.5"},
     {'V', "reshape(tanh(sum($B, axis=0)), [8])"},
     {'V', "c[t] + s"},
+    {'V', "w[cast(abs(s[0]) * 2.0, i32)] * 0.5"},
+    {'V', "tanh(gather(c, cast(abs(s) * 2.0, i32))[2])"},
     {'V', "max($A, axis=0)"},
     {'I', "argmax($A)"},
     {'I', "($I + 3) % 8"},
