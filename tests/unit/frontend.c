@@ -28,24 +28,353 @@ static char *parse_to(const char *path, const char *text, bool locs) {
     return dump;
 }
 
-/* `body` inside a function gives the statements `wanted`, and its dump gives itself. */
+/* The text's dump holds `wanted` (without places), and gives itself when parsed. */
 static void check(const char *text, const char *wanted) {
-    char *dump = parse_to("t.mdl", text, true), *plain = parse_to("t.mdl", text, false);
+    char *dump = parse_to("t.mdl", text, true);
     cr_assert(dump, "%s\n%s", text, messages);
-    char *again = parse_to("-", dump, true);
+    char *plain = parse_to("t.mdl", text, false), *again = parse_to("-", dump, true);
     cr_assert(again, "%s\n%s", dump, messages);
     cr_expect_str_eq(dump, again);
     cr_expect(strstr(plain, wanted), "%s\n---\n%s\n---\n%s", text, plain, wanted);
 }
 
-Test(frontend, expands_functions_and_loops) {
-    check("param w[2] : f32[4, 4] = ones\n"
-          "fn f(x: f32[N, 4], i: index) = linear(x, w[i])\n"
-          "export fn g(x: f32[3, 4]) {\n    for i in 0..2 {\n        x = relu(f(x, i))\n    }\n    return "
-          "x\n}\n",
-          "    v0 : f32[3, 4] = linear(x, w[0])\n"
-          "    x0 : f32[3, 4] = relu(v0)\n"
-          "    v1 : f32[3, 4] = linear(x0, w[1])\n"
-          "    x1 : f32[3, 4] = relu(v1)\n"
-          "    return x1\n");
+/* The text is refused, and the messages hold `wanted`. */
+static void refuse(const char *text, const char *wanted) {
+    char *dump = parse_to("t.mdl", text, true);
+    cr_expect(!dump, "accepted: %s", text);
+    if (!dump) cr_expect(strstr(messages, wanted), "%s\n---\n%s\n---\n%s", text, messages, wanted);
+}
+
+/* What a language sentence needs around it: declarations, and a function with some arguments. */
+#define TOP                                                                                                  \
+    "const L = 2, D = 4\ndim S in 1..16, T in 1..9\nparam w[L] : f32[D, D] = ones\n"                         \
+    "param e[L][3] : f32[D] = ones\nstate k[L] : f32[D] = zeros\nstate n : i32 = 0\n"
+#define IN(body)                                                                                             \
+    TOP "export fn f(x: f32[S, D], y: f32[D], i: i32, b: bool[D], h: bf16[D], t: f32[2*S, T]) {\n" body      \
+        "\n}\n"
+#define body_is(body, wanted) check(IN(body), wanted)
+#define body_refused(body, wanted) refuse(IN(body), wanted)
+
+Test(text, statements_end_at_newlines) {
+    body_is("a = maximum(y,\n  y)\nreturn a", "a : f32[4] = maximum(y, y)\n");
+    body_is("a = [1,\n\n 2, # comment ) (\n 3,\n 4,] * y\nreturn a", "[1.0, 2.0, 3.0, 4.0]\n");
+    body_is("for i in 0..1 { y = y * 2 }\nreturn y", "y0 : f32[4] = y * 2.0\n");
+    body_refused("a =\n y\nreturn a", "t.mdl:8:4: error: unexpected end of the line");
+    body_refused("a = y\n + y\nreturn a", "does nothing");
+    body_refused("a = y y\nreturn a", "unexpected 'y'");
+    refuse("fn f(x: f32)\n{\n return x\n}\n", "t.mdl:2:1: error: an opening '{' stands on the line");
+    body_refused("y\nreturn y", "a statement without '=' is a call");
+    body_refused("a = maximum(y,, y)\nreturn a", "unexpected ','");
+    check("export fn f(x: f32[4]) = x", "return x");
+    check("\r\n\texport fn f(x : f32[ 4 , ] , ) = x # end", "return x");
+}
+
+Test(text, words) {
+    check("param from : f32 = 1\nexport fn model(loc: f32, kernel: f32, index: f32, zeros: f32) {\n"
+          "scan = loc * kernel * from\nlayout = scan + index\nstate = layout - zeros\nreturn state\n}\n",
+          "state0 : f32 = layout0 - zeros0\n");
+    refuse("const in = 1\n", "unexpected 'in'; expected a name");
+    refuse("const true = 1\n", "unexpected 'true'");
+    refuse("const f16 = 1\n", "unexpected 'f16'");
+    refuse("fn index() = 1\nexport fn g(x: f32[2]) = index\n", "'index' is a function");
+    check("fn relu(x: f32[N]) = x * 2\nexport fn g(relu1: f32[2]) = relu(relu1)\n",
+          "v0 : f32[2] = relu1 * 2.0\n");
+    check("param sum : f32[2] = ones\nexport fn g(x: f32[2]) = sum(x * sum)\n", "v1 : f32 = sum(v0)\n");
+}
+
+Test(text, numbers_and_strings) {
+    body_is("return y * 1e-3 + 1.5E+2 - 0.5", "y * 0.001\n");
+    body_refused("return y * 1.", "digits on both sides");
+    body_refused("return y * .5", "digits on both sides");
+    body_refused("return y * 2x", "a digit never begins a name");
+    body_refused("return x[0..2]", "unexpected '..'");
+    body_refused("return y * 9223372036854775808", "does not fit 64 bits");
+    check("param p : i64 = 1\nexport fn f() = p * -9223372036854775808\n", "-9223372036854775808");
+    body_is("guard(i, lo=0, hi=S, what=\"a \\\"b\\\" \\\\\")\nreturn y",
+            "guard(i, 0, S, \"a \\\"b\\\" \\\\\")\n");
+    body_refused("guard(i, lo=0, hi=S, what=\"a\\n\")", "only \\\" and \\\\ are escapes");
+    body_is("return where(b, inf, -inf)", "where(b, inf, -inf)\n");
+    body_is("return where(b, nan, 0)", "where(b, nan, 0.0)\n");
+}
+
+Test(text, precedence_is_pythons) {
+    body_is("a = -y ** 2\nreturn a", "v0 : f32[4] = y ** 2.0\n    a : f32[4] = neg(v0)\n");
+    body_is("a = y ** -y ** y\nreturn a",
+            "v0 : f32[4] = y ** y\n    v1 : f32[4] = neg(v0)\n    a : f32[4] = y ** v1\n");
+    body_is("a = y - y - y\nreturn a", "v0 : f32[4] = y - y\n    a : f32[4] = v0 - y\n");
+    body_is("a = y + y * y % y\nreturn a",
+            "v0 : f32[4] = y * y\n    v1 : f32[4] = v0 % y\n    a : f32[4] = y + v1\n");
+    body_is("a = not b or b and y < y + 1\nreturn a",
+            "v0 : bool[4] = not b\n    v1 : f32[4] = y + 1.0\n    v2 : bool[4] = y < v1\n"
+            "    v3 : bool[4] = b and v2\n    a : bool[4] = v0 or v3\n");
+    body_refused("return 0 < y < 1", "comparisons do not chain");
+    body_is("return (y < 1) == (0 < y)", "0.0 < y\n");
+    check("const A = -2 ** 2, B = 7 % -3, C = -7 // 2, E = 2 ** 3 ** 2\nexport fn f(x: i32[4]) = x + A * "
+          "1000 + B * 100 + C + E\n",
+          "x + -4000\n    v1 : i32[4] = v0 + -200\n    v2 : i32[4] = v1 + -4\n    v3 : i32[4] = v2 + 512\n");
+}
+
+Test(text, top_level_order_is_free) {
+    check("export fn f(x: f32[A]) = g(x) * p\nfn g(x: f32[N]) = x + B\nparam p : f32[A] = ones\nconst A = B "
+          "+ 1\nconst B = 3\n",
+          "v0 : f32[4] = x + 3.0\n");
+    refuse("fn a(x: f32) = b(x)\nfn b(x: f32) = a(x)\nexport fn f(x: f32) = a(x)\n", "a calls b calls a");
+    refuse("const A = B, B = A\n", "A is defined by itself");
+}
+
+Test(names, bind_and_rebind) {
+    body_is("y = y + 1\ny = y * 2\nreturn y",
+            "y0 : f32[4] = y + 1.0\n    y1 : f32[4] = y0 * 2.0\n    return y1\n");
+    body_refused("for j in 0..2 {\n inner = y\n}\nreturn inner", "unknown name 'inner'");
+    body_is("for j in 0..2 {\n y = y + j\n}\nreturn y", "y1 : f32[4] = y0 + 1.0\n");
+    check("state s : f32 = 0\nexport fn f(s: f32) {\n s = s + 1\n return s\n}\n",
+          "s1 : f32 = s0 + 1.0\n    return s1\n");
+    body_is("D = y\nreturn D", "return y");
+    body_refused("y[0] = 1\nreturn y", "y is a value and does not change");
+}
+
+Test(names, effects_happen_in_order) {
+    check("state s : f32 = 0\nfn bump(x: f32) {\n s = s + x\n return s\n}\n"
+          "export fn f(x: f32) {\n a = bump(x) - bump(x)\n s = 0\n return a\n}\n",
+          "    v0 : f32 = s\n    v1 : f32 = v0 + x\n    s = v1\n    v2 : f32 = s\n    v3 : f32 = s\n"
+          "    v4 : f32 = v3 + x\n    s = v4\n    v5 : f32 = s\n    a : f32 = v2 - v5\n");
+    body_is("k[1] = y\nw[0] = broadcast(y, [D, D])\nreturn k[-1]", "    k[1] = y\n");
+    body_refused("k = y\nreturn y", "k is an array: assign one of its tensors, with 1 index");
+    body_refused("n = y\nreturn y", "the value assigned to n is f32[4], not i32");
+    body_refused("k[2] = y\nreturn y", "2 is outside k, which has 2 tensors");
+}
+
+Test(types, extents) {
+    check("const H = 3, F = 12\ndim S in 0..9\nexport fn f(x: f32[F/H, 2*S + 1, (S + 1) // 2]) = x\n",
+          "x: f32[4, 2*S + 1, (S + 1) // 2]");
+    refuse("export fn f(x: f32[7/2]) = x\n", "an extent must be whole, not 3.5");
+    refuse("dim S in 1..9\nexport fn f(x: f32[S/2]) = x\n", "(S) / (2) is not whole");
+    refuse("dim S in 1..9\nexport fn f(x: f32[S-2]) = x\n", "may be negative");
+    refuse("export fn f(x: f32[N]) = x\n", "'N' is neither a constant nor a dim");
+    refuse("dim S in 1..9\nparam p : f32[S] = ones\n", "a param's extents are constants");
+    refuse("dim S in 9..1\n", "9..1 is not a range");
+    body_is("for j in 0..2 { y = y + j }\nreturn y", "y0 + 1.0\n    return y1\n"); /* lo..hi excludes hi */
+    body_is("a = i + S\nreturn a", "v0 : i32 = extent(S)\n    a : i32 = i + v0\n");
+    body_refused("return y * S", "element types differ");
+    body_refused("return x[0] + t[0, 0:S]", "end S is not provably inside");
+    check("export fn f(x: f32[16]) = x / sqrt(64) + exp(0) + log(1)\n",
+          "x / 8.0\n    v1 : f32[16] = v0 + 1.0\n");
+    refuse("dim S in 1..4\ndim T in 1..4\nexport fn f(x: f32[S]) = broadcast(0.0, [T])\n",
+           "a call of f does not give T");
+    refuse("export fn f(x: f33[2]) = x\n", "unknown element type 'f33'; did you mean 'f32'?");
+}
+
+Test(conversions, are_written) {
+    body_is("return h * 0.5", "h * 0.5\n");
+    body_is("a : bf16 = 0.5\nreturn a", "a : bf16 = 0.5\n");
+    body_refused("return h * y", "write a cast");
+    body_refused("return i / 2", "float type");
+    body_refused("return i * 0.5", "0.5 cannot be i32");
+    body_is("return i % 3", "i % 3\n");
+    body_is("return y == 1", "bool[4] = y == 1.0\n");
+    body_is("v, j = topk(y, k=2)\nreturn argmax(y) + j", "v : f32[2], j : i32[2] = topk(y, k=2)\n");
+    body_is("k[0] = write(k[0], h[0:2], at=i)\nreturn y", "write(v0, v1, at=i)\n");
+    body_is("return x[i]", "f32[4] = gather(x, i)\n");
+    body_is("return 3 * 2.5 + y", "7.5 + y\n");
+    check("export fn f(x: i8[2]) = x + 127\n", "x + 127\n");
+    refuse("export fn f(x: i8[2]) = x + 128\n", "128 cannot be i8");
+    refuse("export fn f(x: index) = 1\n", "no argument of type index");
+}
+
+Test(weights, initialisers) {
+    check("param a : f32[2] = normal(std=0.02)\nparam b : f32[2] = uniform(lo=-1, hi=1)\nparam c : i32 = 7\n"
+          "param d : f32[2, 1] = [[1], [2.5]]\nparam g : bool = true\nstate s : f16[3] = ones\n",
+          "param a : f32[2] = normal(std=0.02)\nparam b : f32[2] = uniform(lo=-1.0, hi=1.0)\nparam c : i32 = "
+          "7\n"
+          "param d : f32[2, 1] = [[1.0], [2.5]]\nparam g : bool = ones\nstate s : f16[3] = ones\n");
+    check(
+        "weights \"missing.gguf\"\nparam a : f32[2]\nparam b[3][2] : f32[2] from \"x.{i}.{j}\"\n",
+        "weights \"missing.gguf\"\nparam a : f32[2] from \"a\"\nparam b[3][2] : f32[2] from \"x.{i}.{j}\"\n");
+    refuse("param a : f32[2]\nweights \"below.gguf\"\n", "no 'weights \"file\"' stands above it");
+    refuse("weights \"m\"\nparam a[2] : f32 from \"x\"\n", "must contain {i}");
+    refuse("param a : f32[2] = [1, 2, 3]\n", "the list is f32[3], not f32[2]");
+}
+
+Test(functions, signatures) {
+    check("fn lin(x: f32[M, K], w: f32[N, K], s: f32 = 0.5) = linear(x, w) * s\n"
+          "export fn f(x: f32[2, 3], w: f32[4, 3]) = lin(w=w, x=x) + lin(x, w, s=2)\n",
+          "v1 : f32[2, 4] = v0 * 0.5\n    v2 : f32[2, 4] = linear(x, w)\n    v3 : f32[2, 4] = v2 * 2.0\n");
+    check("fn rows(x: f32[N, M]) = reshape(x, [M * N]) / N\nexport fn f(x: f32[2, 3]) = rows(x)\n",
+          "v0 / 2.0\n");
+    refuse(
+        "fn lin(x: f32[M, K], w: f32[N, K]) = linear(x, w)\nexport fn f(x: f32[2, 3]) = lin(x, x[:, 0:2])\n",
+        "lin: argument w is f32[2, 2], not f32[2, 3]");
+    check("fn two(x: f32[N]) -> f32[N], i32[N] {\n return sort(x), argsort(x)\n}\n"
+          "fn same(x: f32[N]) -> f32[N], i32[N] {\n return two(x)\n}\n"
+          "export fn f(x: f32[2]) -> f32[2], i32[2] {\n a, b = same(x)\n return a, b\n}\n",
+          "a : f32[2] = sort(x)\n    b : i32[2] = argsort(x)\n    return a, b\n");
+    refuse("export fn f(x: f32[2]) -> f32[3] = x\n", "f: the result is f32[2], not f32[3]");
+    check("export fn f(x: f32[2]) -> bf16, i32 {\n return 0.5, 2\n}\n", "v0 : bf16 = 0.5\n");
+    refuse("fn g(x: f32[2], i: index) = x\nexport fn f(x: f32[2], n: i32) = g(x, n)\n",
+           "must be an integer known at compile time");
+    refuse("fn g(x: f32[2]) = x\nexport fn f(x: f32[2]) = g(x, y=x)\n", "g has no argument 'y'");
+    check("fn hidden(x: f32[2]) = x\nfn seen(x: f32[2]) = hidden(x)\n",
+          "fn seen(x: f32[2]) -> f32[2] {\n    return x\n}\n");
+}
+
+Test(loops, scan) {
+    check("dim T in 1..8\nexport fn f(x: f32[T, 4], h: f32[4]) {\n c = 0\n for t scan 0..T {\n  h = tanh(h + "
+          "x[t])\n  c = c + t\n }\n"
+          " return h, c\n}\n",
+          "    v0 : i32 = 0\n    h0 : f32[4] = h\n    c : i32 = v0\n    for t scan 0..T {\n");
+    body_is("for t scan 0..L {\n y = y + e[1][t] + w[t][0]\n k[t] = y\n}\nreturn y", "k[t0] = y1\n");
+    body_is("for u scan 1..L {\n y = y + w[u][0]\n}\nreturn y", "for u scan 0..1 {\n");
+    body_refused("for u scan 0..3 {\n y = y + w[u][0]\n}\nreturn y", "2 is outside w");
+    body_refused("for u scan 0..2 {\n y = concat(y, y, axis=0)\n}\nreturn y", "keeps its type");
+    body_refused("for u in 0..S {\n y = y + 1\n}\nreturn y", "use 'scan'");
+    body_refused("return w[i]", "or by a scan's variable");
+}
+
+Test(slices, forms) {
+    body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
+    body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
+    body_is("return t[:, ::2]", "slice(t, [0, 0], [2*S, (T + 1) // 2], [1, 2])\n");
+    body_is("return t[::2, 0:T]", "slice(t, [0, 0], [S, T], [2, 1])\n");
+    body_is("return y[1:-1]", "slice(y, [1], [2], [1])\n");
+    body_is("return y[:]", "return y");
+    body_is("return w[1][i, 2]", "gather(");
+    body_refused("return y[4]", "the index 4 is not provably inside");
+    body_refused("return y[0:5]", "the slice's end 5 is not provably inside");
+    body_refused("return y[::-1]", "flip() reverses");
+    body_refused("return x[2:]", "may end (S) before it starts (2)");
+    body_refused("return y[0, 0]", "2 subscripts for f32[4]");
+}
+
+Test(later, is_answered_at_its_place) {
+    refuse("mesh m = <data=2, tensor=2>\n", "t.mdl:1:1: error: mesh is not yet supported here");
+    refuse("param w : f32[4, 4] @m(tensor, _) = ones\n",
+           "t.mdl:1:21: error: sharding is not yet supported here");
+    body_refused("return relu(y) on dev(1)", "placement on a device is not yet supported here");
+    body_refused("a : f32[4] @m([data, tensor]!0, data partial) = y\nreturn a", "sharding is not yet");
+    body_refused("l, g = grad(loss)(y)\nreturn l", "grad is not yet supported here");
+    body_refused("for p in params {\n p = p\n}\nreturn y", "a loop over params is not yet supported here");
+    refuse("option pipeline = gpipe(stages=2, micro=4)\n", "option pipeline is not yet supported here");
+    check("option precision = int8   # why\n", "option precision = int8\n");
+}
+
+Test(ops, arguments) {
+    body_is("return sum(x, axis=all, keep)", "sum(x, axis=[0, 1], keep)\n");
+    body_is("return sum(x, keep, axis=0)", "sum(x, axis=0, keep)\n");
+    body_is("keep = 1\nreturn sum(x, keep) * keep", "sum(x, keep)\n");
+    body_is("return gelu(y, approximate=tanh)", "gelu_tanh(y)\n");
+    body_is("return linear(x, w[0], y)", "linear(x, w[0])\n    v1 : f32[S, 4] = v0 + y\n");
+    body_is("a, c = split(y, [1, -1])\nreturn c", "c : f32[3] = slice(y, [1], [3], [1])\n");
+    body_is("return stack(y, y, axis=-1)", "concat(v0, v1, axis=1)\n");
+    body_is("return unsqueeze(y, axis=-1)", "reshape(y, [4, 1])\n");
+    body_is("return squeeze(unsqueeze(y, axis=[0, 1]), axis=all)", "reshape(v0, [4])\n");
+    body_is("return dropout(y, p=0.5)", "return y\n");
+    body_is("return reshape(x, [S, 2, -1])", "reshape(x, [S, 2, 2])\n");
+    body_is("return pad(y, 1)", "pad(y, [[1, 1]])\n");
+    body_is("return einsum(\"sd,d->s\", x, y)", "einsum(\"sd,d->s\", x, y)\n");
+    body_is("return gather(x, 0)", "v0 : i32 = 0\n    v1 : f32[4] = gather(x, v0)\n");
+    body_refused("return sum(x, 0)", "'axis' is given by name: axis=");
+    body_refused("return topk(y, 2)", "'k' is given by name");
+    body_refused("return softmax(x, axes=0)", "did you mean 'axis'?");
+    body_refused("return sofmax(x)", "unknown function 'sofmax'; did you mean 'softmax'?");
+    body_refused("return add(x, x)", "unknown function 'add'");
+}
+
+Test(dumps, forms_parse) {
+    check("model m\ndim S in 1..8\nparam w : f32[4, 4] = ones store(f16) layout(\"0/32 1/4 0:32 1:4\")\n"
+          "export fn f(x: f32[S, 4]) -> f32[S, 4] fixed(S=2) {\n"
+          "  kernel k0 (x, w) -> y : f32[S, 4] layout(\"0 1\") in arena(64), z : f32[S, 4] over(0) "
+          "schedule(contract, atom=fma, tile=[6, 64]) {\n"
+          "    a : f32[S, 4] = linear(x, w) loc(\"o.mdl\":3:4)\n    y : f32[S, 4] = a + 1.0\n    z = x\n  } "
+          "loc(\"o.mdl\":3:1)\n"
+          "  u : i32 = extent((S + 1) // 2)\n  return y\n}\n",
+          "    kernel k0 (x, w) -> y : f32[S, 4] layout(\"0 1\") in arena(64), z : f32[S, 4] over(0) "
+          "schedule(contract, "
+          "atom=fma, tile=[6, 64]) {\n");
+    body_refused("kernel k (y) -> z : f32[4] {\n z = y + h\n}\nreturn z", "unknown name 'h'");
+    body_refused("kernel k (y) -> z : f32[4] schedule(what) {\n z = y\n}\nreturn z",
+                 "a schedule begins with");
+}
+
+/* A safetensors file in a folder of its own: wq.0, wq.1 : f32[2, 2]; ids : i64[2]. Returns the folder. */
+static char *weights_folder(void) {
+    static char folder[] = "/tmp/frontend-XXXXXX";
+    static const char header[] = "{\"wq.0\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
+                                 "\"wq.1\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[16,32]},"
+                                 "\"ids\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[32,48]}}    ";
+    uint64_t length = 256; /* blanks after the header align the data */
+    char path[64], data[48] = {1}, padded[256];
+    memset(padded, ' ', sizeof padded);
+    memcpy(padded, header, sizeof header - 1);
+    cr_assert(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/w.safetensors", folder);
+    FILE *f = fopen(path, "wb");
+    fwrite(&length, 8, 1, f);
+    fwrite(padded, length, 1, f);
+    fwrite(data, sizeof data, 1, f);
+    fclose(f);
+    return folder;
+}
+
+struct bound {
+    struct graph *graph;
+    struct diag diag;
+    bool parsed, complete;
+};
+
+/* Parses the text as FOLDER/m.mdl, then binds it. */
+static struct bound bind_in(const char *folder, const char *text, const char *weights) {
+    struct arena *a = arena_new();
+    struct bound b = {0};
+    struct frontend_options options = {.weights = weights};
+    size_t heard;
+    FILE *errors = open_memstream(&messages, &heard);
+    struct diag *d = arena_new_object(a, struct diag);
+    diag_init(d, a, errors);
+    b.graph = frontend_parse(a, d, arena_printf(a, "%s/m.mdl", folder), text, strlen(text), &options);
+    b.parsed = !d->errors;
+    b.complete = b.parsed && frontend_bind(b.graph, weights);
+    fclose(errors);
+    b.diag = *d;
+    return b;
+}
+
+static void unlink_folder(const char *folder) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/w.safetensors", folder);
+    remove(path);
+    remove(folder);
+}
+
+Test(weights, bind_to_files) {
+    char *folder = weights_folder(), file[64];
+    snprintf(file, sizeof file, "%s/w.safetensors", folder);
+    const char *text =
+        "weights \"w.safetensors\"\nparam wq[2] : f32[2, 2] from \"wq.{i}\"\nparam ids : i64[2]\n";
+    struct bound b = bind_in(folder, text, NULL);
+    cr_assert(b.complete, "%s", messages);
+    const struct global *wq = b.graph->globals;
+    cr_expect_eq(wq->stored[1].format, FORMAT_f32);
+    cr_expect_eq((const char *)wq->stored[1].data - (const char *)wq->stored[0].data, 16);
+    cr_expect_eq(wq->next->stored[0].bytes, 16);
+
+    b = bind_in("/nowhere", text, folder);
+    cr_expect(b.complete, "%s", messages);
+    b = bind_in("/nowhere", text, file);
+    cr_expect(b.complete, "%s", messages);
+    b = bind_in("/nowhere", text, NULL);
+    cr_expect(b.parsed && !b.complete, "a file is missing only when it is needed");
+    cr_expect(strstr(messages, "/nowhere/m.mdl:1:9: error: "), "%s", messages);
+
+    b = bind_in(folder, "weights \"w.safetensors\"\nparam wq[2] : f32[2, 3] from \"wq.{i}\"\n", NULL);
+    cr_expect(!b.parsed && strstr(messages, "2:7: error: shapes differ: wq is f32[2, 3], but 'wq.0' in"),
+              "%s", messages);
+    b = bind_in(folder, "weights \"w.safetensors\"\nparam wq[3] : f32[2, 2] from \"wq.{i}\"\n", NULL);
+    cr_expect(!b.parsed && strstr(messages, "no tensor 'wq.2' for wq"), "%s", messages);
+    b = bind_in(folder, "weights \"w.safetensors\"\nparam ids : i32[2]\n", NULL);
+    cr_expect(!b.parsed && strstr(messages, "ids is i32, but 'ids' in"), "%s", messages);
+    b = bind_in(folder, "weights \"w.safetensors\"\nparam ids : f32[2]\n", NULL);
+    cr_expect(!b.parsed && strstr(messages, "stored as i64"), "%s", messages);
+    b = bind_in(folder, "weights \"../w.safetensors\"\nparam ids : i64[2]\n", NULL);
+    cr_expect(!b.complete && strstr(messages, "--weights"), "%s", messages);
+    unlink_folder(folder);
 }
