@@ -1,5 +1,6 @@
 # tests: unit tests are Criterion programs, one a part; README.md says what each kind of test promises.
 EXTRA_DIST += tests/README.md tests/run.sh tests/setup.sh
+EXTRA_DIST += tests/frontend
 
 if HAVE_CRITERION
 UNIT_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) -Wno-pedantic
@@ -22,6 +23,12 @@ tests_unit_pack_SOURCES = tests/unit/pack.c
 tests_unit_pack_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pack_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_unit_pack_LDADD = backend/libbackend.a ir/libir.a $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/frontend_golden
+TESTS += tests/unit/frontend_golden
+tests_unit_frontend_golden_SOURCES = tests/unit/frontend_golden.c
+tests_unit_frontend_golden_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_frontend_golden_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
 
 check_PROGRAMS += tests/unit/frontend_fuzz
 TESTS += tests/unit/frontend_fuzz
