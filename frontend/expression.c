@@ -24,7 +24,7 @@ void leave(struct expander *x) { x->depth--; }
 static struct value *kernel_argument(const struct expander *x, const struct expr *e) {
     const struct scope *s = x->scope;
     while (s && s->kind == SCOPE_BLOCK) s = s->outer;
-    if (!s || s->kind != SCOPE_KERNEL) return NULL;
+    if (!s || s->kind != SCOPE_KERNEL || (e->kind != EXPR_NAME && e->kind != EXPR_INDEX)) return NULL;
     int i = 0;
     for (const struct arg *a = s->list; a; a = a->next, i++)
         if (ast_same(a->value, e)) return i < s->block->args_count ? s->block->args[i] : NULL;

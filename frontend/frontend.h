@@ -23,8 +23,8 @@ struct graph *frontend_parse(struct arena *arena, struct diag *diag, const char 
  * and returns false. Files stay mapped until the process ends. */
 bool frontend_bind(struct graph *g, const char *weights);
 
-/* `option name = value`, from a text or a command line (loc without source). Reports and returns false where
- * there is no such option or value. */
+/* `option name = value`, from a text or a command line (loc without source); the later value holds. Reports
+ * and returns false where there is no such option or value. */
 bool frontend_option(struct graph *g, const char *name, const char *value, struct loc loc);
 
 #endif

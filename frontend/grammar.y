@@ -336,7 +336,7 @@ static int yylex(YYSTYPE *value, YYLTYPE *where, struct parser *p) {
 }
 
 static void yyerror(YYLTYPE *where, struct parser *p, const char *message) {
-    diag_error(p->diag, *where, "%s", message);
+    diag_error(p->diag, *where, "%s", strcmp(message, "memory exhausted") ? message : "this is nested too deeply");
 }
 
 /* How a token is called in messages. */

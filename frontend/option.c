@@ -51,8 +51,9 @@ static bool check_option(struct graph *g, const char *name, const char *value, s
 bool frontend_option(struct graph *g, const char *name, const char *value, struct loc loc) {
     struct option **end = &g->options, *o = arena_new_object(g->arena, struct option);
     if (!check_option(g, name, value, loc)) return false;
+    while (*end && strcmp((*end)->name, name)) end = &(*end)->next;
+    if (*end) return (*end)->value = arena_strdup(g->arena, value), (*end)->loc = loc, true;
     *o = (struct option){arena_strdup(g->arena, name), arena_strdup(g->arena, value), loc, NULL};
-    while (*end) end = &(*end)->next;
     *end = o;
     return true;
 }

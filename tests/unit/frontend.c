@@ -378,3 +378,17 @@ Test(weights, bind_to_files) {
     cr_expect(!b.complete && strstr(messages, "--weights"), "%s", messages);
     unlink_folder(folder);
 }
+
+Test(options, the_later_value_holds) {
+    struct arena *a = arena_new();
+    struct diag d;
+    const char *text = "option precision = bf16\n";
+    diag_init(&d, a, stderr);
+    struct graph *g = frontend_parse(a, &d, "t.mdl", text, strlen(text), NULL);
+    cr_expect(frontend_option(g, "precision", "int8", (struct loc){0}));
+    cr_expect_str_eq(graph_option(g, "precision"), "int8");
+    cr_expect_null(g->options->next);
+    refuse("option precision = bf16\noption precision = f32\n",
+           "t.mdl:2:8: error: option precision is given twice");
+    refuse("option precison = bf16\n", "did you mean 'precision'?");
+}
