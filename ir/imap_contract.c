@@ -69,17 +69,16 @@ void map_quantize(struct map *b) {
     walk(result_axis(b, 2, last), block, 1);
 }
 
+/* As linear, so that what is true of its loops is true here. */
 void map_qlinear(struct map *b) {
     int lead = type_of(b, 0)->rank - 1;
     loops_of_result(b);
-    int block = add_loop(b, type_of(b, 1)->extents[lead], LOOP_REDUCTION);
-    int within = add_loop(b, number(b, 32), LOOP_REDUCTION);
+    int inner = add_loop(b, type_of(b, 0)->extents[lead], LOOP_REDUCTION);
     for (int o = 0; o < 3; o++) walk_axes(&b->m->operands[o], 0, 0, lead);
-    walk_both(operand_axis(b, 0, lead), block, 32, within);
-    walk(operand_axis(b, 1, lead), block, 1);
-    walk(operand_axis(b, 2, lead), block, 1);
+    walk(operand_axis(b, 0, lead), inner, 1);
+    operand_axis(b, 1, lead)->whole = operand_axis(b, 2, lead)->whole = true; /* one a block of 32 */
     walk(operand_axis(b, 3, 0), lead, 1);
-    walk_both(operand_axis(b, 3, 1), block, 32, within);
+    walk(operand_axis(b, 3, 1), inner, 1);
 }
 
 /* A pair of the last axis is turned together, so each element of the result sees more than its own of x. */
