@@ -2,24 +2,14 @@
  * views. */
 #include "backend/panel.h"
 
-static struct value *operand_a(const struct panels *p) { return p->c.node->operands[p->c.a_operand]; }
-static struct value *operand_b(const struct panels *p) { return p->c.node->operands[p->c.b_operand]; }
-static const struct access_map *access_a(const struct panels *p) {
-    return &p->c.map->operands[p->c.a_operand];
-}
-static const struct access_map *access_b(const struct panels *p) {
-    return &p->c.map->operands[p->c.b_operand];
-}
+static struct value *operand_a(const struct panels *p) { return p->c.node->operands[p->c.a]; }
+static struct value *operand_b(const struct panels *p) { return p->c.node->operands[p->c.b]; }
+static const struct access_map *access_a(const struct panels *p) { return &p->c.map->operands[p->c.a]; }
+static const struct access_map *access_b(const struct panels *p) { return &p->c.map->operands[p->c.b]; }
 
 /* The buffer of a value that is an argument of the kernel, or NULL. */
 static const struct buffer *buffer_of(struct emitter *e, const struct value *v) {
     return v->def ? NULL : &e->operands[v->index];
-}
-
-static int axis_of(const struct access_map *access, int loop) {
-    for (int i = 0; i < access->rank; i++)
-        if (access->axes[i].count && access->axes[i].terms[0].loop == loop) return i;
-    return -1;
 }
 
 static LLVMValueRef inputs_count(struct emitter *e, const struct panels *p) {
@@ -60,9 +50,8 @@ static bool rows_lie_right(struct emitter *e, const struct panels *p) {
     const struct buffer *b = buffer_of(e, a);
     int last = access_a(p)->rank - 1, k = atom_info(p->atom)->k;
     int64_t inputs;
-    if (!b || b->layout || b->stored || p->c.inputs.count != 1) return false;
-    if (axis_of(access_a(p), p->c.inputs.loops[0]) != last) return false;
-    bool whole = extent_is_const(p->c.map->loops[p->c.inputs.loops[0]].extent, &inputs) && inputs % k == 0;
+    if (!b || b->layout || b->stored || p->c.a_inputs < 0 || p->c.a_inputs != last) return false;
+    bool whole = extent_is_const(a->type.extents[last], &inputs) && inputs % k == 0;
     if (p->atom == ATOM_fma) return dtype_class(a->type.dtype) == CLASS_FLOAT && a->type.dtype != DTYPE_F64;
     return whole && a->type.dtype == atom_info(p->atom)->a;
 }
@@ -71,8 +60,8 @@ static void find_b(struct emitter *e, struct panels *p) {
     const struct buffer *b = buffer_of(e, operand_b(p));
     int k = atom_info(p->atom)->k;
     p->b_type = atom_info(p->atom)->b;
-    if (!b || !b->stored || p->c.inputs.count != 1) return;
-    int outputs = axis_of(access_b(p), p->c.outputs), inputs = axis_of(access_b(p), p->c.inputs.loops[0]);
+    if (!b || !b->stored || p->c.b_inputs < 0) return;
+    int outputs = p->c.b_outputs, inputs = p->c.b_inputs;
     const struct format_info *tile = tile_format(b->format);
     bool fits = p->outputs == TILE_OUTPUTS && inputs == b->type.rank - 1 && outputs == b->type.rank - 2;
     if (tile && fits && tile_step(b->layout) == k) p->tile = tile;
@@ -115,7 +104,7 @@ static void stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to
     emit_loop_begin(e, &along, emit_i64(e, 0), count, e->lanes, 0, NULL);
     struct point point;
     at[last] = index_lanes(along.counter, e->lanes);
-    contraction_point(e, &p->c, access_a(p), at, e->lanes, &point);
+    contraction_point(e, access_a(p), at, e->lanes, &point);
     point.mask = point.tail = emit_tail_mask(e, along.counter, count, e->lanes);
     LLVMValueRef value = as_stored(e, p->a_type, emit_value(e, operand_a(p), &point));
     LLVMValueRef where = emit_add(e, emit_mul(e, over.counter, count), along.counter);
@@ -161,7 +150,7 @@ static LLVMValueRef b_lanes(struct emitter *e, const struct panels *p, LLVMValue
     LLVMValueRef last = emit_sub(e, inputs_count(e, p), emit_i64(e, 1));
     contraction_unflatten(e, &p->c, &p->c.inputs, emit_min(e, input, last), at);
     at[p->c.outputs] = index_lanes(output, e->lanes);
-    contraction_point(e, &p->c, access_b(p), at, e->lanes, &point);
+    contraction_point(e, access_b(p), at, e->lanes, &point);
     point.mask = point.tail = emit_tail_mask(e, output, outputs, e->lanes);
     LLVMValueRef value = emit_value(e, operand_b(p), &point), zero = LLVMConstNull(LLVMTypeOf(value));
     value = LLVMBuildSelect(e->builder, point.mask, value, zero, "");
@@ -216,7 +205,7 @@ static void row_in_place(struct emitter *e, const struct panels *p, int r, struc
                          struct micro *m) {
     struct point point;
     for (int i = 0; i < p->c.inputs.count; i++) at[p->c.inputs.loops[i]] = index_constant(e, 0);
-    contraction_point(e, &p->c, access_a(p), at, 1, &point);
+    contraction_point(e, access_a(p), at, 1, &point);
     m->a[r] = address_of(e, buffer_of(e, operand_a(p)), &point);
     if (!p->c.quantized) return;
     m->scales[r] =
@@ -250,9 +239,7 @@ static LLVMValueRef outer_number(struct emitter *e, const struct panels *p, cons
     LLVMValueRef flat = emit_i64(e, 0);
     for (int i = 0; i < access_b(p)->rank; i++) {
         const struct axis_map *axis = &access_b(p)->axes[i];
-        bool skip = axis->count &&
-                    (axis->terms[0].loop == p->c.outputs || axis->terms[0].loop == p->c.inputs.loops[0]);
-        if (skip) continue;
+        if (i == p->c.b_outputs || i == p->c.b_inputs) continue;
         flat = emit_mul(e, flat, emit_extent(e, operand_b(p)->type.extents[i]));
         if (axis->count) flat = emit_add(e, flat, at[axis->terms[0].loop].base);
     }

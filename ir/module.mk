@@ -3,6 +3,7 @@ noinst_LIBRARIES += ir/libir.a
 ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \
 	ir/atoms.def \
+	ir/contraction.c ir/contraction.h \
 	ir/diag.c ir/diag.h \
 	ir/einsum.c ir/einsum.h \
 	ir/eval.c ir/eval.h \

@@ -1,5 +1,5 @@
 /* Facts that fusion decides by: roles of ops, sizes, who uses what, what must stay in order. */
-#include "passes/contraction.h"
+#include "ir/contraction.h"
 #include "passes/fuse.h"
 
 /* Every family has a role here: a new family does not compile without one. */
@@ -57,12 +57,12 @@ enum role node_role(const struct node *n) { return roles[op_info(n->op)->family]
 /* Contractions that register tiles cannot do are reductions like others: f64 and integers, products of three.
  */
 static enum role role_here(const struct fuser *f, const struct node *n) {
-    struct contraction_axes axes;
+    struct contraction axes;
     enum role role = node_role(n);
     if (role != ROLE_CONTRACT || n->op == OP_qlinear) return role;
     enum dtype dtype = n->results[0]->type.dtype;
     bool tiles = dtype_class(dtype) == CLASS_FLOAT && dtype != DTYPE_F64;
-    return tiles && contraction_axes(f->scratch, f->g, n, &axes) ? ROLE_CONTRACT : ROLE_REDUCE;
+    return tiles && contraction_of(f->scratch, f->g, n, &axes) ? ROLE_CONTRACT : ROLE_REDUCE;
 }
 
 double value_elements(struct graph *g, const struct value *v) {

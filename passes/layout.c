@@ -8,7 +8,7 @@
  * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer
  * products outrank floats, and of equals the first in the text decides: the others' schedules follow it where
  * they can, and pack at run time where they cannot. A layout written by hand is kept. */
-#include "passes/contraction.h"
+#include "ir/contraction.h"
 #include "passes/fuse.h"
 #include <string.h>
 
@@ -49,11 +49,11 @@ static struct global *param_behind(const struct node *kernel, const struct value
     return good ? n->global : NULL;
 }
 
-static bool wanted_layout(const struct node *kernel, const struct contraction_axes *c, const struct global *w,
+static bool wanted_layout(const struct node *kernel, const struct contraction *c, const struct global *w,
                           struct layout *l) {
     const struct schedule *s = kernel->schedule;
     int k = atom_info(s->atom)->k, rank = w->type.rank;
-    if (c->inputs_count != 1 || c->b_inputs < 0 || rank < 2 || rank + 2 > MAX_LAYOUT) return false;
+    if (c->b_inputs < 0 || rank < 2 || rank + 2 > MAX_LAYOUT) return false;
     if (format_info(w->store)->bits) {
         *l = tiles(c->b_outputs, c->b_inputs, k);
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
@@ -69,9 +69,9 @@ struct choice {
 
 static void choose(struct graph *g, const struct node *kernel, const struct node *anchor,
                    struct choice *choices) {
-    struct contraction_axes c;
+    struct contraction c;
     struct layout wanted;
-    if (!contraction_axes(g->pass->scratch, g, anchor, &c)) return;
+    if (!contraction_of(g->pass->scratch, g, anchor, &c)) return;
     struct global *w = param_behind(kernel, anchor->operands[c.b]);
     int rank = kernel->schedule->atom == ATOM_dot_int8 ? 2 : 1;
     if (!w || !wanted_layout(kernel, &c, w, &wanted)) return;
@@ -89,7 +89,7 @@ static void choose(struct graph *g, const struct node *kernel, const struct node
 }
 
 /* A plain panel's width, if the layout is one of panels of this contraction; else 0. */
-static int64_t panel_of(const struct layout *l, const struct contraction_axes *c, int k) {
+static int64_t panel_of(const struct layout *l, const struct contraction *c, int k) {
     for (int i = 0; l && i < l->count; i++) {
         const struct layout_part *p = &l->parts[i];
         if (p->dim != c->b_outputs || p->count) continue;
@@ -101,8 +101,8 @@ static int64_t panel_of(const struct layout *l, const struct contraction_axes *c
 
 /* A kernel that reads a plain param in panels of another width takes that width, if its registers hold it. */
 static bool follow(struct graph *g, struct node *kernel, const struct node *anchor) {
-    struct contraction_axes c;
-    if (!contraction_axes(g->pass->scratch, g, anchor, &c) || c.b_inputs < 0) return false;
+    struct contraction c;
+    if (!contraction_of(g->pass->scratch, g, anchor, &c) || c.b_inputs < 0) return false;
     const struct global *w = param_behind(kernel, anchor->operands[c.b]);
     const struct schedule *s = kernel->schedule;
     if (!w || format_info(w->store)->bits) return false;

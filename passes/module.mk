@@ -3,7 +3,6 @@ noinst_LIBRARIES += passes/libpasses.a
 passes_libpasses_a_SOURCES = \
 	passes/build.c passes/build.h \
 	passes/clone.c \
-	passes/contraction.c passes/contraction.h \
 	passes/cse.c \
 	passes/dce.c \
 	passes/decompose.c passes/decompose.def \

@@ -8,7 +8,7 @@
  * R*V + V + 1 registers, one less than there are, or values spill. Of the tiles that fit, the best multiplies
  * most for what it loads (R*V / (R + V)) and wastes least at the edge of the outputs. A schedule that a
  * kernel has already, written by hand, is kept. */
-#include "passes/contraction.h"
+#include "ir/contraction.h"
 #include "passes/fuse.h"
 #include <string.h>
 
@@ -33,9 +33,9 @@ static bool has_role(const struct node *kernel, enum role role) {
 /* A kernel written by hand says no domain: contractions and attention are told by their op, rows by a
  * reduction along the last axis alone. */
 static enum domain domain_of(struct graph *g, const struct node *kernel) {
-    struct contraction_axes axes;
+    struct contraction axes;
     for (const struct node *n = kernel->body->first; n; n = n->next)
-        if (node_role(n) == ROLE_CONTRACT && contraction_axes(g->pass->scratch, g, n, &axes))
+        if (node_role(n) == ROLE_CONTRACT && contraction_of(g->pass->scratch, g, n, &axes))
             return DOMAIN_contract;
     if (has_role(kernel, ROLE_ATTENTION)) return DOMAIN_attention;
     if (has_role(kernel, ROLE_ORDERED)) return DOMAIN_ordered;
@@ -112,10 +112,10 @@ static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
 
 static void schedule_contract(struct graph *g, const struct node *kernel, struct schedule *s) {
     const struct target *t = target_of(g);
-    struct contraction_axes axes = {0};
+    struct contraction axes = {0};
     const struct node *anchor = kernel->body->first;
     while (anchor &&
-           !(node_role(anchor) == ROLE_CONTRACT && contraction_axes(g->pass->scratch, g, anchor, &axes)))
+           !(node_role(anchor) == ROLE_CONTRACT && contraction_of(g->pass->scratch, g, anchor, &axes)))
         anchor = anchor->next;
     if (!anchor) ice("kernel %s is no contraction", kernel->name);
     double outputs = (double)extent_max(axes.map->loops[axes.outputs].extent), inputs = 1;
