@@ -89,6 +89,30 @@ void interp_reset(struct interp *p) {
     }
 }
 
+/* Whether a compiled model keeps a param in a format that changes its numbers (--quantize, --precision=bf16).
+ */
+static bool stored_anew(const struct global *global, enum format from) {
+    return global->kind == GLOBAL_PARAM && global->store && global->store != from &&
+           format_info(global->store)->encodes;
+}
+
+/* The numbers that are left when x is stored as the model's passes decided. */
+static void store_and_load(struct interp *p, const struct global *global, struct array *x) {
+    struct arena *scratch = arena_new();
+    int64_t bytes, bad;
+    float *floats = arena_new_array(scratch, float, (size_t)x->elements);
+    for (int64_t i = 0; i < x->elements; i++) floats[i] = (float)x->floats[i];
+    if (format_bytes(global->store, x->elements, &bytes)) {
+        void *encoded = arena_alloc(scratch, (size_t)bytes, 1);
+        if (format_encode(global->store, floats, x->elements, encoded, &bad))
+            format_decode(global->store, encoded, 0, x->elements, x->floats);
+        else
+            diag_error(p->graph->diag, global->loc, "%s cannot be stored as %s: see its element %lld",
+                       global->name, format_name(global->store), (long long)bad);
+    }
+    arena_release(scratch);
+}
+
 /* A global's tensor before its first assignment. Small params are decoded once; large ones stay as they are
  * stored, and whoever reads them decodes what it needs. */
 struct cell interp_global(struct interp *p, const struct global *global, int64_t element) {
@@ -100,6 +124,7 @@ struct cell interp_global(struct interp *p, const struct global *global, int64_t
     if (!global->stored || global->init.kind != INIT_FILE) {
         x = slot->now = global_array(p->arena, global);
         if (!starts_zero(global)) fill(p->graph, global, element, x);
+        if (x->floats && stored_anew(global, format_of_dtype(x->dtype))) store_and_load(p, global, x);
         return (struct cell){x, NULL};
     }
     struct cell cell = {arena_new_object(p->arena, struct array), &global->stored[element]};
@@ -109,8 +134,10 @@ struct cell interp_global(struct interp *p, const struct global *global, int64_t
         extent_is_const(global->type.extents[d], &x->extents[d]);
         x->elements *= x->extents[d];
     }
-    if (x->elements > SMALL) return cell;
+    bool anew = stored_anew(global, cell.stored->format) && dtype_class(x->dtype) == CLASS_FLOAT;
+    if (x->elements > SMALL && !anew) return cell;
     slot->now = eval_decoded(p->arena, &cell);
+    if (anew) store_and_load(p, global, slot->now);
     return (struct cell){slot->now, NULL};
 }
 
