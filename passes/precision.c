@@ -122,11 +122,10 @@ static bool divisible(const struct value *x) {
     return x->type.rank && extent_is_const(x->type.extents[x->type.rank - 1], &inner) && inner % BLOCK == 0;
 }
 
+/* With `compute` the result is f32, so contractions of narrower types stay as they are. */
 static void use_bf16(struct chooser *c, struct node *n) {
     struct attr *compute = n->op == OP_qlinear ? NULL : node_attr(n, "compute");
-    enum dtype dtype = n->results[0]->type.dtype;
-    bool good = compute && dtype_class(dtype) == CLASS_FLOAT && dtype != DTYPE_F64 && dtype != DTYPE_F16;
-    if (!good || compute->dtype == DTYPE_BF16) return;
+    if (!compute || n->results[0]->type.dtype != DTYPE_F32 || compute->dtype == DTYPE_BF16) return;
     *compute = (struct attr){.set = true, .dtype = DTYPE_BF16};
     c->changed = true;
     pass_explain(c->g, n->loc, "%s computes in bf16", op_info(n->op)->name);
