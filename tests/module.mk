@@ -129,9 +129,9 @@ include tests/models/module.mk
 include tests/bench/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
-dist_check_SCRIPTS += tests/golden.sh tests/layering.sh
-TESTS += tests/golden.sh tests/layering.sh
-EXTRA_DIST += tests/frontend
+dist_check_SCRIPTS += tests/golden.sh tests/layering.sh tests/numeric.sh
+TESTS += tests/golden.sh tests/layering.sh tests/numeric.sh
+EXTRA_DIST += tests/frontend tests/numeric
 bless: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/golden.sh --bless
 golden: mdlc$(EXEEXT) mdl-opt$(EXEEXT)

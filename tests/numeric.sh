@@ -1,0 +1,80 @@
+#!/bin/sh
+# Whole models, compiled for several CPUs and precisions, against the interpreter.  From a build folder:
+#     numeric.sh [FILE...]        tests/numeric/*.mdl
+#
+#     # CALL: forward x=random S=7      a call, with mdl-run's arguments
+#     # RTOL: 1e-4                      what may differ from the interpreter (--rtol, --atol)
+#     # LOW: 1e-2                       the same at lower precisions: sums in another order round to another bf16
+#
+# One and two threads give the same bytes. Lower precisions are compared with the interpreter on the graph after all
+# passes, whose ops say what is rounded where.
+set -u
+build=$(pwd)
+tests=$(cd "${srcdir:-$(dirname "$0")/..}/tests" && pwd)
+PATH=$build:$PATH
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0 count=0
+
+complain() {
+    echo "FAIL: $model: $*"
+    failed=$((failed + 1))
+}
+
+header() { sed -n "s/^# $1: //p" "$model"; }
+
+# check REFERENCE OPTION...: compiles the model with the options; each call gives what interpreting REFERENCE gives.
+check() {
+    reference=$1
+    shift
+    library=$scratch/libtest.so
+    mdlc "$@" "$model" -o "$library" || { complain "$* does not compile"; return; }
+    number=0
+    header CALL >"$scratch/calls"
+    while read -r call; do
+        number=$((number + 1))
+        count=$((count + 1))
+        expected=$scratch/$(basename "$reference").$number
+        # shellcheck disable=SC2086 # arguments are words
+        [ -d "$expected" ] || mdlc interpret "$reference" $call --output="$expected" || complain "$call: not interpreted"
+        expectations=
+        for result in "$expected"/*.npy; do
+            n=$(basename "$result" .npy)
+            expectations="$expectations --expect=$n=@$result"
+        done
+        # shellcheck disable=SC2086
+        {
+            mdl-run "$library" $call $expectations --rtol="${rtol:-1e-4}" --atol="${atol:-1e-5}" --threads=1 ||
+                complain "$* $call: differs from the interpreter"
+            mdl-run "$library" $call --output="$scratch/one" --threads=1 &&
+                mdl-run "$library" $call --output="$scratch/two" --threads=2 || complain "$* $call: failed"
+        } >"$scratch/log" 2>&1 || cat "$scratch/log"
+        grep -q FAIL "$scratch/log" && cat "$scratch/log"
+        diff -r "$scratch/one" "$scratch/two" || complain "$* $call: two threads give other bytes"
+        rm -rf "$scratch/one" "$scratch/two"
+    done <"$scratch/calls"
+}
+
+# lowered OPTION...: the model after all passes, as the interpreter's reference for the same options.
+lowered() {
+    rtol=${low:-1e-2} atol=${low:-1e-2}
+    mdlc --emit=kernels "$@" "$model" -o "$scratch/lowered.mdl" || { complain "$* does not compile"; return; }
+    rm -rf "$scratch"/lowered.mdl.*
+    check "$scratch/lowered.mdl" "$@"
+}
+
+supported() { [ "$1" = native ] || grep -q "$2" /proc/cpuinfo; }
+
+[ $# -gt 0 ] || set -- "$tests"/numeric/*.mdl
+for model; do
+    rtol=$(header RTOL) atol=$(header ATOL) low=$(header LOW)
+    rm -rf "$scratch"/*
+    for cpu in native x86-64-v3:avx2 x86-64-v2:sse4_2; do
+        supported "${cpu%:*}" "${cpu#*:}" && check "$model" --mcpu="${cpu%:*}"
+    done
+    lowered --precision=bf16
+    lowered --precision=int8 --quantize=q8_0
+    lowered --precision=int8 --quantize=q4_1
+done
+echo "$count calls, $failed failures"
+[ $failed = 0 ] && [ $count -gt 0 ]
