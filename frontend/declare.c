@@ -23,7 +23,9 @@ static void declare_value(struct expander *x, struct decl *d) {
     table_set(x->arena, &x->values, d->name, made);
 }
 
+/* A version for fixed extents shares the name of its function, and is never called from the text. */
 static void declare_function(struct expander *x, struct decl *d) {
+    if (d->fixed) return;
     const struct decl *before = table_find(&x->functions, d->name);
     if (before)
         report_again(x, "function", d->name, d->loc, before->loc);

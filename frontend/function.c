@@ -374,7 +374,7 @@ void expand_functions(struct expander *x) {
         any |= d->exported;
     }
     for (struct decl *d = x->tree->decls; d && !x->stopped; d = d->next) {
-        if (d->kind != DECL_FUNCTION || table_find(&x->functions, d->name) != d) continue;
+        if (d->kind != DECL_FUNCTION || (!d->fixed && table_find(&x->functions, d->name) != d)) continue;
         bool wanted = d->exported || (!d->called && concrete(x, d));
         if (!wanted || has_index(d) || unbound_name(x, d) || count_params(d) > MAX_PARAMS) continue;
         expand_function(x, d);
