@@ -72,3 +72,6 @@ clean-examples:
 	rm -f examples/smollm2/*.gguf examples/minilm/model.safetensors examples/minilm/tokenizer.json
 	rm -f $(EXTRA_PROGRAMS)
 .PHONY: clean-examples
+
+# A pass of one's own, built against installed headers: tests/plugin.sh does.
+EXTRA_DIST += examples/plugin/Makefile examples/plugin/README.md examples/plugin/mixed.c

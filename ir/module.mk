@@ -62,3 +62,9 @@ ir_libir_a_SOURCES = \
 	ir/verify_globals.c \
 	ir/verify_links.c \
 	ir/verify_parts.h
+
+# What passes outside of this tree are built against; half.h and the like stay ours.
+irincludedir = $(includedir)/mdlc/ir
+irinclude_HEADERS = \
+	ir/arena.h ir/atoms.def ir/diag.h ir/extent.h ir/families.def ir/format.h ir/formats.def ir/graph.h ir/imap.h \
+	ir/interp.h ir/layout.h ir/op.h ir/ops.def ir/print.h ir/scalar.h ir/scalars.def ir/schedule.h ir/target.h ir/type.h

@@ -322,6 +322,17 @@ static void propose_siblings(struct fuser *f, struct candidates *c, const struct
     }
 }
 
+static struct edge_list users_of_argument(struct fuser *f, const struct value *v) {
+    struct edge_list users = {NULL, 0, 0};
+    for (int i = 0; i < f->count; i++) {
+        const struct node *n = f->items[i].node;
+        bool uses = false;
+        for (int k = 0; k < n->operands_count; k++) uses |= n->operands[k] == v;
+        if (uses) arena_push(f->scratch, users.to, users.count, users.capacity, i);
+    }
+    return users;
+}
+
 static struct candidates candidates_of(struct fuser *f) {
     struct candidates c = {NULL, 0, 0};
     for (int g = 0; g < f->groups_count; g++) {
@@ -336,6 +347,10 @@ static struct candidates candidates_of(struct fuser *f) {
         const struct item *it = &f->items[i];
         bool in_memory = it->home >= 0 || (it->role == ROLE_STRUCTURE && it->node->op != OP_constant);
         if (in_memory && it->node->results_count) propose_siblings(f, &c, it->node->results[0], &it->users);
+    }
+    for (int i = 0; i < f->block->args_count; i++) {
+        struct edge_list users = users_of_argument(f, f->block->args[i]);
+        propose_siblings(f, &c, f->block->args[i], &users);
     }
     return c;
 }

@@ -1,4 +1,5 @@
 # passes: graph to graph, one file a pass; the pipeline.
+EXTRA_DIST += passes/README.md
 noinst_LIBRARIES += passes/libpasses.a
 passes_libpasses_a_SOURCES = \
 	passes/build.c passes/build.h \

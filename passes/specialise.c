@@ -110,6 +110,13 @@ static void make_versions(struct graph *g, const struct function *f, const struc
     fixed[w->dim->id] = -1;
 }
 
+/* Made before, in a dump that is read again. */
+static bool has_versions(const struct graph *g, const struct function *f) {
+    for (const struct function *v = g->functions; v; v = v->next)
+        if (v->fixed && !strcmp(v->name, f->name)) return true;
+    return false;
+}
+
 bool pass_specialise(struct graph *g) {
     struct wish *wishes = NULL, **last = &wishes;
     bool changed = false;
@@ -118,8 +125,8 @@ bool pass_specialise(struct graph *g) {
     int64_t *fixed = arena_new_array(g->pass->scratch, int64_t, (size_t)g->dims_count + 1);
     for (int i = 0; i < g->dims_count; i++) fixed[i] = -1;
     for (struct function **at = &g->functions; wishes && *at;) {
-        struct function *f = *at, *first = NULL, **end = &first;
-        if (f->exported && !f->fixed) make_versions(g, f, wishes, fixed, false, &end);
+        struct function *f = *at, *first = NULL, **end = &first; /* versions of f */
+        if (f->exported && !f->fixed && !has_versions(g, f)) make_versions(g, f, wishes, fixed, false, &end);
         changed |= first != NULL;
         *end = f;
         *at = first;

@@ -78,6 +78,13 @@ tests_unit_infer_SOURCES = tests/unit/infer.c tests/unit/cases.c tests/unit/case
 tests_unit_infer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_infer_LDADD = ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/passes
+TESTS += tests/unit/passes
+tests_unit_passes_SOURCES = tests/unit/passes.c
+tests_unit_passes_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_passes_LDFLAGS = -rdynamic
+tests_unit_passes_LDADD = passes/libpasses.a ir/libir.a $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/passes_memory
 TESTS += tests/unit/passes_memory
 tests_unit_passes_memory_SOURCES = tests/unit/passes_memory.c tests/unit/random_program.c tests/unit/random_program.h
@@ -129,9 +136,10 @@ include tests/models/module.mk
 include tests/bench/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
-dist_check_SCRIPTS += tests/golden.sh tests/layering.sh tests/numeric.sh
-TESTS += tests/golden.sh tests/layering.sh tests/numeric.sh
-EXTRA_DIST += tests/frontend tests/numeric
+dist_check_SCRIPTS += tests/golden.sh tests/layering.sh tests/numeric.sh tests/plugin.sh
+TESTS += tests/golden.sh tests/layering.sh tests/numeric.sh tests/plugin.sh
+EXTRA_DIST += tests/frontend tests/numeric tests/passes
+tests/plugin.log: mdl-opt$(EXEEXT)
 bless: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/golden.sh --bless
 golden: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
