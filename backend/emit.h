@@ -225,6 +225,9 @@ void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, str
 /* Between memory type and compute type, and between compute types as `cast` converts. */
 LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value);
 LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value);
+/* A narrow float as it would be had it been stored: what is computed in f32 is rounded where a jump may
+ * follow (comparisons, conversions to integers), and else only when it is stored. */
+LLVMValueRef emit_round(struct emitter *e, enum dtype t, LLVMValueRef value);
 /* An integer of a narrow type back into its range, as arithmetic in it would have wrapped. */
 LLVMValueRef emit_wrap(struct emitter *e, enum dtype t, LLVMValueRef value);
 LLVMValueRef emit_cast(struct emitter *e, enum dtype from, enum dtype to, LLVMValueRef value);

@@ -15,10 +15,48 @@ LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value) {
     return is_signed(t) ? LLVMBuildSExt(e->builder, value, to, "") : LLVMBuildZExt(e->builder, value, to, "");
 }
 
+/* f64 to f32, rounded to odd: the next rounding, to a still narrower type, comes out as if it had been the
+ * only one (S. Boldo, G. Melquiond: When double rounding is odd, 2005). */
+static LLVMValueRef round_to_odd(struct emitter *e, LLVMValueRef value) {
+    LLVMTypeRef type = like(e->f32, value), bits_type = like(e->i32, value);
+    LLVMValueRef near = LLVMBuildFPTrunc(e->builder, value, type, "");
+    LLVMValueRef back = LLVMBuildFPExt(e->builder, near, LLVMTypeOf(value), "");
+    LLVMValueRef bits = LLVMBuildBitCast(e->builder, near, bits_type, "");
+    LLVMValueRef size = emit_unary(e, "llvm.fabs", value), near_size = emit_unary(e, "llvm.fabs", back);
+    LLVMValueRef beyond = LLVMBuildFCmp(e->builder, LLVMRealOGT, near_size, size, "");
+    LLVMValueRef inexact = LLVMBuildFCmp(e->builder, LLVMRealONE, back, value, "");
+    bits = LLVMBuildSub(e->builder, bits, LLVMBuildZExt(e->builder, beyond, bits_type, ""), "");
+    bits = LLVMBuildOr(e->builder, bits, LLVMBuildZExt(e->builder, inexact, bits_type, ""), "");
+    return LLVMBuildBitCast(e->builder, bits, type, "");
+}
+
+/* f32 to bf16, to nearest even, in integers: where there is no instruction, LLVM would call a function of
+ * compiler-rt. */
+static LLVMValueRef bf16_by_bits(struct emitter *e, LLVMValueRef value) {
+    LLVMTypeRef type = like(e->i32, value);
+    LLVMValueRef bits = LLVMBuildBitCast(e->builder, value, type, ""), sixteen = emit_constant_like(type, 16);
+    LLVMValueRef high = LLVMBuildLShr(e->builder, bits, sixteen, "");
+    LLVMValueRef odd = LLVMBuildAnd(e->builder, high, emit_constant_like(type, 1), "");
+    LLVMValueRef up = LLVMBuildAdd(e->builder, odd, emit_constant_like(type, 0x7fff), "");
+    LLVMValueRef rounded = LLVMBuildLShr(e->builder, LLVMBuildAdd(e->builder, bits, up, ""), sixteen, "");
+    LLVMValueRef nan = LLVMBuildFCmp(e->builder, LLVMRealUNO, value, value, "");
+    LLVMValueRef quiet = LLVMBuildOr(e->builder, high, emit_constant_like(type, 0x40), "");
+    LLVMValueRef made = LLVMBuildSelect(e->builder, nan, quiet, rounded, "");
+    made = LLVMBuildTrunc(e->builder, made, like(e->i16, value), "");
+    return LLVMBuildBitCast(e->builder, made, like(e->bf16, value), "");
+}
+
+static LLVMValueRef to_bf16(struct emitter *e, LLVMValueRef value) {
+    if (emit_element(LLVMTypeOf(value)) == e->f64) value = round_to_odd(e, value);
+    if (!e->target->dot_bf16) return bf16_by_bits(e, value);
+    return LLVMBuildFPTrunc(e->builder, value, like(e->bf16, value), "");
+}
+
 LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value) {
     LLVMTypeRef to = like(emit_type(e, t), value);
     if (to == LLVMTypeOf(value)) return value;
     if (t == DTYPE_BOOL) return LLVMBuildZExt(e->builder, value, to, "");
+    if (t == DTYPE_BF16) return to_bf16(e, value);
     if (dtype_class(t) == CLASS_FLOAT) return LLVMBuildFPTrunc(e->builder, value, to, "");
     return LLVMBuildTrunc(e->builder, value, to, "");
 }
@@ -54,8 +92,12 @@ static LLVMValueRef float_to_float(struct emitter *e, enum dtype to, LLVMValueRe
     LLVMValueRef lying = LLVMTypeOf(value) == like(emit_type(e, to), value) ? value : NULL;
     if (lying) return lying;
     if (to == DTYPE_F64) return LLVMBuildFPExt(e->builder, value, type, "");
-    LLVMTypeRef narrow = like(emit_type(e, to), value);
-    return emit_widen(e, to, LLVMBuildFPTrunc(e->builder, value, narrow, ""));
+    return emit_widen(e, to, emit_narrow(e, to, value));
+}
+
+LLVMValueRef emit_round(struct emitter *e, enum dtype t, LLVMValueRef value) {
+    bool narrow = t == DTYPE_F16 || t == DTYPE_BF16;
+    return narrow ? emit_widen(e, t, emit_narrow(e, t, value)) : value;
 }
 
 LLVMValueRef emit_cast(struct emitter *e, enum dtype from, enum dtype to, LLVMValueRef value) {

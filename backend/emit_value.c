@@ -141,6 +141,8 @@ LLVMValueRef emit_family_pointwise(struct emitter *e, const struct node *n, int 
     }
     emit_location(e, n->loc);
     enum dtype t = working_type(n);
+    for (int i = 0; dtype_class(to->dtype) != CLASS_FLOAT && i < n->operands_count; i++)
+        arguments[i] = emit_round(e, n->operands[i]->type.dtype, arguments[i]);
     LLVMTypeRef like = emit_vector(emit_compute_type(e, t), p->lanes);
     LLVMValueRef made = body(e, op_info(n->op)->body, t, like, arguments);
     LLVMTypeRef have = emit_element(LLVMTypeOf(made)), want = emit_compute_type(e, to->dtype);
@@ -151,8 +153,10 @@ LLVMValueRef emit_family_pointwise(struct emitter *e, const struct node *n, int 
 }
 
 LLVMValueRef emit_family_cast(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    enum dtype from = n->operands[0]->type.dtype, to = n->results[result]->type.dtype;
     LLVMValueRef v = emit_value(e, n->operands[0], p);
-    return v ? emit_cast(e, n->operands[0]->type.dtype, n->results[result]->type.dtype, v) : NULL;
+    if (v && dtype_class(to) != CLASS_FLOAT) v = emit_round(e, from, v);
+    return v ? emit_cast(e, from, to, v) : NULL;
 }
 
 static bool all_equal(const struct tensor *t, int64_t elements) {

@@ -53,7 +53,7 @@ static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, stru
         LLVMValueRef end = emit_splat(e, emit_i64(e, a->dim), lanes);
         p.mask = p.tail = LLVMBuildICmp(e->builder, LLVMIntSLT, index_vector(e, &i, lanes), end, "");
     }
-    LLVMValueRef value = emit_value(e, v, &p);
+    LLVMValueRef value = emit_cast(e, v->type.dtype, DTYPE_F32, emit_value(e, v, &p));
     if (!p.mask) return value;
     return LLVMBuildSelect(e->builder, p.mask, value, LLVMConstNull(LLVMTypeOf(value)), "");
 }
@@ -329,7 +329,8 @@ static LLVMValueRef load_row(struct emitter *e, const struct binding *b, const s
     struct point at = {.rank = 1, .lanes = p->lanes, .mask = p->mask, .tail = p->tail};
     at.at[0] = p->at[dims - 1];
     LLVMValueRef total = load_floats(e, float_at(e, a->total, a->row), 1), sums = emit_load(e, &row, &at);
-    return LLVMBuildFDiv(e->builder, sums, emit_splat(e, total, p->lanes), "");
+    LLVMValueRef made = LLVMBuildFDiv(e->builder, sums, emit_splat(e, total, p->lanes), "");
+    return emit_cast(e, DTYPE_F32, b->value->type.dtype, made);
 }
 
 static void finish_rows(struct emitter *e, struct attention *a, const struct row_program *program) {
