@@ -135,7 +135,7 @@ void emitter_release(struct emitter *e) {
 
 LLVMTypeRef emit_type(struct emitter *e, enum dtype t) {
     const LLVMTypeRef types[DTYPE_COUNT] = {
-        [DTYPE_F64] = e->f64, [DTYPE_F32] = e->f32, [DTYPE_F16] = e->f16, [DTYPE_BF16] = e->bf16,
+        [DTYPE_F64] = e->f64, [DTYPE_F32] = e->f32, [DTYPE_F16] = e->f16, [DTYPE_BF16] = e->i16,
         [DTYPE_I64] = e->i64, [DTYPE_I32] = e->i32, [DTYPE_I16] = e->i16, [DTYPE_I8] = e->i8,
         [DTYPE_U8] = e->i8,   [DTYPE_BOOL] = e->i8};
     return types[t];

@@ -106,7 +106,7 @@ void emit_error(struct emitter *e, struct loc loc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* --- Types and constants --- */
-LLVMTypeRef emit_type(struct emitter *e, enum dtype t);         /* as it lies in memory (bool: i8) */
+LLVMTypeRef emit_type(struct emitter *e, enum dtype t); /* as it lies in memory (bool: i8, bf16: i16) */
 LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t); /* as it is computed with */
 LLVMTypeRef emit_vector(LLVMTypeRef scalar, int lanes);         /* `scalar` itself for one lane */
 LLVMTypeRef emit_element(LLVMTypeRef t);                        /* of a vector; a scalar's is itself */

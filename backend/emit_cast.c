@@ -11,6 +11,12 @@ LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value) {
     if (t == DTYPE_BOOL)
         return LLVMBuildICmp(e->builder, LLVMIntNE, value, LLVMConstNull(LLVMTypeOf(value)), "");
     if (to == LLVMTypeOf(value)) return value;
+    if (t == DTYPE_BF16) {
+        LLVMTypeRef bits = like(e->i32, value);
+        value = LLVMBuildZExt(e->builder, value, bits, "");
+        return LLVMBuildBitCast(e->builder, LLVMBuildShl(e->builder, value, emit_constant_like(bits, 16), ""),
+                                to, "");
+    }
     if (dtype_class(t) == CLASS_FLOAT) return LLVMBuildFPExt(e->builder, value, to, "");
     return is_signed(t) ? LLVMBuildSExt(e->builder, value, to, "") : LLVMBuildZExt(e->builder, value, to, "");
 }
@@ -42,14 +48,14 @@ static LLVMValueRef bf16_by_bits(struct emitter *e, LLVMValueRef value) {
     LLVMValueRef nan = LLVMBuildFCmp(e->builder, LLVMRealUNO, value, value, "");
     LLVMValueRef quiet = LLVMBuildOr(e->builder, high, emit_constant_like(type, 0x40), "");
     LLVMValueRef made = LLVMBuildSelect(e->builder, nan, quiet, rounded, "");
-    made = LLVMBuildTrunc(e->builder, made, like(e->i16, value), "");
-    return LLVMBuildBitCast(e->builder, made, like(e->bf16, value), "");
+    return LLVMBuildTrunc(e->builder, made, like(e->i16, value), "");
 }
 
 static LLVMValueRef to_bf16(struct emitter *e, LLVMValueRef value) {
     if (emit_element(LLVMTypeOf(value)) == e->f64) value = round_to_odd(e, value);
     if (!e->target->dot_bf16) return bf16_by_bits(e, value);
-    return LLVMBuildFPTrunc(e->builder, value, like(e->bf16, value), "");
+    value = LLVMBuildFPTrunc(e->builder, value, like(e->bf16, value), "");
+    return LLVMBuildBitCast(e->builder, value, like(e->i16, value), "");
 }
 
 LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value) {

@@ -179,17 +179,16 @@ V math_log(struct emitter *e, V x) {
     return log_ends(e, x, log_reduced(e, sub(e, from_bits(e, shifted), real(x, 1)), whole));
 }
 
-/* log(1 + x): f = (1 + x) 2^-k - 1 = x 2^-k + (2^-k - 1) loses nothing of x. */
+/* log(1 + x): f = (1 + x) 2^-k - 1 = x 2^-k + (2^-k - 1) loses nothing of x. As 2^-128 is not normal, x is
+ * taken in quarters; what is too small for that is its own logarithm. */
 static V log1p_f32(struct emitter *e, V x) {
-    V u = add(e, real(x, 1), x), k = log_exponent(e, u);
+    V u = add(e, real(x, 1), x), k = log_exponent(e, u), quarter = mul(e, x, real(x, 0.25));
     LLVMTypeRef t = LLVMTypeOf(k);
-    V inverse = LLVMBuildShl(e->builder, LLVMBuildSub(e->builder, emit_constant_like(t, 127), k, ""),
-                             emit_constant_like(t, 23), "");
-    /* 2^-127 and 2^-128 are not normal: there f only needs to be near. */
-    V power = from_bits(e, emit_binary(e, "llvm.smax", inverse, emit_constant_like(t, 1 << 22)));
-    V f = emit_fma(e, x, power, sub(e, power, real(x, 1)));
+    V exponent = LLVMBuildSub(e->builder, emit_constant_like(t, 129), k, "");
+    V power = from_bits(e, LLVMBuildShl(e->builder, exponent, emit_constant_like(t, 23), "")); /* 2^(2 - k) */
+    V f = emit_fma(e, quarter, power, emit_fma(e, power, real(x, 0.25), real(x, -1)));
     V made = log_ends(e, u, log_reduced(e, f, LLVMBuildSIToFP(e->builder, k, LLVMTypeOf(x), "")));
-    return choose(e, equal(e, x, real(x, 0)), x, made);
+    return choose(e, less(e, absolute(e, x), real(x, 0x1p-60)), x, made);
 }
 V math_log1p(struct emitter *e, V x) { return is_f64(x) ? libm(e, "log1p", x, NULL) : log1p_f32(e, x); }
 
@@ -220,7 +219,7 @@ V math_round(struct emitter *e, enum math_rounding how, V a) {
 }
 
 /* Of f64: the fraction of a turn, in quarters: |r| <= 1/8 turn as f32 radians, and which quarter, as bits. */
-static V quarter(struct emitter *e, V turns, V *which) {
+static V split_turns(struct emitter *e, V turns, V *which) {
     V f = sub(e, turns, math_round(e, MATH_NEAREST, turns));
     V n = nearest(e, mul(e, f, real(f, 4)), which);
     LLVMTypeRef t = emit_vector(e->i32, emit_lanes_of(turns));
@@ -249,21 +248,21 @@ static V by_quarter(struct emitter *e, V n, V sine, V cosine) {
 }
 
 void math_sincos_turns(struct emitter *e, V turns, V *sine, V *cosine) {
-    V n, y = quarter(e, turns, &n), s = sine_of(e, y), c = cosine_of(e, y);
+    V n, y = split_turns(e, turns, &n), s = sine_of(e, y), c = cosine_of(e, y);
     if (sine) *sine = by_quarter(e, n, s, c);
     V next = LLVMBuildAdd(e->builder, n, emit_constant_like(LLVMTypeOf(n), 1), "");
     if (cosine) *cosine = by_quarter(e, next, s, c);
 }
 
-/* x / (2 pi) in f64 for an f32 x, whole turns removed: 1 / (2 pi) in two parts keeps 106 bits, enough for |x|
- * < 2^80; beyond, the angle is some number. */
+/* x / (2 pi) in f64 for an f32 x, whole turns removed. 1 / (2 pi) is in three parts: the first two have 28
+ * bits, so that their products with x's 24 are exact; together they keep 109, enough for |x| < 2^80. Beyond,
+ * the angle is some number. */
 static V turns_of(struct emitter *e, V x) {
-    V wide = to_f64(e, x), hi = real(wide, 0x1.45f306dc9c883p-3), lo = real(wide, -0x1.6b01ec5417056p-57);
-    V product = mul(e, wide, hi);
-    if (!e->target->fma) return product;
-    V rest = emit_fma(e, wide, hi, LLVMBuildFNeg(e->builder, product, ""));
-    V whole = math_round(e, MATH_NEAREST, product);
-    return add(e, sub(e, product, whole), emit_fma(e, wide, lo, rest));
+    V wide = to_f64(e, x), first = mul(e, wide, real(wide, 0x1.45f306cp-3)),
+      second = mul(e, wide, real(wide, 0x1.c9c882ap-31));
+    first = sub(e, first, math_round(e, MATH_NEAREST, first));
+    second = sub(e, second, math_round(e, MATH_NEAREST, second));
+    return add(e, first, add(e, second, mul(e, wide, real(wide, 0x1.4fe13abe8fa9ap-61))));
 }
 
 V math_sin(struct emitter *e, V x) {

@@ -1,4 +1,5 @@
 # backend: kernels to machine code, tables, linking.
+EXTRA_DIST += backend/README.md
 noinst_LIBRARIES += backend/libbackend.a
 backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 backend_libbackend_a_SOURCES = \

@@ -145,3 +145,4 @@ bless: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
 golden: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/golden.sh
 .PHONY: bless golden
+include tests/numeric/module.mk

@@ -42,7 +42,9 @@ static bool load(struct compiled *c, const char *path) {
     if (!c->descriptor) fprintf(stderr, "%s\n", dlerror());
     if (!c->descriptor) return false;
     if (c->descriptor->api->open(c->descriptor, NULL, &o, &c->model)) fprintf(stderr, "%s\n", why);
-    if (!c->model || c->descriptor->api->session_new(c->model, &c->session)) return false;
+    int status = c->model ? c->descriptor->api->session_new(c->model, &c->session) : MDL_OK;
+    if (status) fprintf(stderr, "no session: status %d\n", status);
+    if (!c->session) return false;
     c->descriptor->api->poison(c->session, 1);
     return true;
 }
