@@ -31,22 +31,27 @@ static bool set_options(struct graph *g, const char *options) {
     return true;
 }
 
-static bool load(struct compiled *c, const char *path) {
+static bool open_session(struct compiled *c, int number, int threads) {
     char why[300] = "";
+    const struct mdl_api *api = c->descriptor->api;
     struct mdl_options o = MDL_OPTIONS;
-    o.threads = 2;
+    o.threads = threads;
     o.error = why;
     o.error_size = sizeof why;
+    int status = api->open(c->descriptor, NULL, &o, &c->models[number]);
+    if (!status) status = api->session_new(c->models[number], &c->sessions[number]);
+    if (status)
+        fprintf(stderr, "status %d: %s\n", status, why);
+    else
+        api->poison(c->sessions[number], 1);
+    return !status;
+}
+
+static bool load(struct compiled *c, const char *path) {
     c->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (c->library) c->descriptor = dlsym(c->library, "mdl_descriptor");
     if (!c->descriptor) fprintf(stderr, "%s\n", dlerror());
-    if (!c->descriptor) return false;
-    if (c->descriptor->api->open(c->descriptor, NULL, &o, &c->model)) fprintf(stderr, "%s\n", why);
-    int status = c->model ? c->descriptor->api->session_new(c->model, &c->session) : MDL_OK;
-    if (status) fprintf(stderr, "no session: status %d\n", status);
-    if (!c->session) return false;
-    c->descriptor->api->poison(c->session, 1);
-    return true;
+    return c->descriptor && open_session(c, 0, 1) && open_session(c, 1, 3);
 }
 
 static bool compile(struct compiled *c, const char *text, const char *cpu, const char *options) {
@@ -80,8 +85,10 @@ struct compiled *compiled_new(const char *text, const char *cpu, const char *opt
 }
 
 void compiled_free(struct compiled *c) {
-    if (c->session) c->descriptor->api->session_free(c->session);
-    if (c->model) c->descriptor->api->close(c->model);
+    for (int i = 0; i < 2; i++) {
+        if (c->sessions[i]) c->descriptor->api->session_free(c->sessions[i]);
+        if (c->models[i]) c->descriptor->api->close(c->models[i]);
+    }
     if (c->library) dlclose(c->library);
     arena_release(c->arena);
 }
@@ -94,7 +101,7 @@ struct call {
     const struct mdl_function *f;
     uint32_t number;
     struct array *inputs[MAX_TENSORS], *expected[MAX_TENSORS];
-    void *in[MAX_TENSORS], *out[MAX_TENSORS];
+    void *in[MAX_TENSORS], *out[MAX_TENSORS], *single[MAX_TENSORS]; /* single: one thread's results */
     size_t in_bytes[MAX_TENSORS], out_bytes[MAX_TENSORS];
 };
 
@@ -141,12 +148,16 @@ static void make_buffers(struct call *c) {
         const struct mdl_tensor *t = &c->f->results[i];
         shape_of(c, t, extents, &c->out_bytes[i]);
         c->out[i] = guarded_new(c->out_bytes[i], (size_t)dtype_bytes((enum dtype)t->dtype), c->k->side);
+        c->single[i] = guarded_new(c->out_bytes[i], (size_t)dtype_bytes((enum dtype)t->dtype), c->k->side);
     }
 }
 
 static void free_buffers(struct call *c) {
     for (uint32_t i = 0; i < c->f->inputs_count; i++) guarded_free(c->in[i], c->in_bytes[i], c->k->side);
-    for (uint32_t i = 0; i < c->f->results_count; i++) guarded_free(c->out[i], c->out_bytes[i], c->k->side);
+    for (uint32_t i = 0; i < c->f->results_count; i++) {
+        guarded_free(c->out[i], c->out_bytes[i], c->k->side);
+        guarded_free(c->single[i], c->out_bytes[i], c->k->side);
+    }
 }
 
 /* How much coarser than f32 a type is. */
@@ -179,6 +190,10 @@ static bool compare_all(const struct call *c, const char **what) {
         struct tensor t = {.dtype = c->expected[i]->dtype, .rank = c->expected[i]->rank, .data = c->out[i]};
         memcpy(t.extents, c->expected[i]->extents, sizeof t.extents);
         if (!compare(c, i, array_from_bytes(c->c->arena, &t), what)) return false;
+        if (c->out_bytes[i] && memcmp(c->out[i], c->single[i], c->out_bytes[i])) {
+            *what = arena_printf(c->c->arena, "result %u is not the same for one thread and three", i);
+            return false;
+        }
     }
     return true;
 }
@@ -201,10 +216,14 @@ bool compiled_agrees(struct compiled *c, const struct check *k, const char **wha
     const char *why = "";
     bool agreed =
         interp_call(c->interp, function_named(c->graph, k->function), call.inputs, call.expected, &why);
-    int status = d->api->call(c->session, call.number, k->dims, (const void *const *)call.in, call.out);
+    const void *const *in = (const void *const *)call.in;
+    int status = d->api->call(c->sessions[0], call.number, k->dims, in, call.single);
+    int other = d->api->call(c->sessions[1], call.number, k->dims, in, call.out);
     bool good = !agreed;
-    if (agreed && status) *what = arena_printf(c->arena, "the call failed: %s", d->api->error(c->session));
-    if (agreed && !status) good = compare_all(&call, what);
+    if (agreed && status)
+        *what = arena_printf(c->arena, "the call failed: %s", d->api->error(c->sessions[0]));
+    if (status != other) *what = "the call's status is not the same for one thread and three";
+    if (agreed && !status && !other) good = compare_all(&call, what);
     free_buffers(&call);
     return good;
 }

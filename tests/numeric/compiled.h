@@ -11,8 +11,8 @@ struct compiled {
     struct interp *interp;
     void *library;
     const struct mdl_descriptor *descriptor;
-    struct mdl_model *model;
-    struct mdl_session *session;
+    struct mdl_model *models[2]; /* opened for one thread, and for three */
+    struct mdl_session *sessions[2];
 };
 
 /* Compiles for `cpu` ("native", ...), with options "precision=bf16 ..." (or ""). NULL after saying why on
@@ -21,7 +21,7 @@ struct compiled *compiled_new(const char *text, const char *cpu, const char *opt
 void compiled_free(struct compiled *c);
 
 /* One call of a function: random inputs for these dims, run by the compiled code, with guard pages on one
- * side of every array, and by the interpreter. */
+ * side of every array, by one thread and by three, and by the interpreter. */
 struct check {
     const char *function;
     const int64_t *dims;
@@ -29,8 +29,8 @@ struct check {
     unsigned seed;
     double tolerance; /* of the largest expected magnitude; multiplied for narrow types */
 };
-/* Whether both agree; if not, `*what` says where. Where the interpreter refuses the call, compiled code may
- * do anything but crash. */
+/* Whether all agree, the two calls bit by bit; if not, `*what` says where. Where the interpreter refuses the
+ * call, compiled code may do anything but crash. */
 bool compiled_agrees(struct compiled *c, const struct check *k, const char **what);
 
 #endif
