@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A file that is written beside its place and moved there when all are complete. */
@@ -16,9 +17,12 @@ struct outputs {
     int count;
 };
 
-/* NULL is standard output. */
+/* Where to write what is for `path`; NULL is standard output. A device or a pipe is written to, not replaced.
+ */
 static const char *add_output(struct code *c, struct outputs *o, const char *path) {
+    struct stat s;
     if (!path || !strcmp(path, "-")) return NULL;
+    if (!stat(path, &s) && !S_ISREG(s.st_mode)) return path;
     const char *temporary = arena_printf(c->arena, "%s%s", path, c->suffix);
     o->at[o->count++] = (struct output){path, temporary};
     return temporary;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LARGEST_MODEL = 64 << 20 }; /* bytes of text; more is a mistake, not a model */
@@ -140,12 +141,22 @@ int tool_print(struct tool *t) {
     return tool_output_close(t, &out);
 }
 
+int tool_operands(const struct tool *t, int most) {
+    const char *extra = options_operand(t->list, most);
+    return extra ? options_error(t->program, "'%s': one file at a time", extra) : TOOL_DONE;
+}
+
+bool tool_special(const char *path) {
+    struct stat s;
+    return !stat(path, &s) && !S_ISREG(s.st_mode);
+}
+
 int tool_output_open(struct tool *t, const char *path, struct tool_output *o) {
     *o = (struct tool_output){.file = stdout};
     if (!path || !strcmp(path, "-")) return TOOL_DONE;
     o->path = path;
-    o->temporary = arena_printf(t->arena, "%s.tmp%ld", path, (long)getpid());
-    o->file = fopen(o->temporary, "wb");
+    o->temporary = tool_special(path) ? NULL : arena_printf(t->arena, "%s.tmp%ld", path, (long)getpid());
+    o->file = fopen(o->temporary ? o->temporary : path, "wb");
     return o->file ? TOOL_DONE : tool_error(t->program, TOOL_IO, "%s: %s", path, strerror(errno));
 }
 
@@ -154,9 +165,9 @@ int tool_output_close(struct tool *t, struct tool_output *o) {
     bool failed = fflush(o->file) || ferror(o->file);
     int error = errno;
     if (o->path && fclose(o->file)) failed = true, error = errno;
-    if (o->path && failed) unlink(o->temporary);
+    if (o->temporary && failed) unlink(o->temporary);
     if (failed) return tool_error(t->program, TOOL_IO, "%s: %s", name, strerror(error));
-    if (o->path && rename(o->temporary, o->path))
+    if (o->temporary && rename(o->temporary, o->path))
         return tool_error(t->program, TOOL_IO, "%s: %s", name, strerror(errno));
     return TOOL_DONE;
 }

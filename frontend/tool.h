@@ -79,6 +79,10 @@ int tool_error(const struct option_program *program, int status, const char *for
 int tool_pipeline(struct tool *t, struct pipeline *p);
 /* --list-passes */
 int tool_list_passes(struct tool *t);
+/* A usage message if there are more than `most` operands. */
+int tool_operands(const struct tool *t, int most);
+/* Whether `path` is there and no regular file: a device or a pipe is written to, not replaced. */
+bool tool_special(const char *path);
 /* Reads and parses the model named by operand `n`, and adds the command line's options of the language. */
 int tool_parse(struct tool *t, int n);
 /* Runs the pipeline `p` over a graph that is found valid first. */
@@ -93,7 +97,8 @@ bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t 
  * "-". */
 struct tool_output {
     FILE *file;
-    const char *path, *temporary; /* NULL: stdout */
+    const char *path;      /* NULL: stdout */
+    const char *temporary; /* NULL: written in place */
 };
 int tool_output_open(struct tool *t, const char *path, struct tool_output *o);
 /* Complete: renames. What could not be written whole is removed. */

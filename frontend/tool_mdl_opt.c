@@ -46,7 +46,8 @@ static int run(struct tool *t) {
     if (status) return status;
     if (options_given(t->list, "list-passes")) return tool_list_passes(t);
     if (!pipeline.passes) pipeline.passes = "";
-    status = tool_parse(t, 0);
+    status = tool_operands(t, 1);
+    if (!status) status = tool_parse(t, 0);
     if (!status) status = choose_target(t);
     if (!status) status = tool_run(t, &pipeline);
     return status ? status : tool_print(t);

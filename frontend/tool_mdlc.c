@@ -82,6 +82,7 @@ static int list_weights(struct tool *t) {
     struct tool_output out = {.file = stdout};
     const char *path = options_operand(t->list, 1);
     if (!path) return options_error(&program, "weights: no file was given");
+    if (tool_operands(t, 2)) return TOOL_USAGE;
     int status = weights_list(path, stdout);
     int closed = tool_output_close(t, &out);
     return status ? status : closed;
@@ -126,6 +127,8 @@ static int emit(struct tool *t, enum artifact kind) {
     if (level) o.opt_level = *level - '0';
     if (!output && kind == ARTIFACT_SO) o.output = arena_printf(t->arena, "lib%s.so", t->graph->name);
     if (!output && kind == ARTIFACT_OBJ) o.output = arena_printf(t->arena, "%s.o", t->graph->name);
+    if (kind == ARTIFACT_SO && (!strcmp(o.output, "-") || tool_special(o.output)))
+        return options_error(&program, "--output=%s: a library is a file, with others beside it", o.output);
     if (kind == ARTIFACT_SO && !o.runtime)
         return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");
     static const int statuses[] = {
@@ -155,7 +158,8 @@ static int compile(struct tool *t) {
                              !strcmp(wanted, "ptx")
                                  ? "ptx is not yet supported here"
                                  : "graph, kernels, llvm, asm, obj, so or header was expected");
-    int status = tool_pipeline(t, &pipeline);
+    int status = tool_operands(t, 1);
+    if (!status) status = tool_pipeline(t, &pipeline);
     if (!status) status = tool_parse(t, 0);
     if (!status) status = choose_target(t);
     if (!status && kinds[kind].kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
