@@ -136,14 +136,14 @@ include tests/models/module.mk
 include tests/bench/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
-SCRIPTS = \
+TEST_FILES = \
 	tests/exit_codes.sh \
 	tests/golden.sh \
 	tests/layering.sh \
 	tests/numeric.sh \
 	tests/plugin.sh
-dist_check_SCRIPTS += $(SCRIPTS)
-TESTS += $(SCRIPTS)
+dist_check_SCRIPTS += $(TEST_FILES)
+TESTS += $(TEST_FILES)
 EXTRA_DIST += tests/frontend tests/numeric tests/passes
 tests/plugin.log: mdl-opt$(EXEEXT)
 bless: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
