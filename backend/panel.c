@@ -64,7 +64,8 @@ static void find_b(struct emitter *e, struct panels *p) {
     int outputs = p->c.b_outputs, inputs = p->c.b_inputs;
     const struct format_info *tile = tile_format(b->format);
     bool fits = p->outputs == TILE_OUTPUTS && inputs == b->type.rank - 1 && outputs == b->type.rank - 2;
-    if (tile && fits && tile_step(b->layout) == k) p->tile = tile;
+    int step = k == 4 ? 4 : 1; /* integer products take codes by fours, floats one by one */
+    if (tile && fits && tile_step(b->layout) == step) p->tile = tile;
     if (tile || panel_width(b, outputs, inputs, k) != p->outputs) return;
     p->b_packed = true;
     p->b_type = b->format == FORMAT_bf16 ? DTYPE_BF16 : b->format == FORMAT_f16 ? DTYPE_F16 : DTYPE_F32;

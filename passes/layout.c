@@ -55,7 +55,8 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
     int k = atom_info(s->atom)->k, rank = w->type.rank;
     if (c->b_inputs < 0 || rank < 2 || rank + 2 > MAX_LAYOUT) return false;
     if (format_info(w->store)->bits) {
-        *l = tiles(c->b_outputs, c->b_inputs, k);
+        *l = tiles(c->b_outputs, c->b_inputs,
+                   k == 4 ? 4 : 1); /* floats of any width come of codes one by one */
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
     }
     *l = panels(rank, c->b_outputs, c->b_inputs, s->tile[1], k);
