@@ -155,11 +155,21 @@ static bool emit_code(struct code *c, enum artifact kind, struct outputs *o) {
     return tables_emit(c) && write_code(c, add_output(c, o, c->options->output), kind);
 }
 
+/* What the language has and this backend not yet. */
+static bool is_supported(struct code *c) {
+    int errors = c->graph->diag->errors;
+    for (const struct global *g = c->graph->globals; g; g = g->next)
+        if (g->kind == GLOBAL_PARAM && g->assigned)
+            emit_error(c->emitters[0], g->loc, "param %s is assigned: not yet supported here", g->name);
+    return c->graph->diag->errors == errors;
+}
+
 static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
     if (kind == ARTIFACT_HEADER) {
         const char *text = header_text(c);
         return write_file(c, add_output(c, o, c->options->output), text, strlen(text));
     }
+    if (!is_supported(c)) return false;
     weights_place(c);
     homes_place_states(c);
     if (!weights_pack(c)) return false;

@@ -14,7 +14,7 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 
-enum { MAX_LANES = 64, MAX_BUFFERS = 64, MAX_CARRIED = 64 };
+enum { MAX_LANES = 64, MAX_BUFFERS = 256, MAX_CARRIED = 64 };
 
 /* The index of one dimension at every lane: lane l is at base + stride * l, or at vector[l]. */
 struct index {

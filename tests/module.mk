@@ -5,6 +5,12 @@ EXTRA_DIST += tests/frontend
 if HAVE_CRITERION
 UNIT_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) -Wno-pedantic
 UNIT_LIBS = $(CRITERION_LIBS) -lm
+check_PROGRAMS += tests/unit/backend
+TESTS += tests/unit/backend
+tests_unit_backend_SOURCES = tests/unit/backend.c
+tests_unit_backend_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_backend_LDADD = $(NUMERIC_LIBS) $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/core
 TESTS += tests/unit/core
 tests_unit_core_SOURCES = tests/unit/core.c

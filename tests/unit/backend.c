@@ -1,0 +1,166 @@
+/* What the backend promises about its outputs: the same bytes each time, all files or none, each kernel once,
+ * barriers only where they are needed, nothing exported but the model's own. */
+#include "backend/backend.h"
+#include "backend/checksum.h"
+#include "frontend/frontend.h"
+#include "passes/pass.h"
+#include "runtime/abi.h"
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct arena *arena;
+static char folder[64];
+
+static void begin(void) {
+    arena = arena_new();
+    strcpy(folder, "/tmp/mdl-backend-XXXXXX");
+    cr_assert(mkdtemp(folder));
+}
+
+static void end(void) {
+    cr_expect_eq(system(arena_printf(arena, "rm -r '%s'", folder)), 0);
+    arena_release(arena);
+}
+
+static const char *in_folder(const char *name) { return arena_printf(arena, "%s/%s", folder, name); }
+
+static struct graph *prepare(const char *text, FILE *messages) {
+    struct diag *d = arena_new_object(arena, struct diag);
+    struct frontend_options o = {.seed = 1};
+    const char *error;
+    diag_init(d, arena, messages);
+    struct graph *g = frontend_parse(arena, d, "test.mdl", text, strlen(text), &o);
+    cr_assert(d->errors == 0 && frontend_bind(g, NULL));
+    g->target = backend_target(arena, "native", &error);
+    struct pipeline p = {.bisect_limit = -1, .out = stderr};
+    cr_assert(pipeline_run(g, &p));
+    return g;
+}
+
+static enum backend_status emit(const char *text, enum artifact kind, const char *output,
+                                int64_t embed_limit) {
+    const char *runtime = getenv("MDL_RUNTIME");
+    struct backend_options o = {.output = output,
+                                .runtime = runtime ? runtime : "runtime/libmdl-runtime.a",
+                                .opt_level = 1,
+                                .embed_limit = embed_limit};
+    return backend_emit(prepare(text, stderr), kind, &o);
+}
+
+static char *contents(const char *path, size_t *size) {
+    FILE *in = fopen(path, "rb");
+    cr_assert(in, "%s", path);
+    char *bytes = arena_alloc(arena, 1 << 22, 1);
+    *size = fread(bytes, 1, 1 << 22, in);
+    fclose(in);
+    return bytes;
+}
+
+static const struct mdl_descriptor *load(const char *path) {
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    cr_assert(library, "%s", dlerror());
+    return dlsym(library, "mdl_descriptor");
+}
+
+static const char layers[] = "model deep\n"
+                             "dim S in 1..64\n"
+                             "const L = %d\n"
+                             "param w[L] : f32[48, 48] = normal(std=0.1)\n"
+                             "param g[L] : f32[48] = ones\n"
+                             "export fn f(x: f32[S, 48]) -> f32[S, 48] {\n"
+                             "    for i in 0..L {\n"
+                             "        x = x + silu(linear(rms_norm(x) * g[i], w[i]))\n"
+                             "    }\n"
+                             "    return softmax(x)\n"
+                             "}\n";
+
+TestSuite(backend, .init = begin, .fini = end);
+
+Test(backend, same_bytes_twice) {
+    const char *text = arena_printf(arena, layers, 3), *names[] = {"libdeep.so", "deep.h", "deep.weights"};
+    size_t sizes[3], size;
+    char *first[3];
+    cr_assert_eq(emit(text, ARTIFACT_SO, in_folder("libdeep.so"), 0), BACKEND_DONE);
+    for (int i = 0; i < 3; i++) first[i] = contents(in_folder(names[i]), &sizes[i]);
+    cr_assert_eq(emit(text, ARTIFACT_SO, in_folder("libdeep.so"), 0), BACKEND_DONE);
+    for (int i = 0; i < 3; i++) {
+        char *second = contents(in_folder(names[i]), &size);
+        cr_expect(size == sizes[i] && !memcmp(first[i], second, size), "%s differs", names[i]);
+    }
+}
+
+Test(backend, code_does_not_grow_with_depth) {
+    uint32_t kernels[2];
+    for (int i = 0; i < 2; i++) {
+        const char *path = in_folder(i ? "libmany.so" : "libfew.so");
+        cr_assert_eq(emit(arena_printf(arena, layers, i ? 12 : 4), ARTIFACT_SO, path, 1 << 30), BACKEND_DONE);
+        kernels[i] = load(path)->kernels_count;
+    }
+    cr_expect_eq(kernels[0], kernels[1], "%u kernels for 4 layers, %u for 12", kernels[0], kernels[1]);
+}
+
+Test(backend, barriers_only_between_dependent_steps) {
+    const char *apart =
+        "model a\nexport fn f(x: f32[64, 64], y: f32[32, 8]) -> f32[64], f32[32] { return sum(x), max(y) }\n";
+    const char *chain = "model b\nexport fn f(x: f32[64, 64]) -> f32[64, 64] = softmax(cumsum(x, axis=0))\n";
+    cr_assert_eq(emit(apart, ARTIFACT_SO, in_folder("liba.so"), 0), BACKEND_DONE);
+    cr_assert_eq(emit(chain, ARTIFACT_SO, in_folder("libb.so"), 0), BACKEND_DONE);
+    const struct mdl_variant *a = load(in_folder("liba.so"))->functions->variants;
+    const struct mdl_variant *b = load(in_folder("libb.so"))->functions->variants;
+    cr_assert(a->steps_count == 2 && b->steps_count == 2);
+    cr_expect_eq(a->steps[0].barrier, 0);
+    cr_expect_eq(b->steps[0].barrier, 1);
+}
+
+Test(backend, nothing_is_left_of_a_failure) {
+    const char *text = arena_printf(arena, layers, 1);
+    cr_expect_eq(emit(text, ARTIFACT_SO, in_folder("none/libdeep.so"), 0), BACKEND_IO);
+    struct backend_options o = {
+        .output = in_folder("libdeep.so"), .runtime = in_folder("missing.a"), .opt_level = 1};
+    cr_expect_neq(backend_emit(prepare(text, stderr), ARTIFACT_SO, &o), BACKEND_DONE);
+    cr_expect_eq(system(arena_printf(arena, "test -z \"$(ls -A '%s')\"", folder)), 0, "files are left");
+}
+
+Test(backend, assigned_params_are_refused) {
+    const char *text =
+        "model a\nparam w : f32[8] = zeros\nexport fn f(x: f32[8]) -> f32[8] {\n    w = x\n    return w\n}\n";
+    cr_expect_eq(emit(text, ARTIFACT_SO, in_folder("liba.so"), 0), BACKEND_INPUT);
+    cr_expect_neq(access(in_folder("liba.so"), F_OK), 0);
+}
+
+Test(backend, header_is_c_and_cxx) {
+    const char *text = "model a\ndim S in 0..9\nexport fn f(for_: f32[S, 2], int: bf16, b: bool[3]) -> "
+                       "f32[S], bf16 { return sum(for_), int }\n";
+    cr_assert_eq(emit(text, ARTIFACT_HEADER, in_folder("a.h"), 0), BACKEND_DONE);
+    const char *source = getenv("srcdir") ? getenv("srcdir") : ".";
+    const char *const languages[] = {"c -std=c11", "c++ -std=c++11"};
+    for (int i = 0; i < 2; i++) {
+        char *command = arena_printf(arena, "cc -Wall -Wextra -Werror -fsyntax-only -I'%s' -x %s '%s'",
+                                     source, languages[i], in_folder("a.h"));
+        cr_expect_eq(system(command), 0, "%s", command);
+    }
+}
+
+Test(backend, exports_only_its_own) {
+    cr_assert_eq(emit(arena_printf(arena, layers, 1), ARTIFACT_SO, in_folder("libdeep.so"), 1 << 20),
+                 BACKEND_DONE);
+    FILE *names = popen(arena_printf(arena, "nm -D --defined-only '%s'", in_folder("libdeep.so")), "r");
+    char line[256], name[200];
+    int count = 0;
+    while (fgets(line, sizeof line, names)) {
+        cr_assert_eq(sscanf(line, "%*s %*s %199s", name), 1);
+        cr_expect(!strncmp(name, "deep_", 5) || !strcmp(name, "mdl_descriptor"), "%s is exported", name);
+        count++;
+    }
+    pclose(names);
+    cr_expect_geq(count, 9);
+}
+
+Test(backend, checksum) {
+    cr_expect_eq(checksum("123456789", 9), 0xe3069283u); /* RFC 3720's check value */
+    cr_expect_eq(checksum("", 0), 0);
+}
