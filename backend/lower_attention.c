@@ -9,31 +9,13 @@
  *
  * Online softmax: Milakov and Gimelshein, arXiv 1805.02867; in blocks: FlashAttention, arXiv 2205.14135,
  * algorithm 1. */
-#include "backend/emit.h"
+#include "backend/attention.h"
 #include "backend/micro.h"
 
 enum { QUERIES = 32, KEYS = 64, MAX_ROWS_IN_TILE = 6, VECTORS = 4 };
 
-struct attention {
-    const struct node *node;
-    struct value *q, *k, *v, *at, *mask;
-    bool batched, causal;
-    int queries, keys;          /* of a block */
-    int64_t dim, padded, group; /* head's extent, the same in whole vectors, query heads for each key head */
-    double scale;
-    LLVMValueRef query_count, key_count, heads, key_heads;
-    LLVMValueRef q_rows, k_block, v_block, scores, sums, largest, total; /* scratch */
-    /* The unit at work. */
-    LLVMValueRef batch, key_head, first_query, rows, past; /* past: keys before query 0, i64 */
-    LLVMValueRef row;                                      /* of the epilogue */
-};
-
-static LLVMValueRef bytes(struct emitter *e, LLVMValueRef floats) {
-    return emit_mul(e, floats, emit_i64(e, 4));
-}
-
-static LLVMValueRef float_at(struct emitter *e, LLVMValueRef base, LLVMValueRef index) {
-    return emit_offset(e, base, bytes(e, index));
+LLVMValueRef attention_float(struct emitter *e, LLVMValueRef base, LLVMValueRef index) {
+    return emit_offset(e, base, emit_mul(e, index, emit_i64(e, 4)));
 }
 
 static LLVMValueRef load_floats(struct emitter *e, LLVMValueRef address, int lanes) {
@@ -58,11 +40,11 @@ static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, stru
     return LLVMBuildSelect(e->builder, p.mask, value, LLVMConstNull(LLVMTypeOf(value)), "");
 }
 
-/* Rows of a unit are queries x the group's heads, heads innermost. */
-static LLVMValueRef query_of(struct emitter *e, const struct attention *a, LLVMValueRef row) {
+LLVMValueRef attention_query(struct emitter *e, const struct attention *a, LLVMValueRef row) {
     return emit_add(e, a->first_query, emit_div(e, row, emit_i64(e, a->group)));
 }
-static LLVMValueRef head_of(struct emitter *e, const struct attention *a, LLVMValueRef row) {
+
+LLVMValueRef attention_head(struct emitter *e, const struct attention *a, LLVMValueRef row) {
     LLVMValueRef group = emit_i64(e, a->group);
     return emit_add(e, emit_mul(e, a->key_head, group), emit_rem(e, row, group));
 }
@@ -74,14 +56,14 @@ static void start_rows(struct emitter *e, const struct attention *a) {
     LLVMValueRef padded = emit_i64(e, a->padded);
     struct emit_loop rows, dims;
     emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
-    LLVMValueRef query = query_of(e, a, rows.counter), head = head_of(e, a, rows.counter);
-    LLVMBuildStore(e->builder, emit_f32(e, -__builtin_inf()), float_at(e, a->largest, rows.counter));
-    LLVMBuildStore(e->builder, emit_f32(e, 0), float_at(e, a->total, rows.counter));
+    LLVMValueRef query = attention_query(e, a, rows.counter), head = attention_head(e, a, rows.counter);
+    LLVMBuildStore(e->builder, emit_f32(e, -__builtin_inf()), attention_float(e, a->largest, rows.counter));
+    LLVMBuildStore(e->builder, emit_f32(e, 0), attention_float(e, a->total, rows.counter));
     emit_loop_begin(e, &dims, emit_i64(e, 0), padded, e->lanes, 0, NULL);
     LLVMValueRef q = tensor_at(e, a, a->q, query, head, dims.counter, e->lanes);
     LLVMValueRef to = emit_add(e, emit_mul(e, rows.counter, padded), dims.counter);
-    emit_store_lanes(e, LLVMBuildFMul(e->builder, q, factor, ""), float_at(e, a->q_rows, to), NULL);
-    emit_store_lanes(e, LLVMConstNull(LLVMTypeOf(q)), float_at(e, a->sums, to), NULL);
+    emit_store_lanes(e, LLVMBuildFMul(e->builder, q, factor, ""), attention_float(e, a->q_rows, to), NULL);
+    emit_store_lanes(e, LLVMConstNull(LLVMTypeOf(q)), attention_float(e, a->sums, to), NULL);
     emit_loop_end(e, &dims, NULL);
     emit_loop_end(e, &rows, NULL);
 }
@@ -118,7 +100,7 @@ static void transpose_keys(struct emitter *e, const struct attention *a, LLVMVal
     for (int l = 0; l < e->lanes; l++) {
         LLVMValueRef dim = emit_add(e, dims.counter, emit_i64(e, l));
         LLVMValueRef to = emit_add(e, emit_mul(e, dim, emit_i64(e, a->keys)), keys.counter);
-        emit_store_lanes(e, rows[l], float_at(e, a->k_block, to), NULL);
+        emit_store_lanes(e, rows[l], attention_float(e, a->k_block, to), NULL);
     }
     emit_loop_end(e, &dims, NULL);
     emit_loop_end(e, &keys, NULL);
@@ -134,41 +116,41 @@ static void copy_values(struct emitter *e, const struct attention *a, LLVMValueR
     LLVMValueRef v =
         tensor_at(e, a, a->v, emit_add(e, first, keys.counter), a->key_head, dims.counter, e->lanes);
     LLVMValueRef to = emit_add(e, emit_mul(e, keys.counter, padded), dims.counter);
-    emit_store_lanes(e, v, float_at(e, a->v_block, to), NULL);
+    emit_store_lanes(e, v, attention_float(e, a->v_block, to), NULL);
     emit_loop_end(e, &dims, NULL);
     emit_loop_end(e, &keys, NULL);
 }
 
 /* ---- the two products, in register tiles ---- */
 
-struct product { /* C[rows][columns] (+)= A[rows][inputs] B[inputs][columns], all in scratch */
-    LLVMValueRef a, b, c, inputs;
-    int64_t a_stride, b_stride, c_stride, columns;
-    bool add;
+struct product { /* C[rows][columns] = A[rows][inputs] B[inputs][columns], or with factor: + factor[rows] * C
+                  */
+    LLVMValueRef a, b, c, inputs, factor;
+    LLVMValueRef b_step; /* bytes from one input of B to the next */
+    int64_t a_stride, c_stride, columns;
 };
 
 static void product_tile(struct emitter *e, const struct product *p, LLVMValueRef row, int rows,
                          int64_t column, int vectors) {
     LLVMValueRef sums[MAX_TILE_SUMS], address[MAX_TILE_SUMS];
-    struct micro m = {.atom = ATOM_fma,
-                      .rows = rows,
-                      .vectors = vectors,
-                      .lanes = e->lanes,
-                      .unroll = 4,
-                      .a_type = DTYPE_F32,
-                      .inputs = p->inputs,
-                      .b_type = DTYPE_F32,
-                      .b_step = emit_i64(e, p->b_stride * 4),
-                      .b = emit_offset(e, p->b, emit_i64(e, column * 4))};
+    struct micro m = {.atom = ATOM_fma, .rows = rows, .vectors = vectors, .lanes = e->lanes, .unroll = 4};
+    m.a_type = m.b_type = DTYPE_F32;
+    m.inputs = p->inputs;
+    m.b_step = p->b_step;
+    m.b = emit_offset(e, p->b, emit_i64(e, column * 4));
     for (int r = 0; r < rows; r++) {
-        LLVMValueRef at = emit_add(e, row, emit_i64(e, r));
-        m.a[r] = float_at(e, p->a, emit_mul(e, at, emit_i64(e, p->a_stride)));
+        LLVMValueRef at = emit_add(e, row, emit_i64(e, r)), factor = NULL;
+        m.a[r] = attention_float(e, p->a, emit_mul(e, at, emit_i64(e, p->a_stride)));
+        if (p->factor) factor = emit_splat(e, load_floats(e, attention_float(e, p->factor, at), 1), e->lanes);
         for (int v = 0; v < vectors; v++) {
-            LLVMValueRef to = emit_add(e, emit_mul(e, at, emit_i64(e, p->c_stride)),
-                                       emit_i64(e, column + (int64_t)v * e->lanes));
-            address[r * vectors + v] = float_at(e, p->c, to);
-            sums[r * vectors + v] = p->add ? load_floats(e, address[r * vectors + v], e->lanes)
-                                           : LLVMConstNull(emit_vector(e->f32, e->lanes));
+            LLVMValueRef *sum = &sums[r * vectors + v];
+            LLVMValueRef where = emit_add(e, emit_mul(e, at, emit_i64(e, p->c_stride)),
+                                          emit_i64(e, column + (int64_t)v * e->lanes));
+            address[r * vectors + v] = attention_float(e, p->c, where);
+            *sum = LLVMConstNull(emit_vector(e->f32, e->lanes));
+            if (factor)
+                *sum =
+                    LLVMBuildFMul(e->builder, load_floats(e, address[r * vectors + v], e->lanes), factor, "");
         }
     }
     emit_micro(e, &m, sums);
@@ -197,126 +179,39 @@ static void multiply(struct emitter *e, const struct attention *a, const struct 
     }
 }
 
-/* ---- softmax of a block of scores ---- */
-
-/* The mask's elements for a vector of keys, broadcast as numpy does from the right: [..., heads, queries,
- * keys]. */
-static LLVMValueRef apply_mask(struct emitter *e, const struct attention *a, LLVMValueRef scores,
-                               LLVMValueRef query, LLVMValueRef head, LLVMValueRef key, LLVMValueRef exists) {
-    const struct type *t = &a->mask->type;
-    struct index full[4] = {index_uniform(a->batch), index_uniform(head), index_uniform(query),
-                            index_lanes(key, 1)};
-    struct point p = {.rank = t->rank, .lanes = e->lanes, .mask = exists, .tail = NULL};
-    for (int i = 0; i < t->rank; i++) {
-        int64_t extent;
-        bool one = extent_is_const(t->extents[i], &extent) && extent == 1;
-        p.at[i] = one ? index_constant(e, 0) : full[4 - t->rank + i];
-    }
-    LLVMValueRef mask = emit_value(e, a->mask, &p),
-                 hidden = emit_constant_like(LLVMTypeOf(scores), -__builtin_inf());
-    if (t->dtype == DTYPE_BOOL) return LLVMBuildSelect(e->builder, mask, scores, hidden, "");
-    mask = emit_cast(e, t->dtype, DTYPE_F32, mask);
-    return emit_fma(e, mask, emit_constant_like(LLVMTypeOf(scores), 1.4426950408889634), scores);
-}
-
-static LLVMValueRef exp2_of(struct emitter *e, LLVMValueRef x) {
-    return emit_scalar(e, SCALAR_exp2, DTYPE_F32, &x);
-}
-
-/* Hides the keys a row does not see, applies the mask, writes the scores back; gives the row's largest. */
-static LLVMValueRef mask_row(struct emitter *e, const struct attention *a, LLVMValueRef row,
-                             LLVMValueRef first, LLVMValueRef visible) {
-    LLVMValueRef query = query_of(e, a, row), head = head_of(e, a, row), end = visible;
-    LLVMValueRef least = emit_constant_like(emit_vector(e->f32, e->lanes), -__builtin_inf());
-    if (a->causal) end = emit_min(e, visible, emit_add(e, emit_add(e, a->past, query), emit_i64(e, 1)));
-    LLVMValueRef base = emit_mul(e, row, emit_i64(e, a->keys));
-    struct emit_loop keys;
-    emit_loop_begin(e, &keys, emit_i64(e, 0), emit_i64(e, a->keys), e->lanes, 1, &least);
-    LLVMValueRef address = float_at(e, a->scores, emit_add(e, base, keys.counter)),
-                 key = emit_add(e, first, keys.counter);
-    LLVMValueRef scores = load_floats(e, address, e->lanes);
-    struct index number = index_lanes(key, 1);
-    LLVMValueRef seen = LLVMBuildICmp(e->builder, LLVMIntSLT, index_vector(e, &number, e->lanes),
-                                      emit_splat(e, end, e->lanes), "");
-    if (a->mask) scores = apply_mask(e, a, scores, query, head, key, seen);
-    scores = LLVMBuildSelect(e->builder, seen, scores, least, "");
-    emit_store_lanes(e, scores, address, NULL);
-    LLVMValueRef pair[] = {keys.carried[0], scores}, largest = emit_scalar(e, SCALAR_max, DTYPE_F32, pair);
-    emit_loop_end(e, &keys, &largest);
-    return emit_horizontal(e, SCALAR_max, keys.carried[0]);
-}
-
-/* P = 2^(S - m), written over S; gives its sum. */
-static LLVMValueRef exponentials(struct emitter *e, const struct attention *a, LLVMValueRef row,
-                                 LLVMValueRef largest) {
-    LLVMValueRef sum = LLVMConstNull(emit_vector(e->f32, e->lanes)),
-                 base = emit_mul(e, row, emit_i64(e, a->keys));
-    LLVMValueRef shift = emit_splat(e, largest, e->lanes);
-    struct emit_loop keys;
-    emit_loop_begin(e, &keys, emit_i64(e, 0), emit_i64(e, a->keys), e->lanes, 1, &sum);
-    LLVMValueRef address = float_at(e, a->scores, emit_add(e, base, keys.counter));
-    LLVMValueRef p = exp2_of(e, LLVMBuildFSub(e->builder, load_floats(e, address, e->lanes), shift, ""));
-    emit_store_lanes(e, p, address, NULL);
-    sum = LLVMBuildFAdd(e->builder, keys.carried[0], p, "");
-    emit_loop_end(e, &keys, &sum);
-    return emit_horizontal(e, SCALAR_add, keys.carried[0]);
-}
-
-static void scale_sums(struct emitter *e, const struct attention *a, LLVMValueRef row, LLVMValueRef factor) {
-    LLVMValueRef base = emit_mul(e, row, emit_i64(e, a->padded)), by = emit_splat(e, factor, e->lanes);
-    struct emit_loop dims;
-    emit_loop_begin(e, &dims, emit_i64(e, 0), emit_i64(e, a->padded), e->lanes, 0, NULL);
-    LLVMValueRef address = float_at(e, a->sums, emit_add(e, base, dims.counter));
-    emit_store_lanes(e, LLVMBuildFMul(e->builder, load_floats(e, address, e->lanes), by, ""), address, NULL);
-    emit_loop_end(e, &dims, NULL);
-}
-
-static void softmax_rows(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                         LLVMValueRef visible) {
-    struct emit_loop rows;
-    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
-    LLVMValueRef largest_at = float_at(e, a->largest, rows.counter),
-                 total_at = float_at(e, a->total, rows.counter);
-    LLVMValueRef before = load_floats(e, largest_at, 1), hidden = emit_f32(e, -__builtin_inf());
-    LLVMValueRef pair[] = {before, mask_row(e, a, rows.counter, first, visible)};
-    LLVMValueRef largest = emit_scalar(e, SCALAR_max, DTYPE_F32, pair);
-    /* While a row has seen no key, its largest is -inf; 0 in its place keeps -inf - -inf out. */
-    LLVMValueRef nothing = LLVMBuildFCmp(e->builder, LLVMRealOEQ, largest, hidden, "");
-    LLVMValueRef shift = LLVMBuildSelect(e->builder, nothing, emit_f32(e, 0), largest, "");
-    LLVMValueRef factor = exp2_of(e, LLVMBuildFSub(e->builder, before, shift, ""));
-    LLVMValueRef sum = exponentials(e, a, rows.counter, shift);
-    LLVMBuildStore(e->builder, emit_fma(e, load_floats(e, total_at, 1), factor, sum), total_at);
-    LLVMBuildStore(e->builder, largest, largest_at);
-    scale_sums(e, a, rows.counter, factor);
-    emit_loop_end(e, &rows, NULL);
-}
-
 /* ---- a unit ---- */
+
+/* Where the values of keys from `first` on lie, as B of a product: in place if they are f32 in whole vectors,
+ * row-major; else in a copy. */
+static void find_values(struct emitter *e, const struct attention *a, LLVMValueRef first, LLVMValueRef count,
+                        struct product *p) {
+    const struct buffer *v = a->v->def ? NULL : &e->operands[a->v->index];
+    if (!v || v->layout || v->stored || v->type.dtype != DTYPE_F32 || a->padded != a->dim) {
+        copy_values(e, a, first, count);
+        p->b = a->v_block;
+        p->b_step = emit_i64(e, a->padded * 4);
+        return;
+    }
+    LLVMValueRef position = emit_add(e, emit_mul(e, a->batch, a->key_count), first);
+    LLVMValueRef row = emit_add(e, emit_mul(e, position, a->key_heads), a->key_head);
+    p->b = attention_float(e, v->base, emit_mul(e, row, emit_i64(e, a->dim)));
+    p->b_step = emit_mul(e, a->key_heads, emit_i64(e, a->dim * 4));
+}
 
 static void block_of_keys(struct emitter *e, const struct attention *a, LLVMValueRef first,
                           LLVMValueRef visible) {
     LLVMValueRef count = emit_min(e, emit_sub(e, visible, first), emit_i64(e, a->keys));
-    struct product scores = {.a = a->q_rows,
-                             .b = a->k_block,
-                             .c = a->scores,
-                             .inputs = emit_i64(e, a->dim),
-                             .a_stride = a->padded,
-                             .b_stride = a->keys,
-                             .c_stride = a->keys,
-                             .columns = a->keys};
-    struct product values = {.a = a->scores,
-                             .b = a->v_block,
-                             .c = a->sums,
-                             .inputs = count,
-                             .a_stride = a->keys,
-                             .b_stride = a->padded,
-                             .c_stride = a->padded,
-                             .columns = a->padded,
-                             .add = true};
+    struct product scores = {.a = a->q_rows, .b = a->k_block, .c = a->scores, .inputs = emit_i64(e, a->dim)};
+    scores.b_step = emit_i64(e, (int64_t)a->keys * 4);
+    scores.a_stride = a->padded;
+    scores.c_stride = scores.columns = a->keys;
+    struct product values = {.a = a->scores, .c = a->sums, .inputs = count, .factor = a->factor};
+    values.a_stride = a->keys;
+    values.c_stride = values.columns = a->padded;
     transpose_keys(e, a, first, visible);
     multiply(e, a, &scores);
-    softmax_rows(e, a, first, visible);
-    copy_values(e, a, first, count);
+    attention_softmax(e, a, first, visible);
+    find_values(e, a, first, count, &values);
     multiply(e, a, &values);
 }
 
@@ -324,11 +219,12 @@ static void block_of_keys(struct emitter *e, const struct attention *a, LLVMValu
 static LLVMValueRef load_row(struct emitter *e, const struct binding *b, const struct point *p) {
     const struct attention *a = b->data;
     int dims = a->node->results[0]->type.rank;
-    struct buffer row = {.base = float_at(e, a->sums, emit_mul(e, a->row, emit_i64(e, a->padded))),
+    struct buffer row = {.base = attention_float(e, a->sums, emit_mul(e, a->row, emit_i64(e, a->padded))),
                          .type = {DTYPE_F32, 1, {a->node->results[0]->type.extents[dims - 1]}}};
     struct point at = {.rank = 1, .lanes = p->lanes, .mask = p->mask, .tail = p->tail};
     at.at[0] = p->at[dims - 1];
-    LLVMValueRef total = load_floats(e, float_at(e, a->total, a->row), 1), sums = emit_load(e, &row, &at);
+    LLVMValueRef total = load_floats(e, attention_float(e, a->total, a->row), 1),
+                 sums = emit_load(e, &row, &at);
     LLVMValueRef made = LLVMBuildFDiv(e->builder, sums, emit_splat(e, total, p->lanes), "");
     return emit_cast(e, DTYPE_F32, b->value->type.dtype, made);
 }
@@ -338,8 +234,9 @@ static void finish_rows(struct emitter *e, struct attention *a, const struct row
     struct emit_loop rows;
     emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
     a->row = rows.counter;
-    LLVMValueRef query = emit_add(e, emit_mul(e, a->batch, a->query_count), query_of(e, a, rows.counter));
-    LLVMValueRef flat = emit_add(e, emit_mul(e, query, a->heads), head_of(e, a, rows.counter));
+    LLVMValueRef query =
+        emit_add(e, emit_mul(e, a->batch, a->query_count), attention_query(e, a, rows.counter));
+    LLVMValueRef flat = emit_add(e, emit_mul(e, query, a->heads), attention_head(e, a, rows.counter));
     emit_bind(e, &binding);
     emit_row_program(e, program, flat, emit_i64(e, 0), emit_i64(e, a->dim), 1 << 20);
     emit_unbind(e, &binding);
@@ -420,8 +317,10 @@ static bool describe(struct emitter *e, struct attention *a) {
     a->v_block = emit_scratch(e, a->padded * a->keys * 4);
     a->scores = emit_scratch(e, rows * a->keys * 4);
     a->sums = emit_scratch(e, rows * a->padded * 4);
-    a->largest = emit_scratch(e, rows * 4);
-    a->total = emit_scratch(e, rows * 4);
+    int64_t vectors = (rows + e->lanes - 1) / e->lanes * e->lanes * 4;
+    a->largest = emit_scratch(e, vectors);
+    a->total = emit_scratch(e, vectors);
+    a->factor = emit_scratch(e, vectors);
     return true;
 }
 

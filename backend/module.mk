@@ -3,6 +3,8 @@ EXTRA_DIST += backend/README.md
 noinst_LIBRARIES += backend/libbackend.a
 backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 backend_libbackend_a_SOURCES = \
+	backend/attention.h \
+	backend/attention_softmax.c \
 	backend/backend.c backend/backend.h \
 	backend/barriers.c \
 	backend/build_id.c \

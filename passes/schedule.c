@@ -12,7 +12,7 @@
 #include "passes/fuse.h"
 #include <string.h>
 
-enum { PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
+enum { ROWS_OF_SCORES = 96, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
 
 static const struct target *target_of(const struct graph *g) {
     return g->target ? g->target : target_find("generic");
@@ -144,12 +144,19 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
 
 /* ---- The others ---- */
 
+/* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share the
+ * work on a block of keys while their scores stay in L2. */
 static void schedule_attention(struct graph *g, const struct node *kernel, struct schedule *s) {
-    const struct target *t = target_of(g);
-    (void)kernel;
+    const struct node *n = kernel->body->first;
+    int64_t heads, key_heads, group = 1;
+    while (n && node_role(n) != ROLE_ATTENTION) n = n->next;
+    const struct type *q = &n->operands[0]->type, *k = &n->operands[1]->type;
+    bool known = extent_is_const(q->extents[q->rank - 2], &heads) &&
+                 extent_is_const(k->extents[k->rank - 2], &key_heads);
+    if (known && key_heads > 0) group = heads / key_heads;
     s->atom = ATOM_fma;
-    s->tile[0] = 32;
-    s->tile[1] = (int)round_up(64, lanes_of(t));
+    s->tile[0] = (int)(group < ROWS_OF_SCORES ? ROWS_OF_SCORES / group : 1);
+    s->tile[1] = (int)round_up(64, lanes_of(target_of(g)));
 }
 
 static void schedule_lanes(struct graph *g, const struct node *kernel, struct schedule *s) {
