@@ -69,7 +69,8 @@ static const struct target *native(struct arena *a) {
     t->vector_bytes = base->vector_bytes;
     t->vector_registers = base->vector_registers;
     t->fma = base->fma;
-    t->dot_bf16 = avx512 && has(features, "avx512bf16") && (!known || known->dot_bf16);
+    t->bf16 = avx512 && has(features, "avx512bf16");
+    t->dot_bf16 = t->bf16 && (!known || known->dot_bf16);
     t->dot_int8 = avx512 && has(features, "avx512vnni");
     t->cpu = arena_strdup(a, name);
     t->features = arena_strdup(a, features);

@@ -4,13 +4,13 @@
 #include <string.h>
 
 static const struct target targets[] = {
-#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, int8, l1, l2)                             \
-    {triple, cpu, features, bytes, registers, fma, bf16, int8, l1, l2},
+#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, int8, l1, l2)                             \
+    {triple, cpu, features, bytes, registers, fma, bf16, dot_bf16, int8, l1, l2},
 #include "ir/targets.def"
 #undef TARGET
 };
 static const char *const names[] = {
-#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, int8, l1, l2) cpu,
+#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, int8, l1, l2) cpu,
 #include "ir/targets.def"
 #undef TARGET
     NULL};

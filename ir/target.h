@@ -11,7 +11,8 @@ struct target {
     int vector_bytes;           /* of a register: 64 AVX-512, 32 AVX2, 16 SSE2 and NEON */
     int vector_registers;       /* 32 or 16 */
     bool fma;                   /* fused multiply-add */
-    bool dot_bf16;              /* vdpbf16ps */
+    bool bf16;                  /* conversion from f32 to bf16 */
+    bool dot_bf16;              /* vdpbf16ps, and it is faster than multiply-adds in f32 */
     bool dot_int8;              /* vpdpbusd: u8 * s8 sums of four into i32 */
     int64_t l1_bytes, l2_bytes; /* data caches of one core */
 };

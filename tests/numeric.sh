@@ -4,7 +4,7 @@
 #
 #     # CALL: forward x=random S=7      a call, with mdl-run's arguments
 #     # RTOL: 1e-4                      what may differ from the interpreter (--rtol, --atol)
-#     # LOW: 1e-2                       the same at lower precisions: sums in another order round to another bf16
+#     # LOW: 3e-2                       the same at lower precisions: where products of bf16 do not pay, a CPU keeps one side in f32
 #
 # One and two threads give the same bytes. Lower precisions are compared with the interpreter on the graph after all
 # passes, whose ops say what is rounded where.
@@ -57,7 +57,7 @@ check() {
 
 # lowered OPTION...: the model after all passes, as the interpreter's reference for the same options.
 lowered() {
-    rtol=${low:-1e-2} atol=${low:-1e-2}
+    rtol=${low:-3e-2} atol=${low:-3e-2}
     mdlc --emit=kernels "$@" "$model" -o "$scratch/lowered.mdl" || { complain "$* does not compile"; return; }
     rm -rf "$scratch"/lowered.mdl.*
     check "$scratch/lowered.mdl" "$@"
