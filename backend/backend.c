@@ -54,6 +54,13 @@ static bool write_file(struct code *c, const char *path, const char *bytes, size
     return good || code_io_error(c, path);
 }
 
+/* What is being done, on a line of the terminal that the next call overwrites; NULL: nothing any more. */
+static void show_progress(const struct code *c, const char *doing) {
+    if (!c->options->progress || !isatty(STDERR_FILENO)) return;
+    fprintf(stderr, "\r\033[K%s", doing ? doing : "");
+    fflush(stderr);
+}
+
 static const char *source_path(const struct graph *g) {
     for (const struct function *f = g->functions; f; f = f->next)
         if (f->loc.source) return f->loc.source->path;
@@ -80,6 +87,7 @@ static void *work(void *data) {
 /* All modules at once, a thread each. */
 static bool generate(struct code *c, struct job *jobs, bool assembly) {
     bool good = true;
+    show_progress(c, arena_printf(c->arena, "compiling %d kernels", c->kernels_count));
     for (int i = 0; i < c->emitters_count; i++) {
         jobs[i] = (struct job){.emitter = c->emitters[i], .assembly = assembly};
         if (i && pthread_create(&jobs[i].thread, NULL, work, &jobs[i])) ice("no thread for code generation");
@@ -172,6 +180,8 @@ static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o)
     if (!is_supported(c)) return false;
     weights_place(c);
     homes_place_states(c);
+    show_progress(c,
+                  arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->weights_bytes >> 20)));
     if (!weights_pack(c)) return false;
     return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
 }
@@ -192,6 +202,7 @@ enum backend_status backend_emit(struct graph *g, enum artifact kind, const stru
     ice_context("code generation", NULL, NULL);
     bool good = emit_artifact(&c, kind, &o) && g->diag->errors == errors;
     good = finish_outputs(&c, &o, good);
+    show_progress(&c, NULL);
     ice_context(NULL, NULL, NULL);
     LLVMResetFatalErrorHandler();
     for (int i = 0; i < c.emitters_count; i++) emitter_release(c.emitters[i]);

@@ -8,6 +8,13 @@
 
 extern char **environ;
 
+/* A runtime built with sanitizers leaves their functions to the program that opens the library. */
+#ifdef __SANITIZE_ADDRESS__
+#define SYMBOLS "-Wl,-z,undefs"
+#else
+#define SYMBOLS "-Wl,-z,defs"
+#endif
+
 /* Runs a program to its end; false: it could not be run, or failed. */
 static bool run(struct code *c, char *const *arguments) {
     c->io_failed = true;
@@ -32,10 +39,15 @@ bool link_library(struct code *c, const char *const *objects, int count, const c
     int n = 0;
     const char *soname = arena_printf(c->arena, "-Wl,-soname,lib%s.so", c->graph->name);
     const char *before[] = {"cc", "-shared", "-o", output, soname};
-    const char *after[] = {
-        c->options->runtime, "-Wl,--gc-sections",  "-Wl,--exclude-libs,ALL", "-Wl,--as-needed",
-        "-Wl,-z,defs",       "-Wl,-z,noexecstack", "-Wl,--build-id=none",    "-lm",
-        "-lpthread"};
+    const char *after[] = {c->options->runtime,
+                           "-Wl,--gc-sections",
+                           "-Wl,--exclude-libs,ALL",
+                           "-Wl,--as-needed",
+                           SYMBOLS,
+                           "-Wl,-z,noexecstack",
+                           "-Wl,--build-id=none",
+                           "-lm",
+                           "-lpthread"};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         arguments[n++] = arena_strdup(c->arena, before[i]);
     for (int i = 0; i < count; i++) arguments[n++] = arena_strdup(c->arena, objects[i]);

@@ -40,6 +40,38 @@ static void add_ref(struct tables *t, const struct function *f, const struct val
     arena_push(c->arena, t->reaches, t->reaches_count, t->reaches_capacity, reach);
 }
 
+static bool has_family(const struct node *n, enum op_family family) {
+    return op_info(n->op)->family == family;
+}
+
+/* Bytes read of a kernel's operand: all of it, but only the rows that a gather takes, and none of a buffer
+ * that is written over. */
+static const struct extent *operand_bytes(struct tables *t, const struct function *f, const struct node *n,
+                                          int operand) {
+    struct extents *x = t->code->graph->extents;
+    const struct value *argument = n->op == OP_kernel ? n->body->args[operand] : NULL;
+    const struct extent *some = extent_const(x, 0);
+    bool whole = !argument;
+    for (const struct node *m = argument ? n->body->first : NULL; m; m = m->next)
+        for (int i = 0; i < m->operands_count; i++) {
+            if (m->operands[i] != argument) continue;
+            if (i == 0 && has_family(m, FAMILY_gather))
+                some = extent_add(x, some, type_bytes(x, &m->results[0]->type));
+            else if (i != 0 || !has_family(m, FAMILY_write))
+                whole = true;
+        }
+    if (!whole) return some;
+    struct home h = home_of(t->code, f, n->operands[operand]);
+    return h.global ? extent_const(x, packed_bytes(h.global)) : type_bytes(x, &n->operands[operand]->type);
+}
+
+/* Bytes written of a result: where it overwrites its buffer by a write, what is written. */
+static const struct extent *result_bytes(struct tables *t, const struct node *n, int result) {
+    const struct value *v = n->results[result], *inside = n->body->results[result];
+    bool over = v->place.in_place && inside->def && has_family(inside->def, FAMILY_write);
+    return type_bytes(t->code->graph->extents, over ? &inside->def->operands[1]->type : &v->type);
+}
+
 /* What a kernel's operations and buffers cost, for --bench and --trace. */
 static void count_work(struct tables *t, const struct function *f, const struct node *n, struct mdl_step *s) {
     struct extents *x = t->code->graph->extents;
@@ -48,14 +80,8 @@ static void count_work(struct tables *t, const struct function *f, const struct 
         const struct extent *more = m->op == OP_constant ? extent_const(x, 0) : node_flops(t->code->graph, m);
         flops = extent_add(x, flops, more);
     }
-    for (int i = 0; i < n->operands_count; i++) {
-        struct home h = home_of(t->code, f, n->operands[i]);
-        const struct extent *more =
-            h.global ? extent_const(x, packed_bytes(h.global)) : type_bytes(x, &n->operands[i]->type);
-        bytes = extent_add(x, bytes, more);
-    }
-    for (int i = 0; i < n->results_count; i++)
-        bytes = extent_add(x, bytes, type_bytes(x, &n->results[i]->type));
+    for (int i = 0; i < n->operands_count; i++) bytes = extent_add(x, bytes, operand_bytes(t, f, n, i));
+    for (int i = 0; i < n->results_count; i++) bytes = extent_add(x, bytes, result_bytes(t, n, i));
     s->flops = tables_extent(t, f, flops);
     s->bytes = tables_extent(t, f, bytes);
 }
