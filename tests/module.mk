@@ -140,6 +140,7 @@ endif
 include tests/run/module.mk
 include tests/models/module.mk
 include tests/bench/module.mk
+include tests/fuzz/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \
