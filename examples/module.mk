@@ -23,7 +23,7 @@ EXTRA_DIST += examples/README.md examples/mlp/README.md examples/minilm/README.m
 MDLC = ./mdlc$(EXEEXT)
 COMPILER = mdlc$(EXEEXT) runtime/libmdl-runtime.a
 CACHED = "$${MDL_CACHE:-$(abs_builddir)/cache}"/w
-LINK_CACHED = $(AM_V_at)$(MKDIR_P) $(@D) && test -f "$$file" || \
+LINK_CACHED = $(MKDIR_P) $(@D) && test -f "$$file" || \
 	{ echo "$$file is not there: MDL_CACHE names a folder with the weights, sh tests/run.sh fetches them" >&2; exit 1; }; ln -sf "$$file" $@
 
 examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf:
