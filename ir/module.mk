@@ -1,4 +1,5 @@
 # ir: the graph and what is true of it. A library without dependencies of ours.
+EXTRA_DIST += ir/README.md
 noinst_LIBRARIES += ir/libir.a
 ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \

@@ -9,7 +9,7 @@ tests/fuzz/parse_fuzz: tests/fuzz/parse_fuzz.c $(ir_libir_a_SOURCES) $(frontend_
 fuzz: tests/fuzz/parse_fuzz
 	$(MKDIR_P) tests/fuzz/corpus tests/fuzz/seeds
 	cp $(srcdir)/tests/*/*.mdl $(srcdir)/examples/*/*.mdl tests/fuzz/seeds
-	tests/fuzz/parse_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -max_len=8192 \
+	tests/fuzz/parse_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=60 -rss_limit_mb=4096 -max_len=8192 \
 	    -artifact_prefix=tests/fuzz/ tests/fuzz/corpus tests/fuzz/seeds
 clean-fuzz:
 	rm -rf tests/fuzz/corpus tests/fuzz/seeds tests/fuzz/parse_fuzz
