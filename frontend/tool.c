@@ -90,7 +90,9 @@ int tool_parse(struct tool *t, int n) {
     diag_init(&t->diag, t->arena, stderr);
     const char *text = read_text(t->program, t->arena, t->path, &length);
     if (!text) return TOOL_IO;
+    ice_context(arena_printf(t->arena, "reading %s", t->path), NULL, NULL);
     t->graph = frontend_parse(t->arena, &t->diag, t->path, text, length, &options);
+    ice_context(NULL, NULL, NULL);
     return t->diag.errors ? TOOL_INPUT : add_language_options(t);
 }
 

@@ -101,8 +101,10 @@ static void report_crash(void *data, FILE *out) {
     }
     const char *braces = *r->step->options ? "{}" : "";
     fprintf(out, "the graph before the pass is in %s; this repeats it:\n", path);
-    fprintf(out, "    mdl-opt --passes='%s%.1s%s%.1s' %s\n", r->step->pass->name, braces, r->step->options,
-            *braces ? braces + 1 : "", path);
+    fprintf(out, "    mdl-opt --passes='%s%.1s%s%.1s'", r->step->pass->name, braces, r->step->options,
+            *braces ? braces + 1 : "");
+    if (r->g->target) fprintf(out, " --mcpu=%s", r->g->target->cpu);
+    fprintf(out, " %s\n", path);
 }
 
 static void snapshot(struct run *r) {

@@ -148,7 +148,8 @@ TEST_FILES = \
 	tests/golden.sh \
 	tests/layering.sh \
 	tests/numeric.sh \
-	tests/plugin.sh
+	tests/plugin.sh \
+	tests/roundtrip.sh
 dist_check_SCRIPTS += $(TEST_FILES)
 TESTS += $(TEST_FILES)
 EXTRA_DIST += tests/frontend tests/numeric tests/passes
