@@ -126,6 +126,7 @@ static void copy_values(struct emitter *e, const struct attention *a, LLVMValueR
 struct product { /* C[rows][columns] = A[rows][inputs] B[inputs][columns], or with factor: + factor[rows] * C
                   */
     LLVMValueRef a, b, c, inputs, factor;
+    enum dtype b_type;
     LLVMValueRef b_step; /* bytes from one input of B to the next */
     int64_t a_stride, c_stride, columns;
 };
@@ -134,10 +135,11 @@ static void product_tile(struct emitter *e, const struct product *p, LLVMValueRe
                          int64_t column, int vectors) {
     LLVMValueRef sums[MAX_TILE_SUMS], address[MAX_TILE_SUMS];
     struct micro m = {.atom = ATOM_fma, .rows = rows, .vectors = vectors, .lanes = e->lanes, .unroll = 4};
-    m.a_type = m.b_type = DTYPE_F32;
+    m.a_type = DTYPE_F32;
+    m.b_type = p->b_type;
     m.inputs = p->inputs;
     m.b_step = p->b_step;
-    m.b = emit_offset(e, p->b, emit_i64(e, column * 4));
+    m.b = emit_offset(e, p->b, emit_i64(e, column * dtype_bytes(p->b_type)));
     for (int r = 0; r < rows; r++) {
         LLVMValueRef at = emit_add(e, row, emit_i64(e, r)), factor = NULL;
         m.a[r] = attention_float(e, p->a, emit_mul(e, at, emit_i64(e, p->a_stride)));
@@ -181,34 +183,77 @@ static void multiply(struct emitter *e, const struct attention *a, const struct 
 
 /* ---- a unit ---- */
 
-/* Where the values of keys from `first` on lie, as B of a product: in place if they are f32 in whole vectors,
- * row-major; else in a copy. */
+/* The type that the elements of an operand lie in, if it is a buffer of plain floats that a register tile can
+ * read. */
+static bool lies_plain(struct emitter *e, const struct value *v, enum dtype *type) {
+    const struct buffer *b = v->def ? NULL : &e->operands[v->index];
+    if (!b || (b->stored && b->format > FORMAT_bf16)) return false;
+    *type = b->stored ? (enum dtype)b->format : b->type.dtype;
+    return *type == DTYPE_F32 || *type == DTYPE_F16 || *type == DTYPE_BF16;
+}
+
+/* [batch,] tokens/keys, heads, dim, tokens:keys: a block of keys is K^T already (the layout pass chose it).
+ */
+static bool keys_lie_transposed(struct emitter *e, const struct attention *a) {
+    const struct layout *l = a->k->def ? NULL : e->operands[a->k->index].layout;
+    int tokens = a->batched, first = l ? l->count - 4 : 0;
+    if (!l || first != tokens ||
+        (a->batched && (l->parts[0].dim || l->parts[0].step != 1 || l->parts[0].count)))
+        return false;
+    const struct layout_part *p = &l->parts[first];
+    return p[0].dim == tokens && p[0].step == a->keys && !p[0].count && p[1].dim == tokens + 1 &&
+           p[1].step == 1 && !p[1].count && p[2].dim == tokens + 2 && p[2].step == 1 && !p[2].count &&
+           p[3].dim == tokens && p[3].step == 1 && p[3].count == a->keys;
+}
+
+/* Where K^T of a block of keys lies, as B of a product: in place, or transposed into scratch. */
+static void find_keys(struct emitter *e, const struct attention *a, LLVMValueRef first, LLVMValueRef visible,
+                      struct product *p) {
+    if (!lies_plain(e, a->k, &p->b_type) || !keys_lie_transposed(e, a)) {
+        transpose_keys(e, a, first, visible);
+        p->b_type = DTYPE_F32;
+        p->b = a->k_block;
+    } else {
+        LLVMValueRef keys = emit_i64(e, a->keys),
+                     blocks = emit_add(e, a->key_count, emit_i64(e, a->keys - 1));
+        LLVMValueRef block =
+            emit_add(e, emit_mul(e, a->batch, emit_div(e, blocks, keys)), emit_div(e, first, keys));
+        LLVMValueRef head = emit_add(e, emit_mul(e, block, a->key_heads), a->key_head);
+        LLVMValueRef bytes = emit_i64(e, a->dim * a->keys * dtype_bytes(p->b_type));
+        p->b = emit_offset(e, e->operands[a->k->index].base, emit_mul(e, head, bytes));
+    }
+    p->b_step = emit_i64(e, (int64_t)a->keys * dtype_bytes(p->b_type));
+}
+
+/* Where the values of keys from `first` on lie: in place if they are floats in whole vectors, row-major; else
+ * in a copy. */
 static void find_values(struct emitter *e, const struct attention *a, LLVMValueRef first, LLVMValueRef count,
                         struct product *p) {
-    const struct buffer *v = a->v->def ? NULL : &e->operands[a->v->index];
-    if (!v || v->layout || v->stored || v->type.dtype != DTYPE_F32 || a->padded != a->dim) {
+    bool plain = lies_plain(e, a->v, &p->b_type) && !e->operands[a->v->index].layout && a->padded == a->dim;
+    if (!plain) {
         copy_values(e, a, first, count);
+        p->b_type = DTYPE_F32;
         p->b = a->v_block;
         p->b_step = emit_i64(e, a->padded * 4);
         return;
     }
     LLVMValueRef position = emit_add(e, emit_mul(e, a->batch, a->key_count), first);
     LLVMValueRef row = emit_add(e, emit_mul(e, position, a->key_heads), a->key_head);
-    p->b = attention_float(e, v->base, emit_mul(e, row, emit_i64(e, a->dim)));
-    p->b_step = emit_mul(e, a->key_heads, emit_i64(e, a->dim * 4));
+    LLVMValueRef bytes = emit_i64(e, a->dim * dtype_bytes(p->b_type));
+    p->b = emit_offset(e, e->operands[a->v->index].base, emit_mul(e, row, bytes));
+    p->b_step = emit_mul(e, a->key_heads, bytes);
 }
 
 static void block_of_keys(struct emitter *e, const struct attention *a, LLVMValueRef first,
                           LLVMValueRef visible) {
     LLVMValueRef count = emit_min(e, emit_sub(e, visible, first), emit_i64(e, a->keys));
-    struct product scores = {.a = a->q_rows, .b = a->k_block, .c = a->scores, .inputs = emit_i64(e, a->dim)};
-    scores.b_step = emit_i64(e, (int64_t)a->keys * 4);
+    struct product scores = {.a = a->q_rows, .c = a->scores, .inputs = emit_i64(e, a->dim)};
     scores.a_stride = a->padded;
     scores.c_stride = scores.columns = a->keys;
     struct product values = {.a = a->scores, .c = a->sums, .inputs = count, .factor = a->factor};
     values.a_stride = a->keys;
     values.c_stride = values.columns = a->padded;
-    transpose_keys(e, a, first, visible);
+    find_keys(e, a, first, visible, &scores);
     multiply(e, a, &scores);
     attention_softmax(e, a, first, visible);
     find_values(e, a, first, count, &values);

@@ -88,13 +88,29 @@ bool eval_constant(struct eval *e, const struct node *n) {
     return true;
 }
 
+/* A result that a kernel makes in a state's own buffer is what the state can hold, also for who reads it in
+ * this call. */
+static void round_to_state(struct eval *e, const struct node *kernel, int k) {
+    const struct value *v = kernel->results[k];
+    struct array *x = e->cells[v->id].array;
+    const struct node *n = kernel;
+    while (n && !(n->op == OP_assign && value_now(n->operands[0]) == v)) n = n->next;
+    if (v->place.space != SPACE_STATE || !n || !n->global->store || !x || !x->floats || e->interp->exact)
+        return;
+    const struct format_info *f = format_info(n->global->store);
+    for (int64_t i = 0; !f->bits && f->dtype != x->dtype && i < x->elements; i++)
+        x->floats[i] = dtype_round_float(f->dtype, x->floats[i]);
+}
+
 bool eval_kernel(struct eval *e, const struct node *n) {
     const struct block *b = n->body;
     for (int k = 0; k < n->operands_count; k++)
         e->cells[b->args[k]->id] = e->cells[value_now(n->operands[k])->id];
     if (!eval_block(e, b)) return false;
-    for (int k = 0; k < n->results_count; k++)
+    for (int k = 0; k < n->results_count; k++) {
         e->cells[n->results[k]->id] = e->cells[value_now(b->results[k])->id];
+        round_to_state(e, n, k);
+    }
     return true;
 }
 

@@ -7,12 +7,17 @@
  *
  * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer
  * products outrank floats, and of equals the first in the text decides: the others' schedules follow it where
- * they can, and pack at run time where they cannot. A layout written by hand is kept. */
+ * they can, and pack at run time where they cannot. A layout written by hand is kept.
+ *
+ *     k_cache: f32[8192, 3, 64]           read as keys alone    layout("0/64 1 2 0:64")
+ *
+ * Keys lie a block of tokens at a time with tokens as lanes, so that scores are sums of whole vectors. */
 #include "ir/contraction.h"
+#include "passes/caches.h"
 #include "passes/fuse.h"
 #include <string.h>
 
-enum { PACKED = 32 };
+enum { PACKED = 32, KEYS_BLOCK = 64 };
 
 static void part(struct layout *l, int dim, int64_t step, int64_t count) {
     l->parts[l->count++] = (struct layout_part){dim, step, count};
@@ -119,9 +124,32 @@ static bool follow(struct graph *g, struct node *kernel, const struct node *anch
     return true;
 }
 
+/* Tokens, the axis before heads and their extent, in blocks, each whole behind the other axes. */
+static const struct layout *keys_layout(struct graph *g, int rank) {
+    struct layout *l = arena_new_object(g->arena, struct layout);
+    if (rank == 4) part(l, 0, 1, 0);
+    part(l, rank - 3, KEYS_BLOCK, 0);
+    part(l, rank - 2, 1, 0);
+    part(l, rank - 1, 1, 0);
+    part(l, rank - 3, 1, KEYS_BLOCK);
+    return l;
+}
+
+static bool lay_out_keys(struct graph *g) {
+    const unsigned *roles = find_caches(g, g->pass->scratch);
+    bool changed = false;
+    for (struct global *w = g->globals; w; w = w->next) {
+        if (w->layout || roles[w->id] != CACHE_KEYS || (w->type.rank != 3 && w->type.rank != 4)) continue;
+        w->layout = keys_layout(g, w->type.rank);
+        pass_explain(g, w->loc, "%s: %s", w->name, layout_text(g->pass->scratch, w->layout));
+        changed = true;
+    }
+    return changed;
+}
+
 bool pass_layout(struct graph *g) {
     struct choice *choices = arena_new_array(g->pass->scratch, struct choice, (size_t)g->globals_count + 1);
-    bool changed = false;
+    bool changed = lay_out_keys(g);
     for (const struct global *w = g->globals; w; w = w->next)
         if (w->layout) choices[w->id].rank = 3;
     for (struct function *f = g->functions; f; f = f->next)

@@ -132,10 +132,9 @@ static bool may_replace(const struct plan *p, const struct node *n, const struct
  * can fail any more. */
 static void place_in_state(struct plan *p, const struct node *assign) {
     struct value *v = assign->operands[0], *old;
-    enum format store = assign->global->store; /* the first: not chosen, so the type's own */
     int over = -1;
     if (!made_by_kernel(v) || v->place.space || p->same[v->id] || v->def->parent != assign->parent) return;
-    if (p->position[v->def->id] < p->last_guard || (store && store != format_of_dtype(v->type.dtype))) return;
+    if (p->position[v->def->id] < p->last_guard) return;
     for (struct node *n = NULL; (n = node_walk(p->f->body, n));)
         if ((old = value_in_state(n, assign)) && !may_replace(p, n, old, assign, &over)) return;
     v->place.space = SPACE_STATE;

@@ -8,9 +8,11 @@
  *                               y = linear(x, w, compute=bf16)
  *
  * A weight keeps its file's format: a quantised one is never widened, and only `quantize` makes one narrower,
- * but for f32 weights of contractions, which bf16 stores as bf16. States stay in their own type. */
+ * but for f32 weights of contractions, which bf16 stores as bf16. States that only attention reads are stored
+ * as bf16 by bf16 and int8; others stay in their own type. */
 #include "ir/format.h"
 #include "passes/build.h"
+#include "passes/caches.h"
 #include "passes/passes.h"
 #include <string.h>
 
@@ -105,9 +107,12 @@ static enum format chosen_format(const struct chooser *c, const struct global *w
 }
 
 static void choose_storage(struct chooser *c) {
+    const unsigned *caches = find_caches(c->g, c->g->pass->scratch);
+    bool narrow = c->precision != PRECISION_F32;
     for (struct global *w = c->g->globals; w; w = w->next) {
         enum format plain = format_of_dtype(w->type.dtype);
         enum format format = w->kind == GLOBAL_STATE || w->assigned ? plain : chosen_format(c, w);
+        if (narrow && w->type.dtype == DTYPE_F32 && caches[w->id]) format = FORMAT_bf16;
         if (w->store || w->store == format) continue; /* chosen by hand; or f64 */
         w->store = format;
         c->changed = true;
