@@ -65,9 +65,7 @@ static void carry(struct graph *g, struct node *scan, struct node *assign) {
     }
     body->results = longer(g, body->results, body->results_count++, now);
     struct value *end = node_add_result(g, scan, &start->type);
-    struct node *set = node_new(g, OP_assign, 2, &end, assign->loc);
-    set->operands[0] = end;
-    set->operands[1] = NULL;
+    struct node *set = node_new(g, OP_assign, 2, (struct value *[]){end, NULL}, assign->loc);
     set->global = assign->global;
     set->element = assign->element;
     if (scan->next)

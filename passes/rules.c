@@ -128,7 +128,7 @@ static struct attr literal_attr(struct graph *g, const struct pattern_attr *p, e
     if (kind == ATTR_DTYPE && !dtype_from_name(p->word, &a.dtype)) ice("a rule names no type: %s", p->word);
     a.i = integer;
     a.f = p->number;
-    a.s = p->word;
+    a.s = p->word ? arena_strdup(g->arena, p->word) : NULL; /* the rules go with their pass */
     return a;
 }
 

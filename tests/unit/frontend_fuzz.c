@@ -64,7 +64,7 @@ static void feed_prefixes(const char *text, size_t length) {
     for (size_t n = 0; n <= length; n += step) feed(text, n);
 }
 
-Test(frontend_fuzz, prefixes, .timeout = 600) { each_text(feed_prefixes); }
+Test(frontend_fuzz, prefixes) { each_text(feed_prefixes); }
 
 static uint64_t state;
 static uint32_t below(uint32_t n) {
@@ -107,12 +107,12 @@ static void feed_mutated(const char *text, size_t length) {
     }
 }
 
-Test(frontend_fuzz, mutations, .timeout = 600) {
+Test(frontend_fuzz, mutations) {
     state = 20240229;
     each_text(feed_mutated);
 }
 
-Test(frontend_fuzz, towers, .timeout = 60) {
+Test(frontend_fuzz, towers) {
     static const char *const parts[] = {"(",
                                         "[",
                                         "{",
