@@ -13,6 +13,14 @@ static struct value *through_f32(struct builder *b, const struct match *m) {
     return build_cast(b, build_finish(b, n), m->root->results[0]->type.dtype);
 }
 
+static bool is_empty(const struct match *m) {
+    const struct type *t = &match_value(m, "x")->type;
+    int64_t extent;
+    for (int i = 0; i < t->rank; i++)
+        if (extent_is_const(t->extents[i], &extent) && !extent) return true;
+    return false;
+}
+
 const struct rule decompose_rules[] = {
 #include "passes/decompose.def"
 };
