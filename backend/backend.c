@@ -5,53 +5,43 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* A file that is written beside its place and moved there when all are complete. */
-struct output {
-    const char *path, *temporary;
-};
 struct outputs {
-    struct output at[4];
+    struct output at[3]; /* library, header, weights; or one */
     int count;
 };
 
-/* Where to write what is for `path`; NULL is standard output. A device or a pipe is written to, not replaced.
- */
-static const char *add_output(struct code *c, struct outputs *o, const char *path) {
-    struct stat s;
-    if (!path || !strcmp(path, "-")) return NULL;
-    if (!stat(path, &s) && !S_ISREG(s.st_mode)) return path;
-    const char *temporary = arena_printf(c->arena, "%s%s", path, c->suffix);
-    o->at[o->count++] = (struct output){path, temporary};
-    return temporary;
+/* NULL after a diagnostic. */
+static const struct output *add_output(struct code *c, struct outputs *o, const char *path) {
+    struct output *out = &o->at[o->count];
+    if (!output_begin(out, c->arena, path)) return code_io_error(c, path), NULL;
+    o->count++;
+    return out;
 }
 
 bool code_io_error(struct code *c, const char *path) {
-    const char *reason = strerror(errno), *end = path ? strstr(path, c->suffix) : NULL;
-    if (!path) path = "standard output";
-    int length = end ? (int)(end - path) : (int)strlen(path);
-    emit_error(c->emitters[0], (struct loc){0}, "%.*s: %s", length, path, reason);
+    emit_error(c->emitters[0], (struct loc){0}, "%s: %s", path, strerror(errno));
     c->io_failed = true;
     return false;
 }
 
 static bool finish_outputs(struct code *c, struct outputs *o, bool good) {
     for (int i = 0; i < o->count && good; i++)
-        if (rename(o->at[i].temporary, o->at[i].path)) good = code_io_error(c, o->at[i].path);
-    for (int i = 0; i < o->count && !good; i++) unlink(o->at[i].temporary);
+        if (!output_keep(&o->at[i])) good = code_io_error(c, o->at[i].path);
+    for (int i = 0; i < o->count && !good; i++) output_discard(&o->at[i]);
     return good;
 }
 
-static bool write_file(struct code *c, const char *path, const char *bytes, size_t size) {
-    FILE *out = path ? fopen(path, "wb") : stdout;
-    if (!out) return code_io_error(c, path);
-    bool good = fwrite(bytes, 1, size, out) == size && !fflush(out);
-    int error = errno;
-    if (path && fclose(out) && good) good = false, error = errno;
-    errno = error;
-    return good || code_io_error(c, path);
+static bool write_file(struct code *c, const struct output *o, const char *bytes, size_t size) {
+    FILE *out = output_open(o);
+    if (!out) return code_io_error(c, output_name(o));
+    fwrite(bytes, 1, size, out);
+    return output_close(o, out) || code_io_error(c, output_name(o));
+}
+
+static bool write_text(struct code *c, const struct output *o, const char *text) {
+    return write_file(c, o, text, strlen(text));
 }
 
 /* What is being done, on a line of the terminal that the next call overwrites; NULL: nothing any more. */
@@ -105,33 +95,34 @@ static void release(struct job *jobs, int count) {
         if (jobs[i].code) LLVMDisposeMemoryBuffer(jobs[i].code);
 }
 
-static bool write_code(struct code *c, const char *path, enum artifact kind) {
+static bool write_code(struct code *c, const struct output *o, enum artifact kind) {
     struct job jobs[MAX_EMITTERS] = {0};
     bool good;
     if (kind == ARTIFACT_LLVM) {
         good = emitter_finish(c->emitters[0]);
         char *text = LLVMPrintModuleToString(c->emitters[0]->module);
-        good = good && write_file(c, path, text, strlen(text));
+        good = good && write_text(c, o, text);
         LLVMDisposeMessage(text);
         return good;
     }
     good = generate(c, jobs, kind == ARTIFACT_ASM);
-    good = good && write_file(c, path, LLVMGetBufferStart(jobs[0].code), LLVMGetBufferSize(jobs[0].code));
+    good = good && write_file(c, o, LLVMGetBufferStart(jobs[0].code), LLVMGetBufferSize(jobs[0].code));
     release(jobs, c->emitters_count);
     return good;
 }
 
-static bool write_library(struct code *c, const char *path) {
+static bool write_library(struct code *c, const struct output *o) {
     struct job jobs[MAX_EMITTERS] = {0};
     const char *objects[MAX_EMITTERS];
     bool good = generate(c, jobs, false);
     int written = 0;
     for (; written < c->emitters_count && good; written++) {
-        objects[written] = arena_printf(c->arena, "%s.%d.o", path, written);
-        good = write_file(c, objects[written], LLVMGetBufferStart(jobs[written].code),
+        struct output object = {o->path, arena_printf(c->arena, "%s.%d.o", o->written, written)};
+        objects[written] = object.written;
+        good = write_file(c, &object, LLVMGetBufferStart(jobs[written].code),
                           LLVMGetBufferSize(jobs[written].code));
     }
-    good = good && link_library(c, objects, c->emitters_count, path);
+    good = good && link_library(c, objects, c->emitters_count, o->written);
     for (int i = 0; i < written; i++) unlink(objects[i]);
     release(jobs, c->emitters_count);
     return good;
@@ -148,19 +139,22 @@ static const char *beside(struct code *c, const char *output, const char *suffix
 }
 
 static bool emit_library(struct code *c, struct outputs *o) {
-    const char *library = add_output(c, o, c->options->output);
-    const char *header = add_output(c, o, beside(c, c->options->output, ".h")), *text = header_text(c);
     bool outside = !c->embedded && c->weights_bytes;
-    if (outside && !weights_write(c, add_output(c, o, beside(c, c->options->output, ".weights"))))
-        return false;
+    const struct output *library = add_output(c, o, c->options->output);
+    const struct output *header = library ? add_output(c, o, beside(c, c->options->output, ".h")) : NULL;
+    const struct output *weights = NULL;
+    if (header && outside) weights = add_output(c, o, beside(c, c->options->output, ".weights"));
+    if (!header || (outside && !weights)) return false;
+    if (outside && !weights_write(c, weights)) return false;
     if (!outside) build_id_make(c);
-    return tables_emit(c) && write_library(c, library) && write_file(c, header, text, strlen(text));
+    return tables_emit(c) && write_library(c, library) && write_text(c, header, header_text(c));
 }
 
 /* One module, without the weights' bytes if they would be a file. */
 static bool emit_code(struct code *c, enum artifact kind, struct outputs *o) {
+    const struct output *out = add_output(c, o, c->options->output);
     build_id_make(c);
-    return tables_emit(c) && write_code(c, add_output(c, o, c->options->output), kind);
+    return out && tables_emit(c) && write_code(c, out, kind);
 }
 
 /* What the language has and this backend not yet. */
@@ -174,10 +168,10 @@ static bool is_supported(struct code *c) {
 
 static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
     if (kind == ARTIFACT_HEADER) {
-        const char *text = header_text(c);
-        return write_file(c, add_output(c, o, c->options->output), text, strlen(text));
+        const struct output *out = add_output(c, o, c->options->output);
+        return out && write_text(c, out, header_text(c));
     }
-    if (!is_supported(c)) return false;
+    if (!is_supported(c) || !graph_ready(c)) return false;
     weights_place(c);
     homes_place_states(c);
     show_progress(c,
@@ -190,7 +184,6 @@ static void llvm_failed(const char *reason) { ice("LLVM: %s", reason); }
 
 enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
     struct code c = {.graph = g, .arena = g->arena, .options = options, .source = source_path(g)};
-    c.suffix = arena_printf(c.arena, ".%ld.tmp", (long)getpid());
     struct outputs o = {.count = 0};
     c.kernels_end = &c.kernels;
     c.weights_end = &c.weights;

@@ -7,6 +7,7 @@
 #ifndef BACKEND_CODE_H
 #define BACKEND_CODE_H
 #include "backend/emit.h"
+#include "ir/output.h"
 #include "runtime/abi.h"
 
 enum { MAX_EMITTERS = 2 };
@@ -45,7 +46,6 @@ struct code {
     int weights_count;
     int64_t weights_bytes;
     struct weight **global_weights; /* [globals]: its first tensor, or NULL */
-    const char *suffix;             /* of temporary files: ".4711.tmp" */
     bool io_failed;                 /* an error was the system's, not the model's */
     int64_t *state_offsets;         /* [globals]; of a state's first element */
     int64_t state_bytes;
@@ -55,8 +55,11 @@ struct code {
     int local_count;
 };
 
-/* backend.c: reports errno at the output that `path`, perhaps a temporary name, is for; false. */
+/* backend.c: reports errno at an output's path; false. */
 bool code_io_error(struct code *c, const char *path);
+
+/* ready.c: whether the graph is one of kernels with buffers; false after a diagnostic. */
+bool graph_ready(struct code *c);
 
 /* Where a value of a function's level lives. */
 struct home {
@@ -85,8 +88,8 @@ const struct weight *weight_of_constant(struct code *c, const struct node *n);
 void weights_place(struct code *c); /* every tensor the functions use */
 /* Packs weights that go into the library; others are packed when their file is written. */
 bool weights_pack(struct code *c);
-/* Packs everything into the file at `path`; makes the build id. */
-bool weights_write(struct code *c, const char *path);
+/* Packs everything into its file; makes the build id. */
+bool weights_write(struct code *c, const struct output *o);
 
 /* tables.c, entry.c: into emitter 0's module; false after a diagnostic. */
 bool tables_emit(struct code *c);

@@ -45,6 +45,7 @@ backend_libbackend_a_SOURCES = \
 	backend/pack.c backend/pack.h \
 	backend/packed.c \
 	backend/panel.c backend/panel.h \
+	backend/ready.c \
 	backend/row.h \
 	backend/row_emit.c \
 	backend/row_plan.c \

@@ -201,9 +201,9 @@ static bool write_into(struct code *c, const char *path, int fd) {
     return packed;
 }
 
-bool weights_write(struct code *c, const char *path) {
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return code_io_error(c, path);
-    bool done = write_into(c, path, fd);
-    return close(fd) ? code_io_error(c, path) : done;
+bool weights_write(struct code *c, const struct output *o) {
+    int fd = open(o->written, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return code_io_error(c, o->path);
+    bool done = write_into(c, o->path, fd);
+    return close(fd) ? code_io_error(c, o->path) : done;
 }

@@ -1,5 +1,6 @@
 /* What mdlc and mdl-opt share. */
 #include "frontend/tool.h"
+#include "ir/output.h"
 #include "ir/print.h"
 #include "ir/verify.h"
 #include <errno.h>
@@ -7,8 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { LARGEST_MODEL = 64 << 20 }; /* bytes of text; more is a mistake, not a model */
 
@@ -100,6 +99,19 @@ static const char *all_or(const struct tool *t, const char *all, const char *one
     return options_given(t->list, all) ? "all" : options_value(t->list, one);
 }
 
+/* The passes that options like --print-ir-after=PASS speak of. */
+static bool check_names(struct tool *t) {
+    static const char *const options[] = {"print-ir-before", "print-ir-after", "explain"};
+    const char *error, *names;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        names = options_value(t->list, options[i]);
+        if (!names || !strcmp(names, "all") || pipeline_check(names, t->arena, &error)) continue;
+        options_error(t->program, "--%s: %s", options[i], error);
+        return false;
+    }
+    return true;
+}
+
 int tool_pipeline(struct tool *t, struct pipeline *p) {
     const char *error = NULL;
     *p = (struct pipeline){.passes = options_value(t->list, "passes"),
@@ -121,7 +133,7 @@ int tool_pipeline(struct tool *t, struct pipeline *p) {
         return TOOL_USAGE;
     if (p->passes && !pipeline_check(p->passes, t->arena, &error))
         return options_error(t->program, "--passes: %s", error);
-    return TOOL_DONE;
+    return check_names(t) ? TOOL_DONE : TOOL_USAGE;
 }
 
 int tool_run(struct tool *t, const struct pipeline *p) {
@@ -130,17 +142,8 @@ int tool_run(struct tool *t, const struct pipeline *p) {
 }
 
 int tool_list_passes(struct tool *t) {
-    struct tool_output out = {.file = stdout};
     passes_list(stdout);
-    return tool_output_close(t, &out);
-}
-
-int tool_print(struct tool *t) {
-    struct tool_output out;
-    int status = tool_output_open(t, options_value(t->list, "output"), &out);
-    if (status) return status;
-    graph_print(t->graph, out.file);
-    return tool_output_close(t, &out);
+    return tool_printed(t);
 }
 
 int tool_operands(const struct tool *t, int most) {
@@ -148,30 +151,22 @@ int tool_operands(const struct tool *t, int most) {
     return extra ? options_error(t->program, "'%s': one file at a time", extra) : TOOL_DONE;
 }
 
-bool tool_special(const char *path) {
-    struct stat s;
-    return !stat(path, &s) && !S_ISREG(s.st_mode);
-}
-
-int tool_output_open(struct tool *t, const char *path, struct tool_output *o) {
-    *o = (struct tool_output){.file = stdout};
-    if (!path || !strcmp(path, "-")) return TOOL_DONE;
-    o->path = path;
-    o->temporary = tool_special(path) ? NULL : arena_printf(t->arena, "%s.tmp%ld", path, (long)getpid());
-    o->file = fopen(o->temporary ? o->temporary : path, "wb");
-    return o->file ? TOOL_DONE : tool_error(t->program, TOOL_IO, "%s: %s", path, strerror(errno));
-}
-
-int tool_output_close(struct tool *t, struct tool_output *o) {
-    const char *name = o->path ? o->path : "standard output";
-    bool failed = fflush(o->file) || ferror(o->file);
+int tool_print(struct tool *t) {
+    struct output out;
+    FILE *file = NULL;
+    if (output_begin(&out, t->arena, options_value(t->list, "output"))) file = output_open(&out);
+    if (!file)
+        return tool_error(t->program, TOOL_IO, "%s: %s", options_value(t->list, "output"), strerror(errno));
+    graph_print(t->graph, file);
+    if (output_close(&out, file) && output_keep(&out)) return TOOL_DONE;
     int error = errno;
-    if (o->path && fclose(o->file)) failed = true, error = errno;
-    if (o->temporary && failed) unlink(o->temporary);
-    if (failed) return tool_error(t->program, TOOL_IO, "%s: %s", name, strerror(error));
-    if (o->temporary && rename(o->temporary, o->path))
-        return tool_error(t->program, TOOL_IO, "%s: %s", name, strerror(errno));
-    return TOOL_DONE;
+    output_discard(&out);
+    return tool_error(t->program, TOOL_IO, "%s: %s", output_name(&out), strerror(error));
+}
+
+int tool_printed(struct tool *t) {
+    if (!fflush(stdout) && !ferror(stdout)) return TOOL_DONE;
+    return tool_error(t->program, TOOL_IO, "standard output: %s", strerror(errno));
 }
 
 int tool_main(const struct option_program *program, int argc, char **argv, int (*run)(struct tool *t)) {

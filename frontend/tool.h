@@ -81,8 +81,6 @@ int tool_pipeline(struct tool *t, struct pipeline *p);
 int tool_list_passes(struct tool *t);
 /* A usage message if there are more than `most` operands. */
 int tool_operands(const struct tool *t, int most);
-/* Whether `path` is there and no regular file: a device or a pipe is written to, not replaced. */
-bool tool_special(const char *path);
 /* Reads and parses the model named by operand `n`, and adds the command line's options of the language. */
 int tool_parse(struct tool *t, int n);
 /* Runs the pipeline `p` over a graph that is found valid first. */
@@ -93,16 +91,8 @@ int tool_print(struct tool *t);
 /* A number of 64 bits from an option's value; false after a usage message. */
 bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number);
 
-/* Text output: to `path` through a temporary file that replaces it when complete, or to stdout if NULL or
- * "-". */
-struct tool_output {
-    FILE *file;
-    const char *path;      /* NULL: stdout */
-    const char *temporary; /* NULL: written in place */
-};
-int tool_output_open(struct tool *t, const char *path, struct tool_output *o);
-/* Complete: renames. What could not be written whole is removed. */
-int tool_output_close(struct tool *t, struct tool_output *o);
+/* After printing to standard output: TOOL_DONE if all of it arrived. */
+int tool_printed(struct tool *t);
 
 /* mdlc interpret MODEL ...: mdl-run's arguments on the interpreter (tool_interpret.c). Operands from number 2
  * on. */

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "frontend/tool.h"
 #include "frontend/weights.h"
+#include "ir/output.h"
 #include "runtime/run.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -61,7 +62,6 @@ static const struct option_program program = {
 };
 
 static int list_ops(struct tool *t) {
-    struct tool_output out = {.file = stdout};
     for (int i = 0; i < OP_COUNT; i++) {
         const struct op_info *op = op_info((enum op)i);
         if (op->level == LEVEL_STRUCTURE || op->level == LEVEL_INTERNAL) continue;
@@ -69,22 +69,20 @@ static int list_ops(struct tool *t) {
             op->infix ? op->signature : arena_printf(t->arena, "%s(%s)", op->name, op->signature);
         printf("%-72s %s\n", text, op->meaning);
     }
-    return tool_output_close(t, &out);
+    return tool_printed(t);
 }
 
 static int list_cpus(struct tool *t) {
-    struct tool_output out = {.file = stdout};
     for (const char *const *name = target_names(); *name; name++) puts(*name);
-    return tool_output_close(t, &out);
+    return tool_printed(t);
 }
 
 static int list_weights(struct tool *t) {
-    struct tool_output out = {.file = stdout};
     const char *path = options_operand(t->list, 1);
     if (!path) return options_error(&program, "weights: no file was given");
     if (tool_operands(t, 2)) return TOOL_USAGE;
     int status = weights_list(path, stdout);
-    int closed = tool_output_close(t, &out);
+    int closed = tool_printed(t);
     return status ? status : closed;
 }
 
@@ -115,6 +113,14 @@ static int choose_target(struct tool *t) {
     return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
 }
 
+static bool exports_something(struct tool *t) {
+    for (const struct function *f = t->graph->functions; f; f = f->next)
+        if (f->exported) return true;
+    struct loc start = {diag_source(&t->diag, t->path, NULL, 0), 1, 1};
+    diag_error(&t->diag, start, "the model exports no function, so there is nothing to compile");
+    return false;
+}
+
 static int emit(struct tool *t, enum artifact kind) {
     const char *output = options_value(t->list, "output"), *level = options_value(t->list, "optimize");
     struct backend_options o = {.output = output,
@@ -124,10 +130,11 @@ static int emit(struct tool *t, enum artifact kind) {
                                 .embed_limit = 64 * 1024};
     if (level && (strlen(level) != 1 || *level < '0' || *level > '3'))
         return options_error(&program, "-O%s: a level from 0 to 3 was expected", level);
+    if (!exports_something(t)) return TOOL_INPUT;
     if (level) o.opt_level = *level - '0';
     if (!output && kind == ARTIFACT_SO) o.output = arena_printf(t->arena, "lib%s.so", t->graph->name);
     if (!output && kind == ARTIFACT_OBJ) o.output = arena_printf(t->arena, "%s.o", t->graph->name);
-    if (kind == ARTIFACT_SO && (!strcmp(o.output, "-") || tool_special(o.output)))
+    if (kind == ARTIFACT_SO && (!strcmp(o.output, "-") || output_is_special(o.output)))
         return options_error(&program, "--output=%s: a library is a file, with others beside it", o.output);
     if (kind == ARTIFACT_SO && !o.runtime)
         return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");

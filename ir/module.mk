@@ -50,6 +50,7 @@ ir_libir_a_SOURCES = \
 	ir/names.c ir/names.h \
 	ir/op.c ir/op.h \
 	ir/ops.def \
+	ir/output.c ir/output.h \
 	ir/print.c ir/print.h \
 	ir/random.c ir/random.h \
 	ir/scalar.c ir/scalar.h \

@@ -1,11 +1,11 @@
 /* mdl-run --trace: a call as a Chrome trace ("Trace Event Format", complete events), for chrome://tracing or
  * Perfetto. */
 #include "runtime/library.h"
+#include "runtime/replace.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Text as the inside of a JSON string. */
 static void print_json(FILE *out, const char *text) {
@@ -59,18 +59,13 @@ static void print_trace(FILE *out, const struct library *l, const struct run_cal
 
 static int write_trace(const struct library *l, const struct run_call *c, const struct recording *rec,
                        const char *path) {
-    char temporary[4096];
-    int n = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof temporary)
-        return run_error(c->request, RUN_IO, "%s: the path is too long", path);
-    FILE *out = fopen(temporary, "w");
-    if (!out) return run_error(c->request, RUN_IO, "%s: %s", path, strerror(errno));
-    print_trace(out, l, c, rec);
-    bool written = !ferror(out);
-    if (fclose(out) == 0 && written && rename(temporary, path) == 0) return RUN_DONE;
-    int status = run_error(c->request, RUN_IO, "%s: %s", path, strerror(errno));
-    unlink(temporary);
-    return status;
+    struct replacement out;
+    bool good = replace_begin(&out, path);
+    if (good) {
+        print_trace(out.file, l, c, rec);
+        good = replace_end(&out);
+    }
+    return good ? RUN_DONE : run_error(c->request, RUN_IO, "%s: %s", path, strerror(errno));
 }
 
 int library_trace(struct library *l, struct run_call *c, const char *path) {

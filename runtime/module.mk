@@ -25,6 +25,7 @@ runtime_libcli_a_SOURCES = \
 	runtime/npy.c runtime/npy.h \
 	runtime/options.c runtime/options.h \
 	runtime/options_print.c \
+	runtime/replace.c runtime/replace.h \
 	runtime/run.c runtime/run.h \
 	runtime/run_args.c \
 	runtime/run_results.c

@@ -1,13 +1,13 @@
 /* .npy: magic, version, length of the header, the header (a Python dict in text), the elements. */
 #include "runtime/npy.h"
 #include "runtime/elements.h"
+#include "runtime/replace.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { ALIGNMENT = 64, PREFIX = 10 };
 
@@ -241,18 +241,11 @@ static size_t make_header(const struct npy_array *a, char *out, size_t size) {
 }
 
 enum npy_status npy_write(const char *path, const struct npy_array *a, char *error, size_t error_size) {
-    char header[128 + 24 * NPY_MAX_RANK], temporary[4096];
+    char header[128 + 24 * NPY_MAX_RANK];
+    struct replacement out;
     size_t length = make_header(a, header, sizeof header), bytes = a->count * element_types[a->dtype].bytes;
-    int n = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof temporary) {
-        snprintf(error, error_size, "the path is too long");
-        return NPY_IO;
-    }
-    FILE *out = fopen(temporary, "wb");
-    if (!out) return io_error(error, error_size);
-    bool written = fwrite(header, 1, length, out) == length && fwrite(a->data, 1, bytes, out) == bytes;
-    if (fclose(out) == 0 && written && rename(temporary, path) == 0) return NPY_OK;
-    enum npy_status status = io_error(error, error_size);
-    unlink(temporary);
-    return status;
+    if (!replace_begin(&out, path)) return io_error(error, error_size);
+    fwrite(header, 1, length, out.file);
+    fwrite(a->data, 1, bytes, out.file);
+    return replace_end(&out) ? NPY_OK : io_error(error, error_size);
 }

@@ -148,6 +148,7 @@ TEST_FILES = \
 	tests/golden.sh \
 	tests/layering.sh \
 	tests/numeric.sh \
+	tests/outputs.sh \
 	tests/plugin.sh \
 	tests/roundtrip.sh
 dist_check_SCRIPTS += $(TEST_FILES)
