@@ -6,7 +6,7 @@ EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
 	tests/models/weights.sh
 
 dist_check_SCRIPTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/minilm.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
 
 check_PROGRAMS += tests/models/tokenizers
 tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c
