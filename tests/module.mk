@@ -108,7 +108,7 @@ tests_unit_passes_random_LDADD = passes/libpasses.a frontend/libfrontend.a ir/li
 check_PROGRAMS += tests/unit/weights
 TESTS += tests/unit/weights
 tests_unit_weights_SOURCES = tests/unit/weights.c tests/unit/weights_broken.c \
-	tests/unit/weights_samples.c tests/unit/weights_samples.h
+	tests/unit/weights_cases.c tests/unit/weights_samples.c tests/unit/weights_samples.h
 tests_unit_weights_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_weights_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
 
@@ -137,6 +137,12 @@ tests_unit_verify_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_verify_LDADD = ir/libir.a $(UNIT_LIBS)
 endif
 
+# The same broken weight files, for tests/broken.sh.
+check_PROGRAMS += tests/unit/write_broken
+tests_unit_write_broken_SOURCES = tests/unit/write_broken.c \
+	tests/unit/weights_cases.c tests/unit/weights_samples.c tests/unit/weights_samples.h
+tests_unit_write_broken_LDADD = $(WEIGHTS_LIBS)
+
 include tests/run/module.mk
 include tests/models/module.mk
 include tests/bench/module.mk
@@ -144,6 +150,7 @@ include tests/fuzz/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \
+	tests/broken.sh \
 	tests/exit_codes.sh \
 	tests/golden.sh \
 	tests/layering.sh \

@@ -23,6 +23,10 @@ void sample_npy(struct buffer *b, const char *header, size_t data);
 /* first.npy = i32 [2, 2], stored; second.npy = u8 [200], deflated. */
 void sample_npz(struct buffer *b);
 
+/* weights_cases.c: broken file number `number`, and words that the message about it must have; NULL past the
+ * last. */
+const char *broken_sample(size_t number, struct buffer *b);
+
 /* Two tensors: one f32 [2, 3], two i64 [2]; a metadata string. */
 #define SAFETENSORS_HEADER                                                                                   \
     "{\"__metadata__\":{\"format\":\"pt\"},"                                                                 \
