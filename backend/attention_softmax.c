@@ -11,26 +11,6 @@ static LLVMValueRef exp2_of(struct emitter *e, LLVMValueRef x) {
     return emit_scalar(e, SCALAR_exp2, DTYPE_F32, &x);
 }
 
-/* One instruction; a NaN among the scores comes out through the exponentials. */
-static LLVMValueRef larger(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
-    LLVMValueRef greater = LLVMBuildFCmp(e->builder, LLVMRealOGT, a, b, "");
-    return LLVMBuildSelect(e->builder, greater, a, b, "");
-}
-
-static LLVMValueRef largest_lane(struct emitter *e, LLVMValueRef v) {
-    for (int lanes = e->lanes / 2; lanes >= 1; lanes /= 2) {
-        LLVMValueRef low[MAX_LANES], high[MAX_LANES];
-        for (int l = 0; l < lanes; l++) low[l] = emit_i32(e, l), high[l] = emit_i32(e, lanes + l);
-        LLVMValueRef none = LLVMGetUndef(LLVMTypeOf(v));
-        LLVMValueRef a =
-            LLVMBuildShuffleVector(e->builder, v, none, LLVMConstVector(low, (unsigned)lanes), "");
-        LLVMValueRef b =
-            LLVMBuildShuffleVector(e->builder, v, none, LLVMConstVector(high, (unsigned)lanes), "");
-        v = larger(e, a, b);
-    }
-    return LLVMBuildExtractElement(e->builder, v, emit_i32(e, 0), "");
-}
-
 /* The mask's elements for a vector of keys, broadcast as numpy does from the right: [..., heads, queries,
  * keys]. */
 static LLVMValueRef apply_mask(struct emitter *e, const struct attention *a, LLVMValueRef scores,
@@ -79,10 +59,10 @@ static void find_largest(struct emitter *e, const struct attention *a, LLVMValue
         LLVMValueRef scores = load_floats(e, address, e->lanes);
         if (hiding)
             scores = hide(e, a, scores, rows.counter, emit_add(e, first, emit_i64(e, k)), visible, address);
-        largest = largest ? larger(e, largest, scores) : scores;
+        largest = largest ? emit_larger(e, largest, scores) : scores;
     }
     LLVMValueRef before = load_floats(e, attention_float(e, a->largest, rows.counter), 1);
-    LLVMBuildStore(e->builder, larger(e, largest_lane(e, largest), before),
+    LLVMBuildStore(e->builder, emit_larger(e, emit_largest_lane(e, largest), before),
                    attention_float(e, a->factor, rows.counter));
     emit_loop_end(e, &rows, NULL);
 }

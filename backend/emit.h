@@ -142,6 +142,10 @@ LLVMValueRef emit_extent_here(struct emitter *e, const struct extent *x); /* whe
 LLVMValueRef emit_offset(struct emitter *e, LLVMValueRef base, LLVMValueRef bytes); /* ptr + bytes */
 /* Adds up (or takes the largest of) a vector's lanes by halves: the same order always. */
 LLVMValueRef emit_horizontal(struct emitter *e, enum scalar_op op, LLVMValueRef vector);
+/* The larger of floats, and the largest of a vector's lanes, in one instruction a step: `b` where `a` is NaN, so for those
+ * who have no NaN or do not mind which is lost. */
+LLVMValueRef emit_larger(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef emit_largest_lane(struct emitter *e, LLVMValueRef vector);
 
 /* --- Control --- */
 /* for (i = begin; i < end; i += step): after begin the builder stands in the body, after end behind the loop.

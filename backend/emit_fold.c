@@ -76,3 +76,14 @@ LLVMValueRef emit_horizontal(struct emitter *e, enum scalar_op op, LLVMValueRef 
     }
     return vector;
 }
+
+LLVMValueRef emit_larger(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
+    LLVMValueRef greater = LLVMBuildFCmp(e->builder, LLVMRealOGT, a, b, "");
+    return LLVMBuildSelect(e->builder, greater, a, b, "");
+}
+
+LLVMValueRef emit_largest_lane(struct emitter *e, LLVMValueRef vector) {
+    for (int lanes = emit_lanes_of(vector); lanes > 1; lanes /= 2)
+        vector = emit_larger(e, emit_halves(e, vector, lanes, false), emit_halves(e, vector, lanes, true));
+    return vector;
+}

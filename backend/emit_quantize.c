@@ -10,7 +10,7 @@ typedef LLVMValueRef V;
 static V largest_size(struct emitter *e, V x) {
     V size = emit_unary(e, "llvm.fabs", x), zero = LLVMConstNull(LLVMTypeOf(x));
     V number = LLVMBuildFCmp(e->builder, LLVMRealORD, x, x, "");
-    return emit_horizontal(e, SCALAR_max, LLVMBuildSelect(e->builder, number, size, zero, ""));
+    return emit_largest_lane(e, LLVMBuildSelect(e->builder, number, size, zero, ""));
 }
 
 /* 1 / d, or 0 for a block of zeros. */

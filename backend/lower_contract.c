@@ -13,7 +13,9 @@
 #include "backend/panel.h"
 #include <string.h>
 
-enum { MAX_ANCHORS = 8, DEFAULT_BLOCK_ROWS = 96 };
+/* Threads share blocks of outputs, which are small so that shares are even; finishing rows of several blocks
+ * at once keeps the row program's own overhead small. */
+enum { MAX_ANCHORS = 8, DEFAULT_BLOCK_ROWS = 96, OUTPUTS_AT_ONCE = 128 };
 
 struct anchor {
     struct panels panels;
@@ -29,6 +31,7 @@ struct group {
     const struct row_program *program;
     int tile_rows, vectors;
     int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
+    int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
     LLVMValueRef row, first_output;    /* at work: row in the tile, first output of the block */
 };
@@ -209,9 +212,10 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     strip.end = emit_min(e, emit_add(e, strip.begin, emit_i64(e, g->block_rows)), s->rows);
     for (int i = 0; i < g->count; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
-    emit_loop_begin(e, &blocks, from, to, 1, 0, NULL);
+    emit_loop_begin(e, &blocks, from, to, g->blocks_at_once, 0, NULL);
+    LLVMValueRef next = emit_min(e, emit_add(e, blocks.counter, emit_i64(e, g->blocks_at_once)), to);
     strip.block = emit_mul(e, blocks.counter, s->block_outputs);
-    strip.block_end = emit_min(e, emit_add(e, strip.block, s->block_outputs), s->outputs);
+    strip.block_end = emit_min(e, emit_mul(e, next, s->block_outputs), s->outputs);
     block_of_outputs(e, g, &strip, at);
     emit_loop_end(e, &blocks, NULL);
     emit_loop_end(e, &strips, NULL);
@@ -233,8 +237,13 @@ static bool plan_group(struct emitter *e, struct group *g) {
     g->block_outputs = panel / gcd(panel, group) * group;
     if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
-    g->stride = g->program->whole_rows ? round_up(most, panel) : g->block_outputs;
-    if (g->program->whole_rows) g->block_outputs = 0;
+    g->blocks_at_once = g->block_outputs < OUTPUTS_AT_ONCE ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
+    g->stride = g->blocks_at_once * g->block_outputs;
+    if (g->program->whole_rows) {
+        g->stride = round_up(most, panel);
+        g->block_outputs = 0;
+        g->blocks_at_once = 1;
+    }
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
         panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);

@@ -265,12 +265,13 @@ static void add_minima(struct emitter *e, const struct micro *m, LLVMValueRef ti
     LLVMValueRef minimum[MAX_TILE_SUMS];
     for (int v = 0; v < m->vectors; v++) minimum[v] = load_scales(e, m, tile, tile_minima(m->tile, 0), v);
     for (int r = 0; r < m->rows; r++) {
-        LLVMValueRef total = load_block_scalar(e, e->i32, m->totals[r], block);
-        LLVMValueRef d = load_block_scalar(e, e->f32, m->scales[r], block);
-        LLVMValueRef x = LLVMBuildFMul(e->builder, LLVMBuildSIToFP(e->builder, total, e->f32, ""), d, "");
+        /* Splat first: broadcasts from memory are free, from a scalar register they are not. */
+        LLVMValueRef total = emit_splat(e, load_block_scalar(e, e->i32, m->totals[r], block), m->lanes);
+        LLVMValueRef d = emit_splat(e, load_block_scalar(e, e->f32, m->scales[r], block), m->lanes);
+        LLVMValueRef x =
+            LLVMBuildFMul(e->builder, LLVMBuildSIToFP(e->builder, total, lane_vector(e, m), ""), d, "");
         for (int v = 0; v < m->vectors; v++)
-            sums[r * m->vectors + v] =
-                emit_fma(e, minimum[v], emit_splat(e, x, m->lanes), sums[r * m->vectors + v]);
+            sums[r * m->vectors + v] = emit_fma(e, minimum[v], x, sums[r * m->vectors + v]);
     }
 }
 
