@@ -167,6 +167,7 @@ static bool is_supported(struct code *c) {
 }
 
 static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
+    if (!header_names_differ(c)) return false;
     if (kind == ARTIFACT_HEADER) {
         const struct output *out = add_output(c, o, c->options->output);
         return out && write_text(c, out, header_text(c));

@@ -103,7 +103,8 @@ bool is_variant_of_earlier(const struct graph *g, const struct function *f);
 /* target.c: the CPU features that code for t needs, as the runtime checks them: "avx2 fma". */
 const char *target_needs(struct arena *a, const struct target *t);
 
-/* header.c */
+/* header.c; whether its functions' names differ from each other: false after a diagnostic. */
+bool header_names_differ(struct code *c);
 char *header_text(struct code *c);
 
 /* build_id.c: from weights' names, places and sums, the graph's text and the compiler's version. */

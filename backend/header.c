@@ -10,21 +10,73 @@ static const char *const c_types[DTYPE_COUNT] = {
     [DTYPE_I64] = "int64_t", [DTYPE_I32] = "int32_t", [DTYPE_I16] = "int16_t",  [DTYPE_I8] = "int8_t",
     [DTYPE_U8] = "uint8_t",  [DTYPE_BOOL] = "uint8_t"};
 static const char *const reserved[] = {
-    "alignas", "alignof",  "and",       "asm",      "auto",     "bool",      "break",   "case",    "catch",
-    "char",    "class",    "const",     "continue", "default",  "delete",    "do",      "double",  "else",
-    "enum",    "explicit", "export",    "extern",   "false",    "float",     "for",     "friend",  "goto",
-    "if",      "inline",   "int",       "long",     "mutable",  "namespace", "new",     "not",     "operator",
-    "or",      "private",  "protected", "public",   "register", "restrict",  "return",  "session", "short",
-    "signed",  "sizeof",   "static",    "struct",   "switch",   "template",  "this",    "throw",   "true",
-    "try",     "typedef",  "typename",  "union",    "unsigned", "using",     "virtual", "void",    "volatile",
+    "NULL",    "int16_t",   "int32_t",  "int64_t",  "int8_t",   "linux",    "uint16_t", "uint8_t",
+    "unix",    "alignas",   "alignof",  "and",      "asm",      "auto",     "bool",     "break",
+    "case",    "catch",     "char",     "class",    "const",    "continue", "default",  "delete",
+    "do",      "double",    "else",     "enum",     "explicit", "export",   "extern",   "false",
+    "float",   "for",       "friend",   "goto",     "if",       "inline",   "int",      "long",
+    "mutable", "namespace", "new",      "not",      "operator", "or",       "private",  "protected",
+    "public",  "register",  "restrict", "return",   "session",  "short",    "signed",   "sizeof",
+    "static",  "struct",    "switch",   "template", "this",     "throw",    "true",     "try",
+    "typedef", "typename",  "union",    "unsigned", "using",    "virtual",  "void",     "volatile",
     "while",   "xor"};
 
-/* A parameter's name; one that C or C++ keeps for itself gets an underscore. */
+/* Whether the first `length` letters are a word of C or C++, or a name that the header gives itself: result0.
+ */
+static bool is_reserved(const char *name, size_t length) {
+    static const char *const ours[] = {"result", "shape"};
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (length == strlen(reserved[i]) && !strncmp(name, reserved[i], length)) return true;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        size_t stem = strlen(ours[i]);
+        if (length > stem && !strncmp(name, ours[i], stem) &&
+            strspn(name + stem, "0123456789") >= length - stem)
+            return true;
+    }
+    return false;
+}
+
+/* A parameter's name; a reserved one gets an underscore, and so does one that would then be the same. */
 static const char *c_name(struct code *c, const char *name, int number) {
     if (!name) return arena_printf(c->arena, "x%d", number);
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (!strcmp(name, reserved[i])) return arena_printf(c->arena, "%s_", name);
-    return name;
+    size_t length = strlen(name);
+    while (length && name[length - 1] == '_') length--;
+    return is_reserved(name, length) ? arena_printf(c->arena, "%s_", name) : name;
+}
+
+/* The functions that every model has besides its own: m_open, ... */
+static const char *const every_model_has[] = {"open",         "close",         "error", "session_new",
+                                              "session_free", "session_reset", "model", "session"};
+
+static const struct function *shaped(const struct graph *g, const char *name) {
+    for (const struct function *f = g->functions; f; f = f->next) {
+        size_t length = strlen(f->name);
+        bool is = !strncmp(name, f->name, length) && !strcmp(name + length, "_shape");
+        if (f->exported && is && function_has_shape(f)) return f;
+    }
+    return NULL;
+}
+
+bool header_names_differ(struct code *c) {
+    const char *m = c->graph->name;
+    for (const struct function *f = c->graph->functions; f; f = f->next) {
+        bool taken = f->exported && shaped(c->graph, f->name);
+        for (size_t i = 0; f->exported && i < sizeof every_model_has / sizeof *every_model_has; i++)
+            taken |= !strcmp(f->name, every_model_has[i]);
+        if (!taken) continue;
+        emit_error(c->emitters[0], f->loc,
+                   "%s_%s has another meaning in the model's header: name %s otherwise", m, f->name, f->name);
+        return false;
+    }
+    return true;
+}
+
+/* Text inside a comment of C, which it must not end. */
+static void put_comment(FILE *out, const char *text) {
+    for (const char *p = text; *p; p++) {
+        fputc(*p, out);
+        if (*p == '*' && p[1] == '/') fputc(' ', out);
+    }
 }
 
 static const char *note(enum dtype t) {
@@ -65,7 +117,11 @@ static void put_result(struct code *c, FILE *out, const struct value *v, int num
 /* The .mdl's own line, and what limits its dims have. */
 static void put_about(FILE *out, const struct function *f) {
     fprintf(out, "/* %s", f->name);
-    if (f->loc.source && f->loc.line > 0) fprintf(out, ", %s:%d", f->loc.source->path, f->loc.line);
+    if (f->loc.source && f->loc.line > 0) {
+        fputs(", ", out);
+        put_comment(out, f->loc.source->path);
+        fprintf(out, ":%d", f->loc.line);
+    }
     fputs(".", out);
     for (int i = 0; i < f->dims_count; i++)
         fprintf(out, " %s: %lld..%lld%s", f->dims[i]->name, (long long)f->dims[i]->min,
@@ -141,8 +197,9 @@ char *header_text(struct code *c) {
     FILE *out = open_memstream(&text, &size);
     if (!out) ice("out of memory");
     const char *m = c->graph->name, *guard = upper(c, m);
-    fprintf(out, "/* Model %s, compiled by mdlc from %s for %s. Link with lib%s.so. */\n", m, c->source,
-            c->graph->target->cpu, m);
+    fprintf(out, "/* Model %s, compiled by mdlc from ", m);
+    put_comment(out, c->source);
+    fprintf(out, " for %s. Link with lib%s.so. */\n", c->graph->target->cpu, m);
     fprintf(out,
             "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"runtime/mdl.h\"\n#include <stdint.h>\n\n",
             guard, guard);

@@ -153,6 +153,7 @@ TEST_FILES = \
 	tests/broken.sh \
 	tests/exit_codes.sh \
 	tests/golden.sh \
+	tests/headers.sh \
 	tests/layering.sh \
 	tests/numeric.sh \
 	tests/outputs.sh \
