@@ -40,6 +40,16 @@ static void check_counts(struct verify *v, const struct global *global) {
                          (long long)global->counts[i], i);
 }
 
+/* A quantised format's blocks lie along the last axis, whole ones. */
+static void check_store(struct verify *v, const struct global *global) {
+    const struct type *t = &global->type;
+    int64_t row = 1, block = format_info(global->store)->elements;
+    if (t->rank && (!t->extents[t->rank - 1] || !extent_is_const(t->extents[t->rank - 1], &row))) return;
+    if (row % block)
+        verify_error(v, global->loc, "%s: rows of %lld are no whole blocks of %s, which have %lld elements",
+                     global->name, (long long)row, format_info(global->store)->name, (long long)block);
+}
+
 static void check_layout(struct verify *v, const struct global *global) {
     const struct layout *l = global->layout;
     for (int i = 0; l && i < l->count; i++)
@@ -77,6 +87,7 @@ void verify_globals(struct verify *v) {
             verify_error(v, global->loc, "%s has an id that was not given out", global->name);
         check_type(v, global);
         check_counts(v, global);
+        check_store(v, global);
         check_layout(v, global);
         check_init(v, global);
     }
