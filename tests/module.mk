@@ -161,7 +161,7 @@ TEST_FILES = \
 	tests/roundtrip.sh
 dist_check_SCRIPTS += $(TEST_FILES)
 TESTS += $(TEST_FILES)
-EXTRA_DIST += tests/frontend tests/numeric tests/passes
+EXTRA_DIST += tests/passes
 tests/plugin.log: mdl-opt$(EXEEXT)
 bless: mdlc$(EXEEXT) mdl-opt$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/golden.sh --bless

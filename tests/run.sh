@@ -42,7 +42,7 @@ check_installed() {
     cp "$source/examples/mlp/mlp.mdl" "$source/examples/mlp/classify.c" "$root"
     cd "$root"
     bin/mdlc mlp.mdl -o libmlp.so
-    flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config --cflags mdlc)
+    flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config --define-variable=prefix="$root" --cflags mdlc)
     # shellcheck disable=SC2086 # flags are words
     gcc -std=c11 -Wall -Wextra -Werror -I. $flags classify.c -L. -lmlp "-Wl,-rpath,$root" -o classify
     echo "5.1 3.5 1.4 0.2" | ./classify | awk '{ s = $1 + $2 + $3; exit !(NF == 3 && s > 0.9999 && s < 1.0001) }'

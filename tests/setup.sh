@@ -5,7 +5,7 @@
 # Expects: source (the source tree). Sets: jobs (processors).
 jobs=$(nproc)
 
-packages="autoconf automake binutils bison flex gcc libcriterion-dev libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev
+packages="autoconf automake binutils bison flex g++ gcc libcriterion-dev libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev
 llvm-22-dev make pkg-config python3 python3-pip unzip xz-utils zlib1g-dev"
 
 missing_packages() {
