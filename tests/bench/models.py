@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Figures of compiled SmolLM2, printed, not judged:  cd BUILD && python3 SOURCE/tests/bench/models.py
+"""What compiling the example models takes, printed, not judged:  cd BUILD && python3 SOURCE/tests/bench/models.py
 
-Compile time and memory of mdlc, size of the library, time to open, tokens a second of decode and prefill, for each
-precision. The build folder has SmolLM2 made (make smollm2) with its GGUF file beside it."""
+A Markdown table: time and peak memory of mdlc, size of the library and of its weights, time to open. The build folder
+has the models made (make mlp smollm2 minilm). Tokens a second are bench.py's."""
+import ctypes
+import datetime
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -12,53 +13,66 @@ import tempfile
 import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MODEL = os.path.join(SOURCE, "examples/smollm2/smollm2.mdl")
-GGUF = "examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 RUNS = 5
-PREFILL = 512  # tokens
+SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
+MODELS = [  # name, weights beside the compiled model, precision
+    ("mlp", None, "f32"),
+    ("minilm", "model.safetensors", "f32"),
+    ("smollm2", SMOLLM2, "f32"),
+    ("smollm2", SMOLLM2, "bf16"),
+    ("smollm2", SMOLLM2, "int8"),
+]
 
 
-def compile_model(precision, folder):
-    """Compiles into a folder; returns seconds and peak MB."""
-    library = os.path.join(folder, "libsmollm2.so")
+def compile_model(name, weights, precision, library):
+    """One run of mdlc; returns seconds and peak MB."""
+    command = ["./mdlc", "--precision=" + precision, "-o", library]
+    command += ["--weights=" + f"examples/{name}/{weights}"] if weights else []
     begun = time.monotonic()
-    child = subprocess.Popen(["./mdlc", "--weights=" + GGUF, "--precision=" + precision, "-o", library, MODEL])
+    child = subprocess.Popen(command + [f"{SOURCE}/examples/{name}/{name}.mdl"])
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         sys.exit("mdlc failed")
     return time.monotonic() - begun, usage.ru_maxrss / 1024
 
 
-def generate(folder, arguments):
-    """Standard error of one run of generate with the folder's library."""
-    command = ["examples/smollm2/generate", "--greedy", "--print-ids", "--stats", *arguments]
-    environment = dict(os.environ, LD_LIBRARY_PATH=folder)
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
+def open_milliseconds(name, library):
+    """One NAME_open with its weights in the page cache."""
+    functions, model = ctypes.CDLL(library), ctypes.c_void_p()
+    begun = time.monotonic()
+    status = getattr(functions, name + "_open")(None, None, ctypes.byref(model))
+    taken = time.monotonic() - begun
+    if status:
+        sys.exit(f"{library}: opening fails with {status}")
+    getattr(functions, name + "_close")(model)
+    return 1e3 * taken
 
 
-def rate(folder, what, arguments):
-    """Median tokens a second that a line of --stats says."""
-    rates = [float(re.search(what + r".*, ([0-9.]+) a second", generate(folder, arguments))[1]) for _ in range(RUNS)]
-    return statistics.median(rates)
+def measure(name, weights, precision):
+    """A row of the table: medians of RUNS."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = os.path.join(folder, f"lib{name}.so")
+        compiled = [compile_model(name, weights, precision, library) for _ in range(RUNS)]
+        opened = [open_milliseconds(name, library) for _ in range(RUNS)]
+        packed = os.path.join(folder, name + ".weights")
+        size = f"{os.path.getsize(packed) / 1e6:.1f} MB" if os.path.exists(packed) else "in the library"
+        seconds, memory = (statistics.median(column) for column in zip(*compiled))
+        return (f"| {name} | {precision} | {seconds:.2f} s | {memory:.0f} MB | {os.path.getsize(library) / 1e3:.0f} KB"
+                f" | {size} | {statistics.median(opened):.1f} ms |")
 
 
-def open_milliseconds(folder):
-    """Median time that opening takes."""
-    times = [float(re.search(r"opened in ([0-9.]+) ms", generate(folder, ["--ids=1", "--tokens=1"]))[1]) for _ in range(RUNS)]
-    return statistics.median(times)
+def processor():
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
 
 
 def main():
-    prompt = "--ids=" + ",".join(str(100 + i % 1000) for i in range(PREFILL))
-    print(f"{'':9} {'compile':>9} {'memory':>8} {'library':>8} {'open':>8} {'decode':>12} {'prefill':>12}")
-    for precision in "f32", "bf16", "int8":
-        with tempfile.TemporaryDirectory() as folder:
-            seconds, memory = compile_model(precision, folder)
-            size = os.path.getsize(os.path.join(folder, "libsmollm2.so")) / 1024
-            decode = rate(folder, "generated", ["--ids=504", "--tokens=64"])
-            prefill = rate(folder, "prompt", [prompt, "--tokens=1"])
-            print(f"{precision:9} {seconds:7.2f} s {memory:5.0f} MB {size:5.0f} KB {open_milliseconds(folder):5.1f} ms"
-                  f" {decode:8.1f} t/s {prefill:8.1f} t/s")
+    print("| model | precision | compile | memory | library | weights | open |")
+    print("|---|---|---|---|---|---|---|")
+    for model in MODELS:
+        print(measure(*model))
+    print(f"\n{processor()}, {os.cpu_count()} threads, load {os.getloadavg()[0]:.1f}, {datetime.date.today()}.")
 
 
 if __name__ == "__main__":

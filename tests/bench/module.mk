@@ -12,3 +12,8 @@ bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT)
 	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) \
 	    --cache=$(MDL_CACHE) --out=$(srcdir)/tests/bench/RESULTS.md
 .PHONY: bench
+
+# The root README's table: time, memory and sizes of compiling the example models.
+figures: mlp smollm2 minilm
+	sh $(srcdir)/tests/bench/readme.sh
+.PHONY: figures
