@@ -36,16 +36,32 @@ static LLVMValueRef round_to_odd(struct emitter *e, LLVMValueRef value) {
     return LLVMBuildBitCast(e->builder, bits, type, "");
 }
 
+/* The bits of one f32, by way of the stack: what LLVM 22.1.8 computes from a bitcast float it may keep in a
+ * vector register, and then it stores four bytes where two are asked for (AVX-512 without its bf16
+ * conversions). */
+static LLVMValueRef bits_of_one(struct emitter *e, LLVMValueRef value) {
+    LLVMBasicBlockRef back = emit_entry_begin(e);
+    LLVMValueRef slot = LLVMBuildAlloca(e->builder, e->f32, "");
+    emit_entry_end(e, back);
+    LLVMSetVolatile(LLVMBuildStore(e->builder, value, slot), 1);
+    LLVMValueRef bits = LLVMBuildLoad2(e->builder, e->i32, slot, "");
+    LLVMSetVolatile(bits, 1);
+    return bits;
+}
+
 /* f32 to bf16, to nearest even, in integers: where there is no instruction, LLVM would call a function of
  * compiler-rt. */
 static LLVMValueRef bf16_by_bits(struct emitter *e, LLVMValueRef value) {
     LLVMTypeRef type = like(e->i32, value);
-    LLVMValueRef bits = LLVMBuildBitCast(e->builder, value, type, ""), sixteen = emit_constant_like(type, 16);
+    LLVMValueRef bits =
+        type == e->i32 ? bits_of_one(e, value) : LLVMBuildBitCast(e->builder, value, type, "");
+    LLVMValueRef sixteen = emit_constant_like(type, 16);
     LLVMValueRef high = LLVMBuildLShr(e->builder, bits, sixteen, "");
     LLVMValueRef odd = LLVMBuildAnd(e->builder, high, emit_constant_like(type, 1), "");
     LLVMValueRef up = LLVMBuildAdd(e->builder, odd, emit_constant_like(type, 0x7fff), "");
     LLVMValueRef rounded = LLVMBuildLShr(e->builder, LLVMBuildAdd(e->builder, bits, up, ""), sixteen, "");
-    LLVMValueRef nan = LLVMBuildFCmp(e->builder, LLVMRealUNO, value, value, "");
+    LLVMValueRef size = LLVMBuildAnd(e->builder, bits, emit_constant_like(type, 0x7fffffff), "");
+    LLVMValueRef nan = LLVMBuildICmp(e->builder, LLVMIntUGT, size, emit_constant_like(type, 0x7f800000), "");
     LLVMValueRef quiet = LLVMBuildOr(e->builder, high, emit_constant_like(type, 0x40), "");
     LLVMValueRef made = LLVMBuildSelect(e->builder, nan, quiet, rounded, "");
     return LLVMBuildTrunc(e->builder, made, like(e->i16, value), "");
