@@ -14,6 +14,19 @@ bool layout_equal(const struct layout *a, const struct layout *b) {
     return true;
 }
 
+bool layout_covers(const struct layout *l, int dim) {
+    int64_t step = 1;
+    bool whole = false;
+    for (int i = l->count - 1; i >= 0; i--) {
+        const struct layout_part *p = &l->parts[i];
+        if (p->dim != dim) continue;
+        if (whole || p->step != step) return false;
+        whole = !p->count;
+        if (p->count && __builtin_mul_overflow(step, p->count, &step)) return false;
+    }
+    return whole;
+}
+
 /* d, d/step, d:count, d/step:count */
 const char *layout_text(struct arena *a, const struct layout *l) {
     const char *text = "";

@@ -19,6 +19,8 @@ struct layout {
     struct layout_part parts[MAX_LAYOUT];
 };
 bool layout_equal(const struct layout *a, const struct layout *b); /* NULL is row-major */
+/* Whether the parts of `dim` count each of its indices once: steps of 1 innermost, no count outermost. */
+bool layout_covers(const struct layout *l, int dim);
 const char *layout_text(struct arena *a, const struct layout *l);
 const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: malformed */
 

@@ -50,6 +50,8 @@ static void check_store(struct verify *v, const struct global *global) {
                      global->name, (long long)row, format_info(global->store)->name, (long long)block);
 }
 
+/* Inner parts of an axis make up the step of the next: "0/32 0:32" is whole, "0/32 0:16" and "0/3 0:32" are
+ * not. */
 static void check_layout(struct verify *v, const struct global *global) {
     const struct layout *l = global->layout;
     for (int i = 0; l && i < l->count; i++)
@@ -58,6 +60,13 @@ static void check_layout(struct verify *v, const struct global *global) {
                          global->type.rank);
             return;
         }
+    for (int dim = 0; l && dim < global->type.rank; dim++)
+        if (!layout_covers(l, dim))
+            verify_error(
+                v, global->loc,
+                "%s: the parts of axis %d in layout(\"%s\") do not count each index once, from an outermost "
+                "part without a count to an innermost one in steps of 1",
+                global->name, dim, layout_text(v->g->arena, l));
 }
 
 static void check_init(struct verify *v, const struct global *global) {
