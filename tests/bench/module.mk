@@ -3,7 +3,7 @@ EXTRA_PROGRAMS += tests/bench/bench-llm
 tests_bench_bench_llm_SOURCES = tests/bench/llm.c
 tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
 
-EXTRA_DIST += tests/bench/README.md tests/bench/bench.py tests/bench/peers.py tests/bench/readme.sh tests/bench/setup.sh
+EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/peers.py tests/bench/readme.sh tests/bench/setup.sh
 
 MDL_CACHE ?= build/cache
 PEERS ?= build/peers
