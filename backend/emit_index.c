@@ -1,6 +1,7 @@
 /* Indices: i64 arithmetic that folds and is done once, and points whose lanes are kept as base + stride as
  * long as they can be, since that is what makes a load a vector's and not sixteen elements'. */
 #include "backend/emit_memo.h"
+#include "ir/number.h"
 
 enum { ADD = 1, SUB, MUL, DIV, REM, MIN, MAX };
 
@@ -71,14 +72,6 @@ LLVMValueRef emit_offset(struct emitter *e, LLVMValueRef base, LLVMValueRef byte
     return LLVMBuildGEP2(e->builder, e->i8, base, &bytes, 1, "");
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-    while (b) {
-        int64_t rest = a % b;
-        a = b, b = rest;
-    }
-    return a < 0 ? -a : a;
-}
-
 /* The largest power of two that divides `value`, within reason; constants know their own alignment. */
 static int64_t align_of(LLVMValueRef base) {
     int64_t value;
@@ -112,7 +105,8 @@ static struct index from_vector(LLVMValueRef v, int lanes) {
 struct index index_add(struct emitter *e, struct index a, struct index b, int lanes) {
     if (a.vector || b.vector)
         return from_vector(arithmetic(e, ADD, index_vector(e, &a, lanes), index_vector(e, &b, lanes)), lanes);
-    return (struct index){emit_add(e, a.base, b.base), a.stride + b.stride, gcd(a.align, b.align), NULL};
+    return (struct index){emit_add(e, a.base, b.base), a.stride + b.stride,
+                          greatest_common_divisor(a.align, b.align), NULL};
 }
 
 struct index index_scale_by(struct emitter *e, struct index a, int64_t by, int lanes) {
@@ -132,7 +126,7 @@ struct index index_scale(struct emitter *e, struct index a, const struct extent 
 
 /* Whether lanes 0..lanes of a stride-1 index stay between two multiples of `by`. */
 static bool stays(const struct index *a, int64_t by, int lanes) {
-    return a->stride == 1 && gcd(a->align, by) >= lanes;
+    return a->stride == 1 && greatest_common_divisor(a->align, by) >= lanes;
 }
 
 struct index index_div_by(struct emitter *e, struct index a, int64_t by, int lanes) {
@@ -150,7 +144,8 @@ struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lan
     LLVMValueRef d = emit_i64(e, by);
     if (by == 1) return index_constant(e, 0);
     if (!a.vector && (a.stride % by == 0 || stays(&a, by, lanes)))
-        return (struct index){emit_rem(e, a.base, d), a.stride % by, gcd(a.align, by), NULL};
+        return (struct index){emit_rem(e, a.base, d), a.stride % by, greatest_common_divisor(a.align, by),
+                              NULL};
     return from_vector(arithmetic(e, REM, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes);
 }
 

@@ -11,6 +11,7 @@
  * Anchors whose products meet in one result (gate and up) share a tile; anchors that only share their input
  * (q, k, v) follow each other, without a barrier between. */
 #include "backend/panel.h"
+#include "ir/number.h"
 #include <string.h>
 
 /* Threads share blocks of outputs, which are small so that shares are even; finishing rows of several blocks
@@ -43,8 +44,6 @@ static LLVMValueRef extent_of(struct emitter *e, const struct anchor *a, int loo
 static LLVMValueRef outputs_of(struct emitter *e, const struct group *g) {
     return extent_of(e, g->anchors[0], g->anchors[0]->panels.c.outputs);
 }
-
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* ---- which anchors go together ---- */
 
@@ -223,8 +222,6 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
 
 /* ---- the kernel ---- */
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
-
 /* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).
  */
 static bool plan_group(struct emitter *e, struct group *g) {
@@ -234,7 +231,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     g->tile_rows = s->tile[0];
     g->vectors = panel / e->lanes;
     g->block_rows = s->block[0] > 0 ? s->block[0] : round_up(DEFAULT_BLOCK_ROWS, g->tile_rows);
-    g->block_outputs = panel / gcd(panel, group) * group;
+    g->block_outputs = panel / greatest_common_divisor(panel, group) * group;
     if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
     g->blocks_at_once = g->block_outputs < OUTPUTS_AT_ONCE ? OUTPUTS_AT_ONCE / g->block_outputs : 1;

@@ -1,6 +1,7 @@
 /* Rows of A and panels of B: found in place, or brought into scratch through emit_value, which sees through
  * views. */
 #include "backend/panel.h"
+#include "ir/number.h"
 
 static struct value *operand_a(const struct panels *p) { return p->c.node->operands[p->c.a]; }
 static struct value *operand_b(const struct panels *p) { return p->c.node->operands[p->c.b]; }
@@ -15,8 +16,6 @@ static const struct buffer *buffer_of(struct emitter *e, const struct value *v) 
 static LLVMValueRef inputs_count(struct emitter *e, const struct panels *p) {
     return contraction_count(e, &p->c, &p->c.inputs);
 }
-
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 static int64_t inputs_bound(const struct panels *p) {
     int64_t bound = 1;

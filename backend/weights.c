@@ -5,6 +5,7 @@
 #include "backend/checksum.h"
 #include "backend/code.h"
 #include "backend/pack.h"
+#include "ir/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,6 @@
 #include <unistd.h>
 
 enum { DATA_ALIGN = 4096, MAX_PACKERS = 8 };
-
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 static struct weight *add(struct code *c, struct weight w) {
     struct weight *made = arena_new_object(c->arena, struct weight);

@@ -48,6 +48,7 @@ ir_libir_a_SOURCES = \
 	ir/layout.c ir/layout.h \
 	ir/literal.c ir/literal.h \
 	ir/names.c ir/names.h \
+	ir/number.h \
 	ir/op.c ir/op.h \
 	ir/ops.def \
 	ir/output.c ir/output.h \

@@ -9,6 +9,7 @@
  * most for what it loads (R*V / (R + V)) and wastes least at the edge of the outputs. A schedule that a
  * kernel has already, written by hand, is kept. */
 #include "ir/contraction.h"
+#include "ir/number.h"
 #include "passes/fuse.h"
 #include <string.h>
 
@@ -19,8 +20,6 @@ static const struct target *target_of(const struct graph *g) {
 }
 
 static int lanes_of(const struct target *t) { return t->vector_bytes / 4; }
-
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* ---- Domains ---- */
 
@@ -108,8 +107,6 @@ static int64_t output_group(const struct node *kernel) {
     return group;
 }
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
-
 static void schedule_contract(struct graph *g, const struct node *kernel, struct schedule *s) {
     const struct target *t = target_of(g);
     struct contraction axes = {0};
@@ -138,7 +135,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     rows = rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     int64_t group = output_group(kernel);
-    s->block[1] = group > 1 ? s->tile[1] / gcd(s->tile[1], group) * group : 0;
+    s->block[1] = group > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], group) * group : 0;
     s->unroll = 4;
 }
 
