@@ -178,7 +178,7 @@ static LLVMValueRef divide_up(struct emitter *e, LLVMValueRef a, LLVMValueRef by
 }
 
 struct shape { /* of a group's work */
-    LLVMValueRef rows, outputs, row_blocks, output_blocks, strips, total, block_outputs;
+    LLVMValueRef rows, row_tiles, outputs, row_blocks, output_blocks, strips, total, block_outputs;
 };
 
 static struct shape shape_of(struct emitter *e, const struct group *g) {
@@ -187,10 +187,20 @@ static struct shape shape_of(struct emitter *e, const struct group *g) {
     s.block_outputs =
         g->block_outputs ? emit_i64(e, g->block_outputs) : emit_max(e, s.outputs, emit_i64(e, 1));
     s.row_blocks = divide_up(e, s.rows, emit_i64(e, g->block_rows));
+    s.row_tiles = divide_up(e, s.rows, emit_i64(e, g->tile_rows));
     s.output_blocks = divide_up(e, s.outputs, s.block_outputs);
     s.strips = emit_mul(e, contraction_count(e, c, &c->outer), s.row_blocks);
     s.total = emit_mul(e, s.strips, s.output_blocks);
     return s;
+}
+
+/* The first row of block `number`: blocks of rows are even to a tile, so that threads have equal shares where
+ * the last block would have been a small one. */
+static LLVMValueRef block_row(struct emitter *e, const struct group *g, const struct shape *s,
+                              LLVMValueRef number) {
+    LLVMValueRef per_outer = emit_max(e, s->row_blocks, emit_i64(e, 1));
+    LLVMValueRef tile = emit_div(e, emit_mul(e, number, s->row_tiles), per_outer);
+    return emit_min(e, emit_mul(e, tile, emit_i64(e, g->tile_rows)), s->rows);
 }
 
 /* The (strip, block) pairs begin .. end of this group, numbered strip by strip. */
@@ -207,8 +217,9 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
                  to = emit_min(e, emit_sub(e, end, first), per_strip);
     contraction_unflatten(e, c, &c->outer, emit_div(e, strips.counter, per_outer), at);
     struct strip strip;
-    strip.begin = emit_mul(e, emit_rem(e, strips.counter, per_outer), emit_i64(e, g->block_rows));
-    strip.end = emit_min(e, emit_add(e, strip.begin, emit_i64(e, g->block_rows)), s->rows);
+    LLVMValueRef number = emit_rem(e, strips.counter, per_outer);
+    strip.begin = block_row(e, g, s, number);
+    strip.end = block_row(e, g, s, emit_add(e, number, one));
     for (int i = 0; i < g->count; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
     emit_loop_begin(e, &blocks, from, to, g->blocks_at_once, 0, NULL);
