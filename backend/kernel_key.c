@@ -1,14 +1,35 @@
 /* What makes two kernels the same code: equal text of bodies with values numbered in order, types,
- * attributes, how operands and results are stored, the schedule. Names, places in the arena and locations do
- * not count. */
+ * attributes, how operands and results are stored, the schedule; and where the dims that their extents are
+ * made of stand among the function's. Names, places in the arena, locations and other dims do not count. */
 #include "backend/kernel_key.h"
 #include <stdlib.h>
 #include <string.h>
 
-static void put_type(FILE *out, const struct type *t) {
-    fprintf(out, "%d[", (int)t->dtype);
-    for (int i = 0; i < t->rank; i++) fprintf(out, "%d ", t->extents[i]->id);
-    fputc(']', out);
+/* The key being written: its text, and which of the function's dims it depends on. */
+struct key {
+    FILE *out;
+    const struct function *f;
+    bool *uses; /* [f->dims_count] */
+};
+
+static void note_dims(struct key *k, const struct extent *x) {
+    for (int i = 0; i < x->count; i++)
+        for (int j = 0; j < x->terms[i].count; j++) {
+            const struct symbol *s = x->terms[i].symbols[j];
+            if (!s->dim) note_dims(k, s->numerator);
+            for (int d = 0; d < k->f->dims_count; d++) k->uses[d] |= k->f->dims[d] == s->dim;
+        }
+}
+
+static void put_extent(struct key *k, const struct extent *x) {
+    fprintf(k->out, "%d ", x ? x->id : -1);
+    if (x) note_dims(k, x);
+}
+
+static void put_type(struct key *k, const struct type *t) {
+    fprintf(k->out, "%d[", (int)t->dtype);
+    for (int i = 0; i < t->rank; i++) put_extent(k, t->extents[i]);
+    fputc(']', k->out);
 }
 
 static void put_layout(FILE *out, const struct layout *l) {
@@ -27,41 +48,42 @@ static void put_tensor(FILE *out, const struct tensor *t) {
     put_bytes(out, t->data, bytes);
 }
 
-static void put_attr(FILE *out, const struct attr *a) {
+static void put_attr(struct key *k, const struct attr *a) {
     if (!a->set) {
-        fputs("-,", out);
+        fputs("-,", k->out);
         return;
     }
-    fprintf(out, "%lld %a %s %d %d:", (long long)a->i, a->f, a->s ? a->s : "", (int)a->dtype,
-            a->e ? a->e->id : -1);
+    fprintf(k->out, "%lld %a %s %d ", (long long)a->i, a->f, a->s ? a->s : "", (int)a->dtype);
+    put_extent(k, a->e);
+    fputc(':', k->out);
     int ints = a->count < 0 ? 0 : a->count;
-    for (int i = 0; a->extents && i < ints; i++) fprintf(out, "%d ", a->extents[i] ? a->extents[i]->id : -1);
-    for (int i = 0; a->ints && i < ints; i++) fprintf(out, "%lld ", (long long)a->ints[i]);
-    fputc(',', out);
+    for (int i = 0; a->extents && i < ints; i++) put_extent(k, a->extents[i]);
+    for (int i = 0; a->ints && i < ints; i++) fprintf(k->out, "%lld ", (long long)a->ints[i]);
+    fputc(',', k->out);
 }
 
 /* Pairs have two numbers for each of `count`; the second half is past what put_attr writes. */
-static void put_attrs(FILE *out, const struct node *n) {
+static void put_attrs(struct key *k, const struct node *n) {
     const struct op_info *info = op_info(n->op);
     for (int i = 0; i < info->attrs_count; i++) {
         const struct attr *a = &n->attrs[i];
-        put_attr(out, a);
+        put_attr(k, a);
         if (info->attrs[i].kind != ATTR_PAIRS || !a->ints) continue;
-        for (int j = a->count; j < 2 * a->count; j++) fprintf(out, "%lld ", (long long)a->ints[j]);
+        for (int j = a->count; j < 2 * a->count; j++) fprintf(k->out, "%lld ", (long long)a->ints[j]);
     }
 }
 
-static void put_node(FILE *out, const struct node *n, int *local, int *next) {
-    fprintf(out, "\n%d(", (int)n->op);
+static void put_node(struct key *k, const struct node *n, int *local, int *next) {
+    fprintf(k->out, "\n%d(", (int)n->op);
     for (int i = 0; i < n->operands_count; i++)
-        fprintf(out, "%d ", n->operands[i] ? local[n->operands[i]->id] : -1);
-    fputc(')', out);
-    put_attrs(out, n);
-    if (n->constant) put_tensor(out, n->constant);
+        fprintf(k->out, "%d ", n->operands[i] ? local[n->operands[i]->id] : -1);
+    fputc(')', k->out);
+    put_attrs(k, n);
+    if (n->constant) put_tensor(k->out, n->constant);
     for (int i = 0; i < n->results_count; i++) {
         local[n->results[i]->id] = (*next)++;
-        put_type(out, &n->results[i]->type);
-        put_layout(out, n->results[i]->layout);
+        put_type(k, &n->results[i]->type);
+        put_layout(k->out, n->results[i]->layout);
     }
 }
 
@@ -75,19 +97,20 @@ static void put_home(FILE *out, const struct home *h) {
     fputc(';', out);
 }
 
-static void put_kernel(struct code *c, FILE *out, const struct function *f, const struct node *n) {
+static void put_kernel(struct code *c, struct key *k, const struct node *n) {
+    FILE *out = k->out;
     int next = 0;
     for (int i = 0; i < n->body->args_count; i++) {
-        struct home h = home_of(c, f, n->operands[i]);
+        struct home h = home_of(c, k->f, n->operands[i]);
         c->local[n->body->args[i]->id] = next++;
-        put_type(out, &n->body->args[i]->type);
+        put_type(k, &n->body->args[i]->type);
         put_layout(out, n->operands[i]->layout);
         put_home(out, &h);
     }
-    for (const struct node *m = n->body->first; m; m = m->next) put_node(out, m, c->local, &next);
+    for (const struct node *m = n->body->first; m; m = m->next) put_node(k, m, c->local, &next);
     fputs("\n->", out);
     for (int i = 0; i < n->results_count; i++) {
-        struct home h = home_of(c, f, n->results[i]);
+        struct home h = home_of(c, k->f, n->results[i]);
         fprintf(out, "%d over %d ", c->local[n->body->results[i]->id], n->results[i]->place.in_place);
         put_layout(out, n->results[i]->layout);
         put_home(out, &h);
@@ -95,12 +118,12 @@ static void put_kernel(struct code *c, FILE *out, const struct function *f, cons
     if (n->schedule) fprintf(out, "\n%s", schedule_text(c->arena, n->schedule));
 }
 
-static void put_guard(struct code *c, FILE *out, const struct function *f, const struct node *n) {
-    struct home h = home_of(c, f, n->operands[0]);
-    put_type(out, &n->operands[0]->type);
-    put_home(out, &h);
-    put_attr(out, node_attr(n, "lo"));
-    put_attr(out, node_attr(n, "hi"));
+static void put_guard(struct code *c, struct key *k, const struct node *n) {
+    struct home h = home_of(c, k->f, n->operands[0]);
+    put_type(k, &n->operands[0]->type);
+    put_home(k->out, &h);
+    put_attr(k, node_attr(n, "lo"));
+    put_attr(k, node_attr(n, "hi"));
 }
 
 /* Copies made here have values of their own, newer than the table. */
@@ -114,16 +137,17 @@ const char *kernel_key(struct code *c, const struct function *f, const struct no
     make_room(c);
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) ice("out of memory");
-    fprintf(out, "%s dims", op_info(n->op)->name);
-    for (int i = 0; i < f->dims_count; i++) fprintf(out, " %d", f->dims[i]->id);
-    fputc('\n', out);
+    struct key k = {open_memstream(&text, &size), f, arena_new_array(c->arena, bool, f->dims_count + 1)};
+    if (!k.out) ice("out of memory");
+    fprintf(k.out, "%s ", op_info(n->op)->name);
     if (n->op == OP_guard)
-        put_guard(c, out, f, n);
+        put_guard(c, &k, n);
     else
-        put_kernel(c, out, f, n);
-    fclose(out);
+        put_kernel(c, &k, n);
+    fputs("\ndims", k.out);
+    for (int i = 0; i < f->dims_count; i++)
+        if (k.uses[i]) fprintf(k.out, " %d=%d", i, f->dims[i]->id);
+    fclose(k.out);
     const char *key = arena_strndup(c->arena, text, size);
     free(text);
     return key;
