@@ -101,15 +101,45 @@ static void add_step(struct tables *t, struct steps *s, const struct function *f
     arena_push(t->code->arena, s->at, s->count, s->capacity, step);
 }
 
+static bool same_ref(const struct tables *t, int a, int b) {
+    const struct mdl_ref *x = &t->refs[a], *y = &t->refs[b];
+    const struct reach *p = &t->reaches[a], *q = &t->reaches[b];
+    return x->space == y->space && x->index == y->index && x->offset == y->offset && x->stride == y->stride &&
+           x->loop == y->loop && p->begin == q->begin && p->end == q->end && p->written == q->written;
+}
+
+/* Where the refs from `first` on stand: as they are, or earlier, if a step has had the same ones. Functions
+ * that run the same layers then share most of the table. */
+static uint32_t share_refs(struct tables *t, int first) {
+    int count = t->refs_count - first;
+    uint64_t hash = (uint64_t)count;
+    for (int i = first; i < t->refs_count; i++)
+        hash = (hash ^ t->refs[i].space ^ (uint64_t)t->refs[i].offset) * 0x9e3779b97f4a7c15u;
+    for (int i = 0; i < t->rows_count; i++) {
+        const struct ref_row *r = &t->rows[i];
+        int same = 0;
+        while (r->hash == hash && r->count == count && same < count &&
+               same_ref(t, r->first + same, first + same))
+            same++;
+        if (r->hash != hash || r->count != count || same < count) continue;
+        t->refs_count = t->reaches_count = first;
+        return (uint32_t)r->first;
+    }
+    arena_push(t->code->arena, t->rows, t->rows_count, t->rows_capacity,
+               ((struct ref_row){hash, first, count}));
+    return (uint32_t)first;
+}
+
 static void add_kernel(struct tables *t, struct steps *s, const struct function *f, const struct node *n) {
     const struct kernel_code *k = kernel_of(t->code, f, n);
+    int first = t->refs_count;
     struct mdl_step step = {.kind = n->op == OP_guard ? MDL_STEP_GUARD : MDL_STEP_KERNEL,
                             .kernel = (uint32_t)k->number,
-                            .first_ref = (uint32_t)t->refs_count,
                             .refs = (uint32_t)(n->operands_count + n->results_count),
                             .name = n->op == OP_guard ? guard_message(t->code, n) : k->name};
     for (int i = 0; i < n->operands_count; i++) add_ref(t, f, n->operands[i], false);
     for (int i = 0; i < n->results_count; i++) add_ref(t, f, n->results[i], true);
+    step.first_ref = share_refs(t, first);
     if (k->scratch > s->scratch) s->scratch = k->scratch;
     add_step(t, s, f, step, n);
 }
@@ -180,19 +210,19 @@ static void add_block(struct tables *t, struct steps *s, const struct function *
 }
 
 /* The arena's end: past every buffer that is in it. */
-static int64_t arena_bytes(const struct tables *t, int first) {
+static int64_t arena_bytes(const struct tables *t, const struct steps *s) {
     int64_t most = 0;
-    for (int i = first; i < t->refs_count; i++)
-        if (t->refs[i].space == MDL_ARENA && t->reaches[i].end > most) most = t->reaches[i].end;
+    for (int i = 0; i < s->count; i++)
+        for (uint32_t r = s->at[i].first_ref; r < s->at[i].first_ref + s->at[i].refs; r++)
+            if (t->refs[r].space == MDL_ARENA && t->reaches[r].end > most) most = t->reaches[r].end;
     return (most + MDL_ALIGN - 1) / MDL_ALIGN * MDL_ALIGN;
 }
 
 struct steps steps_of(struct tables *t, const struct function *f) {
     struct steps s = {0};
-    int first = t->refs_count;
     add_block(t, &s, f, f->body);
     add_returns(t, &s, f);
-    s.arena = arena_bytes(t, first);
+    s.arena = arena_bytes(t, &s);
     barriers_place(t, &s);
     return s;
 }

@@ -11,6 +11,10 @@ struct reach { /* bytes that a ref may touch, for deciding barriers; end INT64_M
     int64_t begin, end;
     bool written;
 };
+struct ref_row { /* the refs of a step, wherever they were first needed */
+    uint64_t hash;
+    int first, count;
+};
 struct tables {
     struct code *code;
     struct extent_entry *extents;
@@ -18,6 +22,8 @@ struct tables {
     struct mdl_ref *refs;
     struct reach *reaches; /* [refs] */
     int refs_count, refs_capacity, reaches_count, reaches_capacity;
+    struct ref_row *rows;
+    int rows_count, rows_capacity;
 };
 struct steps { /* of one variant */
     struct mdl_step *at;

@@ -103,6 +103,49 @@ Test(backend, code_does_not_grow_with_depth) {
     cr_expect_eq(kernels[0], kernels[1], "%u kernels for 4 layers, %u for 12", kernels[0], kernels[1]);
 }
 
+/* What all layers give, and some rows of it: a function with one dim, one with two. */
+static const char both[] = "model both\n"
+                           "dim S in 1..64, T in 1..8\n"
+                           "param w[4] : f32[48, 48] = normal(std=0.1)\n"
+                           "fn deep(x: f32[S, 48]) {\n"
+                           "    for i in 0..4 { x = x + silu(linear(rms_norm(x), w[i])) }\n"
+                           "    return x\n"
+                           "}\n"
+                           "export fn all(x: f32[S, 48]) -> f32[S, 48] = softmax(deep(x))\n"
+                           "export fn some(x: f32[S, 48], rows: i32[T]) -> f32[T, 48] {\n"
+                           "    return softmax(gather(deep(x), rows))\n"
+                           "}\n";
+
+Test(backend, functions_share_kernels_and_refs_whatever_their_other_dims) {
+    cr_assert_eq(emit(both, ARTIFACT_SO, in_folder("libboth.so"), 1 << 30), BACKEND_DONE);
+    const struct mdl_descriptor *d = load(in_folder("libboth.so"));
+    const struct mdl_variant *all = d->functions[0].variants, *some = d->functions[1].variants;
+    uint32_t same = 0; /* steps of `all` that `some` has too */
+    for (uint32_t i = 0; i < all->steps_count; i++)
+        for (uint32_t j = 0; j < some->steps_count; j++)
+            same += all->steps[i].kernel == some->steps[j].kernel &&
+                    all->steps[i].first_ref == some->steps[j].first_ref;
+    cr_expect_geq(same, 4, "%u of %u steps", same, all->steps_count);
+
+    enum { S = 10 };
+    struct mdl_model *model;
+    struct mdl_session *session;
+    float x[S][48], y[S][48], z[2][48];
+    const int32_t rows[] = {7, 2};
+    for (int i = 0; i < S * 48; i++) x[i / 48][i % 48] = (float)(i * 37 % 101) / 50 - 1;
+    cr_assert_eq(d->api->open(d, NULL, NULL, &model), MDL_OK);
+    cr_assert_eq(d->api->session_new(model, &session), MDL_OK);
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(d->api->call(session, 0, (int64_t[]){S}, (const void *[]){x}, (void *[]){y}), MDL_OK);
+        cr_assert_eq(d->api->call(session, 1, (int64_t[]){S, 2}, (const void *[]){x, rows}, (void *[]){z}),
+                     MDL_OK);
+        cr_expect_arr_eq(z[0], y[7], sizeof z[0]);
+        cr_expect_arr_eq(z[1], y[2], sizeof z[1]);
+    }
+    d->api->session_free(session);
+    d->api->close(model);
+}
+
 Test(backend, barriers_only_between_dependent_steps) {
     const char *apart =
         "model a\nexport fn f(x: f32[64, 64], y: f32[32, 8]) -> f32[64], f32[32] { return sum(x), max(y) }\n";
