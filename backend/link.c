@@ -39,15 +39,17 @@ bool link_library(struct code *c, const char *const *objects, int count, const c
     int n = 0;
     const char *soname = arena_printf(c->arena, "-Wl,-soname,lib%s.so", c->graph->name);
     const char *before[] = {"cc", "-shared", "-o", output, soname};
-    const char *after[] = {c->options->runtime,
-                           "-Wl,--gc-sections",
-                           "-Wl,--exclude-libs,ALL",
-                           "-Wl,--as-needed",
-                           SYMBOLS,
-                           "-Wl,-z,noexecstack",
-                           "-Wl,--build-id=none",
-                           "-lm",
-                           "-lpthread"};
+    const char *after[] = {
+        c->options->runtime,
+        "-Wl,--gc-sections",
+        "-Wl,--exclude-libs,ALL",
+        "-Wl,--as-needed",
+        SYMBOLS,
+        "-Wl,-z,noexecstack",
+        "-Wl,--build-id=none",
+        "-Wl,--compress-debug-sections=zlib", /* the runtime's: a third of a small library */
+        "-lm",
+        "-lpthread"};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         arguments[n++] = arena_strdup(c->arena, before[i]);
     for (int i = 0; i < count; i++) arguments[n++] = arena_strdup(c->arena, objects[i]);
