@@ -8,10 +8,12 @@ examples_libexamples_a_SOURCES = \
 	examples/common/bpe_gguf.c \
 	examples/common/chatml.c examples/common/chatml.h \
 	examples/common/gguf_meta.c examples/common/gguf_meta.h \
+	examples/common/lookup.c examples/common/lookup.h \
 	examples/common/merge.c examples/common/merge.h \
 	examples/common/names.c examples/common/names.h \
 	examples/common/pretokenizer.c examples/common/pretokenizer.h \
 	examples/common/sampler.c examples/common/sampler.h \
+	examples/common/speculate.c examples/common/speculate.h \
 	examples/common/stream.c examples/common/stream.h \
 	examples/common/wordpiece.c examples/common/wordpiece.h
 EXAMPLES_LIBS = examples/libexamples.a $(PCRE2_LIBS) $(UTF8PROC_LIBS) $(JANSSON_LIBS) -lm

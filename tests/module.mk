@@ -118,6 +118,12 @@ tests_unit_gguf_meta_SOURCES = tests/unit/gguf_meta.c
 tests_unit_gguf_meta_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_gguf_meta_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
 
+check_PROGRAMS += tests/unit/speculate
+TESTS += tests/unit/speculate
+tests_unit_speculate_SOURCES = tests/unit/speculate.c
+tests_unit_speculate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_speculate_LDADD = $(EXAMPLES_LIBS) $(CRITERION_LIBS)
+
 check_PROGRAMS += tests/unit/talk
 TESTS += tests/unit/talk
 tests_unit_talk_SOURCES = tests/unit/talk.c
