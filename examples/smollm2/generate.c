@@ -2,6 +2,7 @@
  */
 #include "../common/bpe.h"
 #include "../common/chatml.h"
+#include "../common/speculate.h"
 #include "../common/stream.h"
 #include "options.h"
 #include "smollm2.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { VOCABULARY = 49152, MOST_ENDS = 4 }; /* as in smollm2.mdl */
+enum { VOCABULARY = 49152, CONTEXT = 8192, MOST_ENDS = 4 }; /* the first two as in smollm2.mdl */
 static const char gguf_name[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
 /* All that a conversation needs. Parts that the options do without stay NULL. */
@@ -20,8 +21,10 @@ struct talk {
     smollm2_model *model;
     smollm2_session *session;
     struct sampler *sampler;
-    int32_t position;        /* tokens in the session's cache */
-    int32_t ends[MOST_ENDS]; /* tokens that end a turn */
+    struct speculation speculation; /* of --lookup */
+    int32_t next;                   /* of --lookup: the token that follows */
+    int32_t position;               /* tokens in the session's cache */
+    int32_t ends[MOST_ENDS];        /* tokens that end a turn */
     size_t end_count;
     float logits[VOCABULARY];
     double open_seconds, prompt_seconds, token_seconds; /* spent in open, and in forward */
@@ -62,6 +65,17 @@ static bool open_tokenizer(struct talk *t, struct error *e) {
     return true;
 }
 
+/* What --lookup checks its guesses with: the model's choice after each of the tokens. */
+static bool choices(void *context, size_t count, const int32_t *tokens, int32_t position, int32_t *chosen,
+                    struct error *e) {
+    struct talk *t = context;
+    int32_t rows[SPECULATE_MOST];
+    for (size_t i = 0; i < count; i++) rows[i] = (int32_t)i;
+    int64_t n = (int64_t)count;
+    if (smollm2_choices(t->session, n, n, tokens, rows, position, chosen) == MDL_OK) return true;
+    return fail(e, "%s", smollm2_error(t->session));
+}
+
 static bool open_model(struct talk *t, struct error *e) {
     struct mdl_options options = MDL_OPTIONS;
     options.threads = (int32_t)t->options->threads;
@@ -72,10 +86,12 @@ static bool open_model(struct talk *t, struct error *e) {
     t->open_seconds = seconds() - begun;
     if (smollm2_session_new(t->model, &t->session) != MDL_OK) return fail(e, "no memory for a session");
     t->sampler = sampler_new(&t->options->sampling, VOCABULARY);
+    t->speculation.model = (struct speculate_model){t, choices, CONTEXT};
     return true;
 }
 
 static void talk_close(struct talk *t) {
+    speculate_free(&t->speculation);
     sampler_free(t->sampler);
     if (t->session) smollm2_session_free(t->session);
     if (t->model) smollm2_close(t->model);
@@ -86,12 +102,38 @@ static void talk_close(struct talk *t) {
 
 /* Runs the model over tokens that follow what it has seen; the logits are then those of the next token. */
 static bool feed(struct talk *t, const int32_t *tokens, size_t count, struct error *e) {
-    double begun = seconds();
     if (smollm2_forward(t->session, (int64_t)count, tokens, t->position, t->logits) != MDL_OK)
         return fail(e, "%s", smollm2_error(t->session));
     t->position += (int32_t)count;
-    *(count > 1 ? &t->prompt_seconds : &t->token_seconds) += seconds() - begun;
-    *(count > 1 ? &t->prompt_tokens : &t->token_count) += count;
+    return true;
+}
+
+static bool read_prompt(struct talk *t, const struct ids *prompt, struct error *e) {
+    double begun = seconds();
+    if (!feed(t, prompt->data, prompt->count, e)) return false;
+    if (t->options->lookup) {
+        speculate_read(&t->speculation, prompt->data, prompt->count);
+        t->next = sampler_next(t->sampler, t->logits);
+    }
+    t->prompt_seconds += seconds() - begun;
+    t->prompt_tokens += prompt->count;
+    return true;
+}
+
+/* The token that follows, and going on from it when `wanted` more are asked for. */
+static int32_t choose(struct talk *t) {
+    return t->options->lookup ? t->next : sampler_next(t->sampler, t->logits);
+}
+static bool go_on(struct talk *t, int32_t token, int64_t wanted, struct error *e) {
+    double begun = seconds();
+    if (!t->options->lookup) {
+        if (!feed(t, &token, 1, e)) return false;
+    } else {
+        if (!speculate_next(&t->speculation, token, (size_t)wanted, &t->next, e)) return false;
+        t->position++;
+    }
+    t->token_seconds += seconds() - begun;
+    t->token_count++;
     return true;
 }
 
@@ -108,9 +150,9 @@ static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
     if (!prompt->count) return fail(e, "the prompt is empty");
     if (o->print_ids) ids_print(prompt);
     if (o->tokens == 0) return true;
-    if (!feed(t, prompt->data, prompt->count, e)) return false;
+    if (!read_prompt(t, prompt, e)) return false;
     for (int64_t i = 0; i < o->tokens; i++) {
-        int32_t token = sampler_next(t->sampler, t->logits);
+        int32_t token = choose(t);
         if (ends_turn(t, token)) break;
         if (o->print_ids)
             printf("%s%d", i ? "," : "", token);
@@ -118,7 +160,7 @@ static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
             stream_write(&stream, bpe_bytes(t->bpe, token), stdout);
         if (i + 1 == o->tokens && !o->chat)
             break; /* nothing follows: what comes after it need not be known */
-        if (!feed(t, &token, 1, e)) return false;
+        if (!go_on(t, token, o->tokens - 1 - i, e)) return false;
     }
     stream_end(&stream, stdout);
     putchar('\n');
@@ -176,6 +218,10 @@ static void print_stats(const struct talk *t) {
     if (t->token_count)
         fprintf(stderr, "generated: %zu tokens, %.1f a second\n", t->token_count,
                 (double)t->token_count / t->token_seconds);
+    const struct speculation *s = &t->speculation;
+    if (s->calls)
+        fprintf(stderr, "lookup: %zu of %zu guessed tokens were right, %zu calls for %zu tokens\n",
+                s->accepted, s->drafted, s->calls, t->token_count);
 }
 
 int main(int argc, char **argv) {

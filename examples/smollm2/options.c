@@ -28,6 +28,8 @@ static const struct option table[] = {
     {"top-p", "X", REAL, FIELD(sampling.top_p), 1e-9, 1,
      "choose among the fewest tokens that reach probability X [0.9]"},
     {"seed", "N", WHOLE, FIELD(sampling.seed), 0, INT32_MAX, "of the random numbers [1]"},
+    {"lookup", NULL, FLAG, FIELD(lookup), 0, 0,
+     "with --greedy: guess ahead from what the text has said before; the same tokens, sooner"},
     {"print-ids", NULL, FLAG, FIELD(print_ids), 0, 0,
      "print ids, not text: the prompt's on a line, the generated on the next"},
     {"stats", NULL, FLAG, FIELD(stats), 0, 0, "print times and tokens a second on standard error"},
@@ -94,6 +96,8 @@ static bool read_option(struct options *o, const char *argument, struct error *e
 static bool check(const struct options *o, struct error *e) {
     if (o->prompt && o->have_ids) return fail(e, "give --prompt or --ids, not both");
     if (!o->prompt && !o->have_ids && !o->chat) return fail(e, "give --prompt=TEXT, --ids=1,2,3 or --chat");
+    if (o->lookup && !o->sampling.greedy && o->sampling.temperature > 0)
+        return fail(e, "--lookup guesses the likeliest tokens: give --greedy with it");
     if (o->have_ids && o->chat) return fail(e, "--chat takes text: give --prompt");
     return true;
 }

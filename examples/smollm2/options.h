@@ -10,7 +10,7 @@ struct options {
     const char *gguf;    /* NULL: where the build put it */
     const char *weights; /* NULL: beside the library */
     struct ids ids;      /* of --ids; its owner is the caller of options_parse */
-    bool have_ids, chat, print_ids, stats;
+    bool have_ids, chat, lookup, print_ids, stats;
     int64_t tokens, threads;
     struct sampling sampling;
 };

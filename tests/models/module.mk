@@ -12,12 +12,16 @@ check_PROGRAMS += tests/models/tokenizers
 tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c
 tests_models_tokenizers_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 
-EXTRA_PROGRAMS += tests/models/smollm2 tests/models/precision tests/models/minilm
+EXTRA_PROGRAMS += tests/models/lookup tests/models/smollm2 tests/models/precision tests/models/minilm
 SMOLLM2_API = tests/models/golden.c tests/models/golden.h tests/models/smollm2_api.c tests/models/smollm2_api.h
 tests_models_smollm2_CPPFLAGS = $(AM_CPPFLAGS) -Iexamples/smollm2
 tests_models_smollm2_SOURCES = $(SMOLLM2_API) tests/models/smollm2.c
 tests_models_smollm2_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl -lpthread
 $(tests_models_smollm2_OBJECTS): examples/smollm2/libsmollm2.so
+tests_models_lookup_CPPFLAGS = $(tests_models_smollm2_CPPFLAGS)
+tests_models_lookup_SOURCES = $(SMOLLM2_API) tests/models/lookup.c
+tests_models_lookup_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl -lpthread
+$(tests_models_lookup_OBJECTS): examples/smollm2/libsmollm2.so
 tests_models_precision_CPPFLAGS = $(tests_models_smollm2_CPPFLAGS)
 tests_models_precision_SOURCES = $(SMOLLM2_API) tests/models/precision.c
 tests_models_precision_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl

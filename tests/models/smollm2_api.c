@@ -9,6 +9,7 @@ struct smollm2 smollm2_load(const char *path, int threads) {
     *(void **)&m.session_reset = symbol(library, "smollm2_session_reset");
     *(void **)&m.session_free = symbol(library, "smollm2_session_free");
     *(void **)&m.forward = symbol(library, "smollm2_forward");
+    *(void **)&m.choices = symbol(library, "smollm2_choices");
     *(void **)&m.error = symbol(library, "smollm2_error");
     *(void **)&m.close = symbol(library, "smollm2_close");
     char why[400] = "";

@@ -13,6 +13,7 @@ struct smollm2 {
     __typeof__(smollm2_session_reset) *session_reset;
     __typeof__(smollm2_session_free) *session_free;
     __typeof__(smollm2_forward) *forward;
+    __typeof__(smollm2_choices) *choices;
     __typeof__(smollm2_error) *error;
     __typeof__(smollm2_close) *close;
     smollm2_model *model;
