@@ -1,6 +1,7 @@
 /* The functions a user calls: m_open, m_session_new, ..., m_forward(session, dims, inputs, results). They put
  * their arguments in arrays and hand them to the runtime. */
 #include "backend/code.h"
+#include <string.h>
 
 typedef LLVMValueRef V;
 
@@ -26,16 +27,16 @@ static void return_value(struct emitter *e, LLVMTypeRef result, V made) {
         LLVMBuildRet(e->builder, made);
 }
 
-/* m_NAME(arguments) = mdl_NAME(first, arguments), `first` only where it is given. */
-static void forward(struct code *c, const char *name, LLVMTypeRef result, V first, int arguments) {
+/* m_NAME(arguments) = mdl_NAME(first, arguments), `first` only where it is given. `kinds`: a letter an
+ * argument, p: pointer, n: uint64_t. */
+static void forward(struct code *c, const char *name, LLVMTypeRef result, V first, const char *kinds) {
     struct emitter *e = c->emitters[0];
-    LLVMTypeRef types[8];
-    V given[8];
-    int extra = first ? 1 : 0;
-    for (int i = 0; i < arguments + extra; i++) types[i] = e->ptr;
-    V f = define(e, arena_printf(c->arena, "%s_%s", c->graph->name, name), result, types, arguments);
+    LLVMTypeRef types[8] = {e->ptr};
+    V given[8] = {first};
+    int extra = first ? 1 : 0, arguments = (int)strlen(kinds);
+    for (int i = 0; i < arguments; i++) types[i + extra] = kinds[i] == 'n' ? e->i64 : e->ptr;
+    V f = define(e, arena_printf(c->arena, "%s_%s", c->graph->name, name), result, types + extra, arguments);
     V to = declare(e, arena_printf(c->arena, "mdl_%s", name), result, types, arguments + extra);
-    if (first) given[0] = first;
     for (int i = 0; i < arguments; i++) given[i + extra] = LLVMGetParam(f, (unsigned)i);
     return_value(
         e, result,
@@ -121,12 +122,14 @@ static void emit_shape(struct code *c, const struct function *f) {
 void entry_emit(struct code *c, LLVMValueRef descriptor) {
     struct emitter *e = c->emitters[0];
     LLVMTypeRef nothing = LLVMVoidTypeInContext(e->context);
-    forward(c, "open", e->i32, descriptor, 3);
-    forward(c, "session_new", e->i32, NULL, 2);
-    forward(c, "session_reset", e->i32, NULL, 1);
-    forward(c, "session_free", nothing, NULL, 1);
-    forward(c, "error", e->ptr, NULL, 1);
-    forward(c, "close", nothing, NULL, 1);
+    forward(c, "open", e->i32, descriptor, "ppp");
+    forward(c, "session_new", e->i32, NULL, "pp");
+    forward(c, "session_reset", e->i32, NULL, "p");
+    forward(c, "session_free", nothing, NULL, "p");
+    forward(c, "session_save", e->i32, NULL, "pppn");
+    forward(c, "session_load", e->i32, NULL, "pppnp");
+    forward(c, "error", e->ptr, NULL, "p");
+    forward(c, "close", nothing, NULL, "p");
     uint32_t number = 0;
     for (const struct function *f = c->graph->functions; f; f = f->next) {
         if (!f->exported || is_variant_of_earlier(c->graph, f)) continue;

@@ -45,8 +45,9 @@ static const char *c_name(struct code *c, const char *name, int number) {
 }
 
 /* The functions that every model has besides its own: m_open, ... */
-static const char *const every_model_has[] = {"open",         "close",         "error", "session_new",
-                                              "session_free", "session_reset", "model", "session"};
+static const char *const every_model_has[] = {"open",         "close",         "error",        "session_new",
+                                              "session_free", "session_reset", "session_save", "session_load",
+                                              "model",        "session"};
 
 static const struct function *shaped(const struct graph *g, const char *name) {
     for (const struct function *f = g->functions; f; f = f->next) {
@@ -166,6 +167,20 @@ static const char common[] =
     "int @_session_new(@_model *model, @_session **session);\n"
     "int @_session_reset(@_session *session);\n"
     "void @_session_free(@_session *session);\n"
+    "/* Writes the session's states to a file, with a note of the caller's (tokens that they come from, "
+    "say), and reads "
+    "them\n"
+    " * back, in any session of the same build of the model. The file appears whole or not at all, and has "
+    "only what "
+    "is not\n"
+    " * zero. Loading checks all of it before the states change: if it fails, the session is as it was. "
+    "*note_bytes "
+    "becomes the\n"
+    " * note's size (may be NULL); a note longer than `room` is refused (MDL_INVALID); `note` NULL: it is "
+    "not wanted. */\n"
+    "int @_session_save(@_session *session, const char *path, const void *note, uint64_t note_bytes);\n"
+    "int @_session_load(@_session *session, const char *path, void *note, uint64_t room, uint64_t "
+    "*note_bytes);\n"
     "/* What went wrong in the session's last call, in words; \"\" if nothing. Valid until its next call. "
     "*/\n"
     "const char *@_error(const @_session *session);\n\n"

@@ -12,7 +12,7 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 1u
+#define MDL_ABI_VERSION 2u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
 
 /* A kernel, run by all threads of a call at once; `thread` in 0..threads takes its static share of the work.
@@ -124,6 +124,8 @@ struct mdl_api {
     void (*trace)(struct mdl_session *, struct mdl_event *events, uint64_t capacity, uint64_t *count);
     /* Fills the arena and scratch with NaN bytes (0xff) before each call: a test's way to see reads of what nobody wrote. */
     void (*poison)(struct mdl_session *, int on);
+    int (*session_save)(struct mdl_session *, const char *path, const void *note, uint64_t note_bytes);
+    int (*session_load)(struct mdl_session *, const char *path, void *note, uint64_t room, uint64_t *note_bytes);
 };
 struct mdl_event {
     uint32_t step, thread;
@@ -147,11 +149,28 @@ struct mdl_weights_entry {
     uint32_t sum;
 };
 
+/* A saved session: this header, the note, then runs of pages: a head, and pages * 4096 bytes of the state block. All
+ * integers little-endian; pages that are in no run are zeros. Sums are CRC-32C as above: of the header with header_sum
+ * zero, of the note, of a run's head up to the sum and its pages, of the states' names (with their NUL), offsets and
+ * sizes. */
+struct mdl_saved_header {
+    char magic[8]; /* "MDLSES\0\1" */
+    uint8_t build_id[32];
+    uint64_t file_bytes, state_bytes, note_bytes;
+    uint32_t states_sum, note_sum, runs, header_sum;
+};
+struct mdl_saved_run {
+    uint64_t first, pages; /* in the state block; a run begins after the one before it ends */
+    uint32_t reserved, sum;
+};
+
 /* Entry points that generated wrappers call; same as mdl_api. */
 int mdl_open(const struct mdl_descriptor *, const char *weights, const struct mdl_options *, struct mdl_model **);
 int mdl_session_new(struct mdl_model *, struct mdl_session **);
 int mdl_session_reset(struct mdl_session *);
 void mdl_session_free(struct mdl_session *);
+int mdl_session_save(struct mdl_session *, const char *path, const void *note, uint64_t note_bytes);
+int mdl_session_load(struct mdl_session *, const char *path, void *note, uint64_t room, uint64_t *note_bytes);
 int mdl_call(struct mdl_session *, uint32_t function, const int64_t *dims, const void *const *inputs, void *const *results);
 const char *mdl_error(const struct mdl_session *);
 void mdl_close(struct mdl_model *);

@@ -12,8 +12,8 @@ enum mdl_status {
     MDL_OK = 0,
     MDL_INVALID = 1,   /* an argument is wrong: a dim outside its range, an id outside its table; nothing changed */
     MDL_NO_MEMORY = 2, /* the system refused memory */
-    MDL_IO = 3,        /* the weights file cannot be opened, read or mapped */
-    MDL_MISMATCH = 4,  /* the weights file is damaged, or belongs to another build of the model */
+    MDL_IO = 3,        /* a file cannot be opened, read, mapped or written */
+    MDL_MISMATCH = 4,  /* a file is damaged, or belongs to another build of the model */
     MDL_BUSY = 5,      /* the session is in a call of another thread */
     MDL_UNSUPPORTED = 6 /* this machine lacks what the model was compiled for */
 };

@@ -83,6 +83,12 @@ struct mdl_session {
     char error[512];
 };
 
+/* session.c: zeroed pages that take memory when they are touched; NULL: refused. */
+char *session_map(size_t bytes);
+/* Memory of session_map, s->state_bytes long, becomes the states, at their address. False: the system
+ * refused, errno says why, and the states are the initial ones. */
+bool session_replace_states(struct mdl_session *s, char *fresh);
+
 /* Plans for all variants of the model's functions; false: no memory. */
 bool plans_new(struct mdl_model *m);
 void plans_free(struct mdl_model *m);

@@ -14,8 +14,11 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/open.c \
 	runtime/plan.c \
 	runtime/pool.c runtime/pool.h \
+	runtime/replace.c runtime/replace.h \
+	runtime/saved.c \
 	runtime/session.c \
 	runtime/sort.c \
+	runtime/touched.c runtime/touched.h \
 	runtime/weights.c runtime/weights.h
 
 # What the command lines share: options, .npy files, name=value arguments.

@@ -104,4 +104,6 @@ const struct mdl_api mdl_api = {
     .verify = verify,
     .trace = trace,
     .poison = poison,
+    .session_save = mdl_session_save,
+    .session_load = mdl_session_load,
 };

@@ -1,6 +1,7 @@
-/* Output files of mdl-run, under another name until they are complete. */
+/* Output files, under another name until they are complete. */
 #include "runtime/replace.h"
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,8 +9,9 @@
 bool replace_begin(struct replacement *r, const char *path) {
     struct stat st;
     bool ordinary = stat(path, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
-    long number = (long)getpid();
-    int n = ordinary ? snprintf(r->written, sizeof r->written, "%s.%ld.tmp", path, number)
+    static atomic_uint serial; /* so that threads do not meet in one file */
+    unsigned number = atomic_fetch_add(&serial, 1);
+    int n = ordinary ? snprintf(r->written, sizeof r->written, "%s.%ld.%u.tmp", path, (long)getpid(), number)
                      : snprintf(r->written, sizeof r->written, "%s", path);
     r->path = path;
     r->file = NULL;

@@ -1,4 +1,4 @@
-/* A file of mdl-run's that appears whole or not at all: it is written beside its place and moved there when
+/* An output file that appears whole or not at all: it is written beside its place and moved there when
  * complete. What stands there and is no ordinary file, /dev/null say, is written in place. (The compiler,
  * which includes nothing of the runtime, has ir/output.h for the same.) */
 #ifndef RUNTIME_REPLACE_H

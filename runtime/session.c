@@ -4,6 +4,7 @@
  * touch states mapping: zeros, but for the initial values that come from the weights
  */
 #include "runtime/model.h"
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,7 @@ static size_t whole_pages(int64_t bytes) {
     return bytes ? ((size_t)bytes + page - 1) / page * page : page;
 }
 
-/* Zeroed pages; NULL: refused. */
-static char *map(size_t bytes) {
+char *session_map(size_t bytes) {
     if (bytes == SIZE_MAX) return NULL;
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
@@ -31,6 +31,18 @@ static void set_initial_states(struct mdl_session *s) {
         if (state->initial >= 0)
             memcpy(s->states + state->offset, s->model->weights.data + state->initial, (size_t)state->bytes);
     }
+}
+
+bool session_replace_states(struct mdl_session *s, char *fresh) {
+    size_t bytes = s->state_bytes;
+    if (mremap(fresh, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, s->states) == s->states) return true;
+    int error = errno; /* what was there may be gone */
+    mmap(s->states, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+         -1, 0);
+    set_initial_states(s);
+    munmap(fresh, bytes);
+    errno = error;
+    return false;
 }
 
 static bool lane_new(struct lane *l, const struct mdl_model *m, char *scratch) {
@@ -57,8 +69,8 @@ static bool map_memory(struct mdl_session *s) {
     if (arena == SIZE_MAX || scratch >= (SIZE_MAX - arena) / lanes) return false;
     s->arena_bytes = arena + lanes * scratch;
     s->state_bytes = whole_pages(m->descriptor->state_bytes);
-    s->arena = map(s->arena_bytes);
-    s->states = map(s->state_bytes);
+    s->arena = session_map(s->arena_bytes);
+    s->states = session_map(s->state_bytes);
     if (!s->arena || !s->states) return false;
     for (int i = 0; i < s->lanes_count; i++)
         if (!lane_new(&s->lanes[i], m, s->arena + arena + (size_t)i * scratch)) return false;

@@ -19,8 +19,8 @@ dist_check_SCRIPTS += tests/run/mdl-run.sh
 TESTS += tests/run/mdl-run.sh
 
 if HAVE_CRITERION
-check_PROGRAMS += tests/unit/npy tests/unit/options tests/unit/runtime
-TESTS += tests/unit/npy tests/unit/options tests/unit/runtime
+check_PROGRAMS += tests/unit/npy tests/unit/options tests/unit/runtime tests/unit/saved
+TESTS += tests/unit/npy tests/unit/options tests/unit/runtime tests/unit/saved
 tests_unit_npy_SOURCES = tests/unit/npy.c
 tests_unit_npy_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_npy_LDADD = runtime/libcli.a $(UNIT_LIBS)
@@ -30,6 +30,9 @@ tests_unit_options_LDADD = runtime/libcli.a $(UNIT_LIBS)
 tests_unit_runtime_SOURCES = $(HANDMADE) tests/unit/runtime.c
 tests_unit_runtime_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_runtime_LDADD = runtime/libmdl-runtime.a $(UNIT_LIBS) -lpthread
+tests_unit_saved_SOURCES = tests/unit/saved.c
+tests_unit_saved_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_saved_LDADD = runtime/libmdl-runtime.a $(UNIT_LIBS) -lpthread
 endif
 
 # By hand: the figure in runtime/README.md.
