@@ -5,12 +5,13 @@
 #include "../common/speculate.h"
 #include "../common/stream.h"
 #include "options.h"
+#include "prefix.h"
 #include "smollm2.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { VOCABULARY = 49152, CONTEXT = 8192, MOST_ENDS = 4 }; /* the first two as in smollm2.mdl */
+enum { VOCABULARY = 49152, MOST_ENDS = 4 }; /* the first as in smollm2.mdl */
 static const char gguf_name[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
 /* All that a conversation needs. Parts that the options do without stay NULL. */
@@ -28,7 +29,8 @@ struct talk {
     size_t end_count;
     float logits[VOCABULARY];
     double open_seconds, prompt_seconds, token_seconds; /* spent in open, and in forward */
-    size_t prompt_tokens, token_count;
+    size_t prompt_tokens, token_count, restored;        /* restored: of the prompt, from --prefix's file */
+    bool unwritten;                                     /* what failed is an output file */
 };
 
 static double seconds(void) {
@@ -108,9 +110,22 @@ static bool feed(struct talk *t, const int32_t *tokens, size_t count, struct err
     return true;
 }
 
+/* Evaluates a prompt, but for what --prefix restores of the first one. */
+static bool evaluate(struct talk *t, const struct ids *prompt, struct error *e) {
+    const char *path = t->position ? NULL : t->options->prefix;
+    struct prefix p = {0};
+    if (path && !prefix_restore(t->session, path, prompt, &p, e)) return false;
+    t->position += (int32_t)p.tokens;
+    t->restored += p.tokens;
+    if (!feed(t, prompt->data + p.tokens, prompt->count - p.tokens, e)) return false;
+    if (!path || p.kept || prefix_save(t->session, path, prompt, e)) return true;
+    t->unwritten = true;
+    return false;
+}
+
 static bool read_prompt(struct talk *t, const struct ids *prompt, struct error *e) {
     double begun = seconds();
-    if (!feed(t, prompt->data, prompt->count, e)) return false;
+    if (!evaluate(t, prompt, e)) return false;
     if (t->options->lookup) {
         speculate_read(&t->speculation, prompt->data, prompt->count);
         t->next = sampler_next(t->sampler, t->logits);
@@ -149,8 +164,9 @@ static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
     struct stream stream = {0};
     if (!prompt->count) return fail(e, "the prompt is empty");
     if (o->print_ids) ids_print(prompt);
-    if (o->tokens == 0) return true;
+    if (!t->session) return true; /* nothing is to be computed */
     if (!read_prompt(t, prompt, e)) return false;
+    if (o->tokens == 0) return true;
     for (int64_t i = 0; i < o->tokens; i++) {
         int32_t token = choose(t);
         if (ends_turn(t, token)) break;
@@ -204,7 +220,7 @@ static bool run(struct talk *t, struct error *e) {
     const struct options *o = t->options;
     bool needs_text = !o->have_ids || !o->print_ids;
     if (needs_text && !open_tokenizer(t, e)) return false;
-    if (o->tokens > 0 && !open_model(t, e)) return false;
+    if ((o->tokens > 0 || o->prefix) && !open_model(t, e)) return false;
     if (o->have_ids) return answer(t, &o->ids, e);
     if (!o->chat) return answer_text(t, o->prompt, e);
     return o->prompt ? turn(t, text_of(o->prompt), e) : chat(t, e);
@@ -215,6 +231,7 @@ static void print_stats(const struct talk *t) {
     if (t->prompt_tokens)
         fprintf(stderr, "prompt: %zu tokens, %.1f a second\n", t->prompt_tokens,
                 (double)t->prompt_tokens / t->prompt_seconds);
+    if (t->restored) fprintf(stderr, "prefix: %zu tokens were restored\n", t->restored);
     if (t->token_count)
         fprintf(stderr, "generated: %zu tokens, %.1f a second\n", t->token_count,
                 (double)t->token_count / t->token_seconds);
@@ -231,7 +248,7 @@ int main(int argc, char **argv) {
     if (status < 0) {
         struct talk *t = allocate(1, sizeof *t);
         t->options = &options;
-        status = run(t, &e) ? 0 : 1;
+        status = run(t, &e) ? 0 : t->unwritten ? 3 : 1;
         if (status) fprintf(stderr, "generate: %s\n", e.text);
         if (options.stats) print_stats(t);
         talk_close(t);

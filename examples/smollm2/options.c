@@ -30,6 +30,8 @@ static const struct option table[] = {
     {"seed", "N", WHOLE, FIELD(sampling.seed), 0, INT32_MAX, "of the random numbers [1]"},
     {"lookup", NULL, FLAG, FIELD(lookup), 0, 0,
      "with --greedy: guess ahead from what the text has said before; the same tokens, sooner"},
+    {"prefix", "FILE", TEXT, FIELD(prefix), 0, 0,
+     "keep the model's state after the prompt in FILE; a prompt that begins alike starts from there"},
     {"print-ids", NULL, FLAG, FIELD(print_ids), 0, 0,
      "print ids, not text: the prompt's on a line, the generated on the next"},
     {"stats", NULL, FLAG, FIELD(stats), 0, 0, "print times and tokens a second on standard error"},

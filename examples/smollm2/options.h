@@ -7,6 +7,7 @@
 struct options {
     const char *prompt;  /* NULL: not given */
     const char *system;  /* NULL: the chat template's own */
+    const char *prefix;  /* NULL: the prompt's state is not kept */
     const char *gguf;    /* NULL: where the build put it */
     const char *weights; /* NULL: beside the library */
     struct ids ids;      /* of --ids; its owner is the caller of options_parse */
