@@ -1,5 +1,7 @@
 # Speed is measured, never asserted: `make bench` prints ours beside the peers (tests/bench/README.md).
-EXTRA_PROGRAMS += tests/bench/bench-llm
+EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-llm
+tests_bench_bench_generate_SOURCES = tests/bench/generate.c
+tests_bench_bench_generate_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 tests_bench_bench_llm_SOURCES = tests/bench/llm.c
 tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
 
@@ -7,7 +9,7 @@ EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py 
 
 MDL_CACHE ?= build/cache
 PEERS ?= build/peers
-bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT)
+bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-generate$(EXEEXT)
 	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
 	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) \
 	    --cache=$(MDL_CACHE) --out=$(srcdir)/tests/bench/RESULTS.md
