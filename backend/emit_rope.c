@@ -1,40 +1,69 @@
 /* Rotary position embedding. The angles of a position are the same for all heads, so each thread keeps the
- * sines and cosines of the position it is at in its scratch, [dim / 2] each, and makes them anew when the
- * position changes.
+ * sines and cosines of the positions it was at lately in its scratch, and makes them where one is new. They
+ * lie as the elements do, one for each, the sine with the sign that it has there:
  *
- *     (a, b) -> (a cos - b sin, a sin + b cos)     pairs (j, j + dim/2), or (2j, 2j + 1) */
+ *     (a, b) -> (a cos - b sin, b cos + a sin)     pairs (j, j + dim/2), or (2j, 2j + 1)
+ *     x[d]   -> x[d] cosines[d] + x[other of the pair] sines[d] */
 #include "backend/emit_family.h"
 #include "backend/emit_math.h"
 #include "backend/emit_memo.h"
 #include <math.h>
 #include <string.h>
 
+/* Positions kept: more than a block of rows has, so that each is made once for all the block's outputs. */
+enum { POSITIONS = 128, TAGS_AT_ONCE = 8 };
+
 struct rope_table {
     double base;
     int64_t dim;
-    LLVMValueRef turns;                    /* [dim/2] f64: base^(-2j/dim) / (2 pi), a constant */
-    LLVMValueRef position, sines, cosines; /* in scratch */
-    struct memo_scope *scope; /* where the last code that filled it stands, and for which position: no other
-                                 has come between */
-    LLVMValueRef last;
+    bool interleaved;
+    LLVMValueRef turns;          /* [dim] f64: base^(-2j/dim) / (2 pi), j the element's pair; a constant */
+    LLVMValueRef signs;          /* [dim] f32: -1 for the first of a pair, 1 for the second; a constant */
+    LLVMValueRef tags;           /* in scratch: [POSITIONS] i64, whose angles a slot holds */
+    LLVMValueRef sines, cosines; /* in scratch: [POSITIONS][dim] f32 */
+    struct memo_scope *scope;    /* where the last code that filled it stands, ... */
+    LLVMValueRef last, last_sines, last_cosines; /* ... for which position, and that one's slot */
     struct rope_table *next;
 };
 
-static struct rope_table *table_of(struct emitter *e, double base, int64_t dim) {
-    for (struct rope_table *t = e->ropes; t; t = t->next)
-        if (t->base == base && t->dim == dim) return t;
-    double *turns = arena_new_array(e->arena, double, dim / 2 + 1);
-    for (int64_t j = 0; j < dim / 2; j++)
-        turns[j] = pow(base, -2.0 * (double)j / (double)dim) / 6.283185307179586;
-    struct rope_table *t = arena_new_object(e->arena, struct rope_table);
-    *t = (struct rope_table){.base = base, .dim = dim, .next = e->ropes};
-    t->turns = emit_table(e, turns, (size_t)(dim / 2) * sizeof *turns);
-    t->position = emit_scratch(e, 8);
-    t->sines = emit_scratch(e, dim * 2);
-    t->cosines = emit_scratch(e, dim * 2);
+/* Element d of a head: which pair it is of, and whether it is the second. */
+static int64_t pair_of(const struct rope_table *t, int64_t d) {
+    return t->interleaved ? d / 2 : d % (t->dim / 2);
+}
+static bool is_second(const struct rope_table *t, int64_t d) {
+    return t->interleaved ? d % 2 : d >= t->dim / 2;
+}
+
+static void make_constants(struct emitter *e, struct rope_table *t) {
+    double *turns = arena_new_array(e->arena, double, t->dim);
+    float *signs = arena_new_array(e->arena, float, t->dim);
+    for (int64_t d = 0; d < t->dim; d++) {
+        turns[d] = pow(t->base, -2.0 * (double)pair_of(t, d) / (double)t->dim) / 6.283185307179586;
+        signs[d] = is_second(t, d) ? 1 : -1;
+    }
+    t->turns = emit_table(e, turns, (size_t)t->dim * sizeof *turns);
+    t->signs = emit_table(e, signs, (size_t)t->dim * sizeof *signs);
+}
+
+/* No slot holds a position yet. */
+static void clear_tags(struct emitter *e, const struct rope_table *t) {
     LLVMBasicBlockRef back = emit_entry_begin(e);
-    LLVMBuildStore(e->builder, emit_i64(e, INT64_MIN), t->position);
+    LLVMValueRef none = emit_splat(e, emit_i64(e, INT64_MIN), TAGS_AT_ONCE);
+    for (int64_t i = 0; i < POSITIONS; i += TAGS_AT_ONCE)
+        LLVMSetAlignment(LLVMBuildStore(e->builder, none, emit_offset(e, t->tags, emit_i64(e, i * 8))), 8);
     emit_entry_end(e, back);
+}
+
+static struct rope_table *table_of(struct emitter *e, double base, int64_t dim, bool interleaved) {
+    for (struct rope_table *t = e->ropes; t; t = t->next)
+        if (t->base == base && t->dim == dim && t->interleaved == interleaved) return t;
+    struct rope_table *t = arena_new_object(e->arena, struct rope_table);
+    *t = (struct rope_table){.base = base, .dim = dim, .interleaved = interleaved, .next = e->ropes};
+    make_constants(e, t);
+    t->tags = emit_scratch(e, POSITIONS * 8);
+    t->sines = emit_scratch(e, POSITIONS * dim * 4);
+    t->cosines = emit_scratch(e, POSITIONS * dim * 4);
+    clear_tags(e, t);
     return e->ropes = t;
 }
 
@@ -43,24 +72,31 @@ struct filling {
     LLVMValueRef position; /* f64 */
 };
 
-static void fill_columns(struct emitter *e, void *data, const struct index *j, int lanes, LLVMValueRef tail) {
-    struct filling *f = data;
-    LLVMValueRef turns = emit_load_at(e, e->f64, f->table->turns, *j, lanes, tail), sine, cosine;
+static void fill_columns(struct emitter *e, void *data, const struct index *d, int lanes, LLVMValueRef tail) {
+    const struct filling *f = data;
+    const struct rope_table *t = f->table;
+    LLVMValueRef turns = emit_load_at(e, e->f64, t->turns, *d, lanes, tail), sine, cosine;
+    LLVMValueRef sign = emit_load_at(e, e->f32, t->signs, *d, lanes, tail);
     math_sincos_turns(e, LLVMBuildFMul(e->builder, turns, emit_splat(e, f->position, lanes), ""), &sine,
                       &cosine);
-    emit_store_at(e, sine, f->table->sines, *j, tail);
-    emit_store_at(e, cosine, f->table->cosines, *j, tail);
+    emit_store_at(e, LLVMBuildFMul(e->builder, sine, sign, ""), t->last_sines, *d, tail);
+    emit_store_at(e, cosine, t->last_cosines, *d, tail);
 }
 
-/* Makes the table be for `position`, unless it is already. */
+/* Finds the slot of `position`, and makes its angles unless they are there. */
 static void fill(struct emitter *e, struct rope_table *t, LLVMValueRef position) {
     if (t->scope == e->memo && t->last == position) return;
-    LLVMValueRef have = LLVMBuildLoad2(e->builder, e->i64, t->position, "");
+    LLVMValueRef slot = LLVMBuildAnd(e->builder, position, emit_i64(e, POSITIONS - 1), "");
+    LLVMValueRef tag = emit_offset(e, t->tags, emit_mul(e, slot, emit_i64(e, 8)));
+    LLVMValueRef first = emit_mul(e, slot, emit_i64(e, t->dim * 4));
+    t->last_sines = emit_offset(e, t->sines, first);
+    t->last_cosines = emit_offset(e, t->cosines, first);
+    LLVMValueRef have = LLVMBuildLoad2(e->builder, e->i64, tag, "");
     struct emit_if stale;
     emit_if_begin(e, &stale, LLVMBuildICmp(e->builder, LLVMIntNE, have, position, ""));
-    LLVMBuildStore(e->builder, position, t->position);
+    LLVMBuildStore(e->builder, position, tag);
     struct filling f = {t, LLVMBuildSIToFP(e->builder, position, e->f64, "")};
-    struct stretch all = {emit_i64(e, 0), emit_i64(e, t->dim / 2), 64, 1, e->lanes, false};
+    struct stretch all = {emit_i64(e, 0), emit_i64(e, t->dim), 64, 1, e->lanes, false};
     emit_columns(e, &all, fill_columns, &f);
     emit_if_end(e, &stale);
     t->scope = e->memo;
@@ -80,29 +116,40 @@ static LLVMValueRef position_of(struct emitter *e, const struct node *n, const s
     return at ? emit_add(e, at, p->at[row].base) : NULL;
 }
 
-/* Which element of the pair each lane is, and the other's index. */
-struct pairs {
-    struct index j, other;
-    LLVMValueRef second; /* i1, or a vector of them: b of (a, b) */
-};
-
-static struct pairs find_pairs(struct emitter *e, const struct index *d, int64_t dim, bool interleaved,
-                               int lanes) {
-    struct pairs r;
-    int64_t half = dim / 2;
-    struct index rest = interleaved ? index_rem_by(e, *d, 2, lanes) : index_div_by(e, *d, half, lanes);
-    LLVMValueRef which = index_vector(e, &rest, index_is_uniform(&rest) ? 1 : lanes),
-                 zero = LLVMConstNull(LLVMTypeOf(which));
-    r.second = LLVMBuildICmp(e->builder, LLVMIntNE, which, zero, "");
-    int64_t apart = interleaved ? 1 : half;
+/* The index of the other element of each lane's pair. */
+static struct index other_of(struct emitter *e, const struct rope_table *t, const struct index *d,
+                             int lanes) {
+    int64_t apart = t->interleaved ? 1 : t->dim / 2;
+    struct index rest = t->interleaved ? index_rem_by(e, *d, 2, lanes) : index_div_by(e, *d, apart, lanes);
+    LLVMValueRef which = index_vector(e, &rest, index_is_uniform(&rest) ? 1 : lanes);
+    LLVMValueRef second = LLVMBuildICmp(e->builder, LLVMIntNE, which, LLVMConstNull(LLVMTypeOf(which)), "");
     LLVMValueRef back = emit_constant_like(LLVMTypeOf(which), (double)-apart),
                  on = emit_constant_like(LLVMTypeOf(which), (double)apart);
-    LLVMValueRef shift = LLVMBuildSelect(e->builder, r.second, back, on, "");
+    LLVMValueRef shift = LLVMBuildSelect(e->builder, second, back, on, "");
     struct index by = emit_lanes_of(shift) > 1 ? (struct index){.vector = shift, .align = 1}
                                                : (struct index){shift, 0, apart, NULL};
-    r.other = index_add(e, *d, by, lanes);
-    r.j = interleaved ? index_div_by(e, *d, 2, lanes) : index_rem_by(e, *d, half, lanes);
-    return r;
+    return index_add(e, *d, by, lanes);
+}
+
+/* Lanes 2j and 2j + 1 changed over. */
+static LLVMValueRef swap_neighbours(struct emitter *e, LLVMValueRef v, int lanes) {
+    LLVMValueRef order[2 * MAX_LANES];
+    for (int l = 0; l < lanes; l++) order[l] = emit_i32(e, l ^ 1);
+    return LLVMBuildShuffleVector(e->builder, v, LLVMGetPoison(LLVMTypeOf(v)),
+                                  LLVMConstVector(order, (unsigned)lanes), "");
+}
+
+/* x at the other element of each lane's pair; `own` is x at p. Whole pairs of neighbours are in one vector.
+ */
+static LLVMValueRef other_element(struct emitter *e, const struct node *n, const struct rope_table *t,
+                                  const struct point *p, LLVMValueRef own) {
+    const struct index *d = &p->at[p->rank - 1];
+    bool pairs = t->interleaved && p->lanes % 2 == 0 && p->lanes <= 2 * MAX_LANES && !d->vector &&
+                 d->stride == 1 && d->align % 2 == 0;
+    if (pairs) return swap_neighbours(e, own, p->lanes);
+    struct point q = *p;
+    q.at[p->rank - 1] = other_of(e, t, d, p->lanes);
+    return emit_value(e, n->operands[0], &q);
 }
 
 /* With differing positions or heads in the lanes, each lane is done alone. */
@@ -135,20 +182,16 @@ LLVMValueRef emit_family_rope(struct emitter *e, const struct node *n, int resul
         if (!index_is_uniform(&p->at[i])) return lane_by_lane(e, n, result, p);
     LLVMValueRef position = position_of(e, n, p);
     if (!position) return NULL;
-    struct rope_table *t = table_of(e, node_attr(n, "base")->f, dim);
+    bool interleaved = !strcmp(node_attr(n, "style")->s, "interleaved");
+    struct rope_table *t = table_of(e, node_attr(n, "base")->f, dim, interleaved);
     fill(e, t, position);
-    struct pairs pair =
-        find_pairs(e, &p->at[last], dim, !strcmp(node_attr(n, "style")->s, "interleaved"), p->lanes);
-    struct point q = *p;
-    q.at[last] = pair.other;
-    LLVMValueRef own = emit_value(e, n->operands[0], p), other = emit_value(e, n->operands[0], &q);
-    if (!own || !other) return NULL;
+    LLVMValueRef own = emit_value(e, n->operands[0], p), other = own ? other_element(e, n, t, p, own) : NULL;
+    if (!other) return NULL;
     enum dtype to = n->results[result]->type.dtype;
+    const struct index *d = &p->at[last];
     LLVMValueRef sine =
-        emit_cast(e, DTYPE_F32, to, emit_load_at(e, e->f32, t->sines, pair.j, p->lanes, p->mask));
+        emit_cast(e, DTYPE_F32, to, emit_load_at(e, e->f32, t->last_sines, *d, p->lanes, p->mask));
     LLVMValueRef cosine =
-        emit_cast(e, DTYPE_F32, to, emit_load_at(e, e->f32, t->cosines, pair.j, p->lanes, p->mask));
-    LLVMValueRef signed_sine =
-        LLVMBuildSelect(e->builder, pair.second, sine, LLVMBuildFNeg(e->builder, sine, ""), "");
-    return emit_fma(e, other, signed_sine, LLVMBuildFMul(e->builder, own, cosine, ""));
+        emit_cast(e, DTYPE_F32, to, emit_load_at(e, e->f32, t->last_cosines, *d, p->lanes, p->mask));
+    return emit_fma(e, other, sine, LLVMBuildFMul(e->builder, own, cosine, ""));
 }
