@@ -104,7 +104,8 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
                       .rows = rows,
                       .vectors = g->vectors,
                       .lanes = e->lanes,
-                      .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4};
+                      .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4,
+                      .ahead = rows < g->tile_rows || rows == 1};
     panels_rows(e, &a->panels, row, strip_row, at, &m);
     panels_outputs(e, &a->panels, first, block, at, &m);
     for (int i = 0; i < rows * g->vectors; i++) sums[i] = LLVMConstNull(emit_vector(e->f32, e->lanes));
@@ -147,11 +148,9 @@ struct strip { /* rows begin .. end of one outer index, by outputs block .. bloc
     LLVMValueRef begin, end, block, block_end;
 };
 
-/* Tiles of `rows` rows from `from` on, as many as fit; gives the first row not done. */
-static LLVMValueRef tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef from,
-                             const struct strip *s, struct index *at) {
-    LLVMValueRef left = emit_sub(e, s->end, from);
-    LLVMValueRef stop = emit_add(e, from, emit_sub(e, left, emit_rem(e, left, emit_i64(e, rows))));
+/* Rows from .. stop, in tiles of `rows`. */
+static void tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
+                     const struct strip *s, struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
     emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
@@ -160,15 +159,24 @@ static LLVMValueRef tiles_of(struct emitter *e, struct group *g, int rows, LLVMV
     emit_loop_end(e, &panels, NULL);
     finish_rows(e, g, rows, tiles.counter, s->block, s->block_end, at);
     emit_loop_end(e, &tiles, NULL);
-    return stop;
 }
 
+/* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
+ * for memory, ask for it ahead (micro.c), and leave the block's weights in cache for the others. */
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+    int sizes[MAX_TILE_ROWS], count = 0;
+    LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, s->begin)}, from = s->begin;
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
-    LLVMValueRef from = s->begin;
-    for (int rows = g->tile_rows; rows >= 1; rows = rows > 1 ? rows / 2 : 0)
-        from = tiles_of(e, g, rows, from, s, at);
+    for (int rows = g->tile_rows; rows >= 1; rows /= 2) {
+        left[count + 1] = emit_rem(e, left[count], emit_i64(e, rows));
+        sizes[count++] = rows;
+    }
+    while (count--) {
+        LLVMValueRef stop = emit_add(e, from, emit_sub(e, left[count], left[count + 1]));
+        tiles_of(e, g, sizes[count], from, stop, s, at);
+        from = stop;
+    }
 }
 
 /* ---- a group's share of the kernel's work ---- */

@@ -18,11 +18,11 @@ static LLVMValueRef load_as(struct emitter *e, LLVMTypeRef type, LLVMValueRef ad
     return v;
 }
 
-/* With one row a product is bound by memory: asks for B's bytes some lines before they are wanted, since the
+/* With few rows a product is bound by memory: asks for B's bytes some lines before they are wanted, since the
  * hardware's own prefetching stops at each page. Addresses past the end do no harm. */
 static void prefetch(struct emitter *e, const struct micro *m, LLVMValueRef address, int64_t bytes) {
     enum { AHEAD = 4096, LINE = 64 };
-    for (int64_t at = 0; m->rows == 1 && at < bytes; at += LINE) {
+    for (int64_t at = 0; m->ahead && at < bytes; at += LINE) {
         LLVMValueRef line = at_byte(e, address, emit_i64(e, AHEAD + at));
         LLVMValueRef arguments[] = {line, emit_i32(e, 0), emit_i32(e, 3), emit_i32(e, 1)};
         emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, arguments, 4);
