@@ -26,6 +26,12 @@ struct point point_reshape(struct emitter *e, const struct type *from, const str
                            const struct point *p);
 /* An integer value as i64. */
 LLVMValueRef emit_index_value(struct emitter *e, struct value *v, const struct point *p);
+/* The id at a point of the ids, as an index; one that is the same for all lanes stays one scalar, so that
+ * what it leads to is read by vectors. False after a diagnostic. */
+bool emit_id(struct emitter *e, struct value *ids, const struct point *at, struct index *id);
+/* Makes `p`, a point of what `write` writes, the point of its buffer where that goes. False after a
+ * diagnostic. */
+bool point_written(struct emitter *e, const struct node *write, struct point *p);
 /* `p` with only the lanes where lo <= index < lo + extent of dimension `axis`, which then counts from lo;
  * *inside: those lanes as i1s, or NULL if it is all. */
 struct point point_window(struct emitter *e, const struct point *p, int axis, struct index lo,

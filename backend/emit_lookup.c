@@ -8,9 +8,7 @@ static struct index found_index(LLVMValueRef id, int lanes) {
     return (struct index){.vector = id, .align = 1};
 }
 
-/* The id at a point of the ids; one that is the same for all lanes stays one scalar, so that the table is
- * read by vectors. */
-static bool read_id(struct emitter *e, struct value *ids, const struct point *at, struct index *id) {
+bool emit_id(struct emitter *e, struct value *ids, const struct point *at, struct index *id) {
     bool uniform = true;
     for (int i = 0; i < at->rank; i++) uniform = uniform && index_is_uniform(&at->at[i]);
     struct point q = *at;
@@ -32,7 +30,7 @@ LLVMValueRef emit_family_gather(struct emitter *e, const struct node *n, int res
     at.rank = rank;
     for (int i = 0; i < rank; i++) at.at[i] = p->at[axis + i];
     q.rank = table->type.rank;
-    if (!read_id(e, ids, &at, &q.at[axis])) return NULL;
+    if (!emit_id(e, ids, &at, &q.at[axis])) return NULL;
     for (int i = axis + 1; i < q.rank; i++) q.at[i] = p->at[i + rank - 1];
     return emit_value(e, table, &q);
 }
@@ -43,7 +41,7 @@ LLVMValueRef emit_family_take_along(struct emitter *e, const struct node *n, int
     const struct type *to = &n->results[result]->type;
     int axis = (int)node_attr(n, "axis")->i;
     struct point at = point_broadcast(e, &ids->type, to, p), q = point_broadcast(e, &x->type, to, p);
-    return read_id(e, ids, &at, &q.at[axis]) ? emit_value(e, x, &q) : NULL;
+    return emit_id(e, ids, &at, &q.at[axis]) ? emit_value(e, x, &q) : NULL;
 }
 
 LLVMValueRef emit_family_one_hot(struct emitter *e, const struct node *n, int result, const struct point *p) {

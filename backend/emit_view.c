@@ -131,17 +131,58 @@ LLVMValueRef emit_family_pad(struct emitter *e, const struct node *n, int result
     return LLVMBuildSelect(e->builder, inside, v, emit_wrap(e, t, filler), "");
 }
 
+/* What `v` has for the batch row of a point of x: its one number, or one of a list. */
+static bool of_batch_row(struct emitter *e, struct value *v, const struct point *p, struct index *found) {
+    struct point q = *p;
+    q.rank = v->type.rank;
+    return emit_id(e, v, &q, found);
+}
+
+bool point_written(struct emitter *e, const struct node *write, struct point *p) {
+    int axis = (int)node_attr(write, "axis")->i;
+    struct value *rows = write->operands[3];
+    struct index at, row = p->at[0];
+    if (!of_batch_row(e, write->operands[2], p, &at)) return false;
+    if (rows && !of_batch_row(e, rows, p, &row)) return false;
+    p->at[axis] = index_add(e, p->at[axis], at, p->lanes);
+    if (rows) p->at[0] = row;
+    return true;
+}
+
+/* The batch row of x that goes to the point's row of the buffer, found by looking through all of them; the
+ * mask leaves out the lanes whose row gets none. */
+static LLVMValueRef find_batch_row(struct emitter *e, struct value *rows, struct point *p) {
+    int lanes = index_is_uniform(&p->at[0]) ? 1 : p->lanes;
+    LLVMValueRef row = index_vector(e, &p->at[0], lanes), none = emit_splat(e, emit_i64(e, -1), lanes);
+    struct emit_loop batch;
+    emit_loop_begin(e, &batch, emit_i64(e, 0), emit_extent(e, rows->type.extents[0]), 1, 1, &none);
+    struct point at = {.rank = 1, .lanes = 1, .at = {index_uniform(batch.counter)}};
+    LLVMValueRef id = emit_index_value(e, rows, &at);
+    if (!id) return NULL;
+    LLVMValueRef hit = LLVMBuildICmp(e->builder, LLVMIntEQ, row, emit_splat(e, id, lanes), "");
+    LLVMValueRef next =
+        LLVMBuildSelect(e->builder, hit, emit_splat(e, batch.counter, lanes), batch.carried[0], "");
+    emit_loop_end(e, &batch, &next);
+    LLVMValueRef found = batch.carried[0];
+    LLVMValueRef gets = LLVMBuildICmp(e->builder, LLVMIntNE, found, none, "");
+    p->at[0] = lanes == 1 ? index_uniform(found) : (struct index){.vector = found, .align = 1};
+    gets = emit_splat(e, gets, p->lanes);
+    p->mask = both(e, p->mask, gets);
+    return gets;
+}
+
 /* The update where the index is in it, else the buffer. */
 LLVMValueRef emit_family_write(struct emitter *e, const struct node *n, int result, const struct point *p) {
     int axis = (int)node_attr(n, "axis")->i;
-    struct value *buffer = n->operands[0], *x = n->operands[1];
-    struct point none = {.lanes = 1};
-    LLVMValueRef at = emit_index_value(e, n->operands[2], &none), old = emit_value(e, buffer, p), inside;
-    if (!at || !old) return NULL;
-    struct point q =
-        point_window(e, p, axis, index_uniform(at), emit_extent(e, x->type.extents[axis]), &inside);
+    struct value *x = n->operands[1], *rows = n->operands[3];
+    struct point q = *p;
+    struct index at;
+    LLVMValueRef old = emit_value(e, n->operands[0], p), gets = NULL, inside;
+    if (!old || (rows && !(gets = find_batch_row(e, rows, &q)))) return NULL;
+    if (!of_batch_row(e, n->operands[2], &q, &at)) return NULL;
+    q = point_window(e, &q, axis, at, emit_extent(e, x->type.extents[axis]), &inside);
     LLVMValueRef new = emit_value(e, x, &q);
     if (!new) return NULL;
     new = emit_cast(e, x->type.dtype, n->results[result]->type.dtype, new);
-    return LLVMBuildSelect(e->builder, inside, new, old, "");
+    return LLVMBuildSelect(e->builder, both(e, gets, inside), new, old, "");
 }

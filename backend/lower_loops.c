@@ -11,20 +11,22 @@
 
 enum { CHUNK = 512, SMALL_CHUNK = 16, MAX_PIECES = 64 }; /* columns that one thread does at a time */
 
-/* What is stored where: `value`, over its own space, at `offset` along `axis` of result number `result`. */
+/* What is stored where: `value`, over its own space, at `offset` along `axis` of result number `result`, or
+ * where `write` puts it. */
 struct piece {
     struct value *value;
-    int result, axis; /* axis -1: the result itself */
+    int result, axis; /* axis -1: no offset */
     LLVMValueRef offset;
+    const struct node *write;
 };
 struct pieces {
     struct piece at[MAX_PIECES];
     int count;
 };
 
-static void add_piece(struct pieces *all, struct value *v, int result, int axis, LLVMValueRef offset) {
+static void add_piece(struct pieces *all, struct piece piece) {
     if (all->count == MAX_PIECES) ice("more than %d pieces in a kernel", MAX_PIECES);
-    all->at[all->count++] = (struct piece){v, result, axis, offset};
+    all->at[all->count++] = piece;
 }
 
 /* The stretches of a concat. */
@@ -32,20 +34,20 @@ static void add_concat(struct emitter *e, struct pieces *all, struct node *n, in
     int axis = (int)node_attr(n, "axis")->i;
     LLVMValueRef at = emit_i64(e, 0);
     for (int i = 0; i < n->operands_count; i++) {
-        add_piece(all, n->operands[i], result, axis, at);
+        add_piece(all, (struct piece){n->operands[i], result, axis, at, NULL});
         at = emit_add(e, at, emit_extent(e, n->operands[i]->type.extents[axis]));
     }
 }
 
 /* A chain of writes that ends at the buffer which the result overwrites: only what is written, oldest first.
- */
+ * A position that is one for all is read before the loops. */
 static void add_writes(struct emitter *e, struct pieces *all, struct value *v, int result) {
     struct node *n = v->def;
     if (!n || op_info(n->op)->family != FAMILY_write) return;
     add_writes(e, all, n->operands[0], result);
     struct point none = {.lanes = 1};
-    LLVMValueRef at = emit_index_value(e, n->operands[2], &none);
-    if (at) add_piece(all, n->operands[1], result, (int)node_attr(n, "axis")->i, at);
+    if (n->operands[2]->type.rank == 0) emit_index_value(e, n->operands[2], &none);
+    add_piece(all, (struct piece){.value = n->operands[1], .result = result, .axis = -1, .write = n});
 }
 
 /* Whether v is its in-place operand but for writes. */
@@ -66,7 +68,7 @@ static void find_pieces(struct emitter *e, struct pieces *all) {
                  v->def->operands_count < MAX_PIECES / 2)
             add_concat(e, all, v->def, i);
         else
-            add_piece(all, v, i, -1, NULL);
+            add_piece(all, (struct piece){.value = v, .result = i, .axis = -1});
     }
 }
 
@@ -77,6 +79,7 @@ static void store_piece(struct emitter *e, const struct piece *piece, const stru
     struct point q = *p;
     if (piece->axis >= 0)
         q.at[piece->axis] = index_add(e, p->at[piece->axis], index_uniform(piece->offset), p->lanes);
+    if (piece->write && !point_written(e, piece->write, &q)) return;
     emit_store(e, to, &q, emit_cast(e, piece->value->type.dtype, to->type.dtype, v));
 }
 

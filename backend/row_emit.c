@@ -76,22 +76,12 @@ static void run_stages(struct emitter *e, struct row_work *w) {
     }
 }
 
-static LLVMValueRef write_position(struct emitter *e, const struct node *write) {
-    struct point none = {.lanes = 1};
-    return emit_index_value(e, write->operands[2], &none);
-}
-
 /* Stores v, the element of the result's value at p, where the result has it. */
 static void store_result(struct emitter *e, const struct row_result *r, const struct point *p,
                          LLVMValueRef v) {
     const struct buffer *to = &e->results[r->number];
     struct point q = *p;
-    if (r->write) {
-        int axis = (int)node_attr(r->write, "axis")->i;
-        LLVMValueRef at = write_position(e, r->write);
-        if (!at) return;
-        q.at[axis] = index_add(e, q.at[axis], index_uniform(at), q.lanes);
-    }
+    if (r->write && !point_written(e, r->write, &q)) return;
     emit_store(e, to, &q, emit_cast(e, r->value->type.dtype, to->type.dtype, v));
 }
 

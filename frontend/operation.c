@@ -147,7 +147,11 @@ static int own_dtype(const struct operand_spec *spec) {
     static const struct {
         const char *name;
         enum dtype dtype;
-    } own[] = {{"ids", DTYPE_I32}, {"at", DTYPE_I32}, {"targets", DTYPE_I32}, {"c", DTYPE_BOOL}};
+    } own[] = {{"ids", DTYPE_I32},
+               {"at", DTYPE_I32},
+               {"rows", DTYPE_I32},
+               {"targets", DTYPE_I32},
+               {"c", DTYPE_BOOL}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (!strcmp(spec->name, own[i].name)) return (int)own[i].dtype;
     return DTYPE_ANY;

@@ -88,21 +88,41 @@ bool eval_scatter(struct eval *e, const struct node *n) {
     return true;
 }
 
-/* A buffer with x, cast to its type, from position `at` of the axis on. */
+/* Whether no two batch rows go to the same row of the buffer, and all to one there is. */
+static bool check_rows(struct eval *e, const struct node *n, const struct array *rows, int64_t count) {
+    for (int64_t i = 0; rows && i < rows->elements; i++) {
+        if (!check_id(e, n, rows->integers[i], count)) return false;
+        for (int64_t j = 0; j < i; j++)
+            if (rows->integers[i] == rows->integers[j])
+                return eval_fail(e, n, "two batch rows go to row %lld", (long long)rows->integers[i]);
+    }
+    return true;
+}
+
+static bool check_position(struct eval *e, const struct node *n, int64_t at, int64_t count, int64_t room) {
+    if (at >= 0 && at <= room && count <= room - at) return true;
+    return eval_fail(e, n, "%lld positions from %lld on are not inside 0..%lld", (long long)count,
+                     (long long)at, (long long)room);
+}
+
+/* A buffer with x, cast to its type, from position `at` of the axis on; outer: all axes before it. */
 bool eval_write(struct eval *e, const struct node *n) {
     const struct array *buffer = eval_operand(e, n, 0), *x = eval_operand(e, n, 1);
-    const struct array *position = eval_operand(e, n, 2);
+    const struct array *at = eval_operand(e, n, 2), *rows = eval_operand(e, n, 3);
     struct array *y = eval_result(e, n, 0);
-    if (!y) return false;
+    if (!y || !check_rows(e, n, rows, y->extents[0])) return false;
     int axis = attr_axis(n, buffer->rank);
-    int64_t at = position ? position->integers[0] : 0, count = x->extents[axis], room = y->extents[axis];
-    int64_t outer = array_outer(y, axis), inner = array_inner(y, axis), run = count * inner;
-    if (at < 0 || at > room || count > room - at)
-        return eval_fail(e, n, "%lld positions from %lld on are not inside 0..%lld", (long long)count,
-                         (long long)at, (long long)room);
+    int64_t count = x->extents[axis], room = y->extents[axis], inner = array_inner(y, axis);
+    int64_t run = count * inner, outer = array_outer(x, axis), batch = axis ? x->extents[0] : 1;
     array_copy(y, 0, buffer, 0, buffer->elements);
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t i = 0; i < run; i++) array_cast_element(y, (o * room + at) * inner + i, x, o * run + i);
+    for (int64_t i = 0; i < at->elements; i++)
+        if (!check_position(e, n, at->integers[i], count, room)) return false;
+    for (int64_t o = 0; o < outer; o++) {
+        int64_t each = outer / batch, b = o / each, position = at->integers[at->rank ? b : 0];
+        int64_t to = (rows ? rows->integers[b] : b) * each + o % each;
+        for (int64_t i = 0; i < run; i++)
+            array_cast_element(y, (to * room + position) * inner + i, x, o * run + i);
+    }
     return true;
 }
 

@@ -35,8 +35,13 @@ void map_scatter(struct map *b) {
     walk_axes(&b->m->operands[2], axis + ids, axis + 1, rank - axis - 1);
 }
 
+/* The batch row of x that a row of the buffer gets, `rows` alone knows. */
 void map_write(struct map *b) {
     loops_of_result(b);
     walk_axes(&b->m->operands[0], 0, 0, type_of(b, 0)->rank);
     walk_around(b, 1, (int)node_attr(b->n, "axis")->i, 1);
+    if (type_of(b, 2)->rank) walk_axes(&b->m->operands[2], 0, 0, 1);
+    if (!has(b, 3)) return;
+    *operand_axis(b, 1, 0) = *operand_axis(b, 3, 0) = (struct axis_map){.whole = true};
+    if (type_of(b, 2)->rank) *operand_axis(b, 2, 0) = (struct axis_map){.whole = true};
 }

@@ -55,24 +55,36 @@ bool infer_iota(const struct infer *f) {
     return give(f, 0, &t);
 }
 
-/* x goes to buffer[..., at : at + extent of x, ...]; that it fits is checked when the model runs, except
- * where it never can. */
+/* An operand with a number for each batch row of x, or, of rank `least`, one for all of them. */
+static bool check_batch_rows(const struct infer *f, int operand, int least, int axis) {
+    if (!check_dtype(f, operand, IDS) || !check_rank(f, operand, least, axis > 0)) return false;
+    return !type_of(f, operand)->rank || check_same_extent(f, "batches", 1, 0, operand, 0);
+}
+
+static bool check_fits(const struct infer *f, int axis) {
+    const struct extent *x = type_of(f, 1)->extents[axis], *room = type_of(f, 0)->extents[axis];
+    return extent_min(x) <= extent_max(room) ||
+           infer_error(f, ABOUT(0) | ABOUT(1), "x never fits: axis %d has %s, buffer has %s", axis,
+                       text_of(f, x), text_of(f, room));
+}
+
+/* x goes to buffer[..., at : at + extent of x, ...], or batch row b of it to buffer[rows[b], ..., at[b] :
+ * ...]; that it fits is checked when the model runs, except where it never can. */
 bool infer_write(const struct infer *f) {
     const struct type *buffer = type_of(f, 0), *x = type_of(f, 1);
-    if (!check_axis(f, "axis", buffer->rank) || !check_dtype(f, 2, IDS) || !check_rank(f, 2, 0, 0))
-        return false;
+    if (!check_axis(f, "axis", buffer->rank)) return false;
+    int axis = (int)node_attr(f->n, "axis")->i;
     if (x->rank != buffer->rank)
         return infer_error(f, ABOUT(0) | ABOUT(1), "x must have as many axes as buffer, %d, is %s",
                            buffer->rank, operand_text(f, 1));
-    int axis = (int)node_attr(f->n, "axis")->i;
+    if (has(f, 3) && !axis) return infer_error(f, ABOUT(3), "rows need an axis behind the batch's, not 0");
     for (int i = 0; i < buffer->rank; i++) {
         const char *what = arena_printf(f->g->arena, "extents of axis %d", i);
-        if (i != axis && !check_same_extent(f, what, 0, i, 1, i)) return false;
+        bool differ = i == axis || (i == 0 && has(f, 3));
+        if (differ ? !check_fits(f, i) : !check_same_extent(f, what, 0, i, 1, i)) return false;
     }
-    if (extent_min(x->extents[axis]) > extent_max(buffer->extents[axis]))
-        return infer_error(f, ABOUT(0) | ABOUT(1), "x never fits: axis %d has %s, buffer has %s", axis,
-                           text_of(f, x->extents[axis]), text_of(f, buffer->extents[axis]));
-    return give(f, 0, buffer);
+    return check_batch_rows(f, 2, 0, axis) && (!has(f, 3) || check_batch_rows(f, 3, 1, axis)) &&
+           give(f, 0, buffer);
 }
 
 bool infer_random(const struct infer *f) {

@@ -70,7 +70,8 @@ static void read_operand(struct op_info *op, char *name, char *fallback) {
     if (name[length - 1] == '?') operand->optional = true, name[length - 1] = 0;
     operand->name = name;
     operand->fallback = fallback;
-    operand->by_name = !strcmp(name, "at") || !strcmp(name, "mask"); /* k is a key here, not a count */
+    /* k is a key here, not a count */
+    operand->by_name = !strcmp(name, "at") || !strcmp(name, "mask") || !strcmp(name, "rows");
 }
 
 static char *cut(char *text, char at) {

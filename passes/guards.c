@@ -6,9 +6,10 @@
  *     k_cache[0] = w                     x = gather(embed, tokens)
  *                                        ...
  *
- * What ranges prove (range.c) needs no guard. Guards, and what they are computed from, go to the top of the
- * function, before the first effect. One that cannot go there, because it looks at a state that has been
- * assigned by then or at what a loop computes, stays where it is, and assignments wait (guards_delay.c).
+ * What ranges prove (range.c) needs no guard. That no two batch rows go to one row of a buffer is checked by
+ * how often each row is named. Guards, and what they are computed from, go to the top of the function, before
+ * the first effect. One that cannot go there, because it looks at a state that has been assigned by then or
+ * at what a loop computes, stays where it is, and assignments wait (guards_delay.c).
  */
 #include "passes/guards.h"
 #include "passes/build.h"
@@ -30,6 +31,11 @@ static const struct extent *positions_of_write(struct graph *g, const struct nod
     return extent_add(g->extents, room, extent_const(g->extents, 1));
 }
 
+static const struct extent *rows_of_write(struct graph *g, const struct node *n) {
+    (void)g;
+    return n->operands[0]->type.extents[0];
+}
+
 static const struct extent *elements_of_global(struct graph *g, const struct node *n) {
     return extent_const(g->extents,
                         n->global->counts_rank ? n->global->counts[n->global->counts_rank - 1] : 1);
@@ -43,7 +49,8 @@ static const struct {
 } checks[] = {
     {OP_gather, 1, extent_of_axis, "gather: id"},   {OP_take_along, 1, extent_of_axis, "take_along: id"},
     {OP_scatter, 1, extent_of_axis, "scatter: id"}, {OP_write, 2, positions_of_write, "write: position"},
-    {OP_param, 0, elements_of_global, "index"},     {OP_assign, 1, elements_of_global, "index"}};
+    {OP_write, 3, rows_of_write, "write: row"},     {OP_param, 0, elements_of_global, "index"},
+    {OP_assign, 1, elements_of_global, "index"}};
 enum { CHECKS = sizeof checks / sizeof *checks };
 
 struct guarding {
@@ -52,6 +59,10 @@ struct guarding {
     struct node *first;   /* the function's first node: hoisted nodes go before it */
     struct node **guards; /* those that could not be hoisted */
     int count, capacity;
+    struct named_rows { /* what counts how often each of a write's rows is named */
+        struct value *rows, *times;
+    } * named;
+    int named_count, named_capacity;
     bool changed;
 };
 
@@ -112,11 +123,11 @@ static bool guarded_already(const struct guarding *x, const struct node *guard) 
     return false;
 }
 
-static void add_guard(struct guarding *x, struct node *n, struct value *ids, const struct extent *hi,
-                      const char *what) {
+static void add_guard(struct guarding *x, struct node *n, struct value *ids, int64_t lo,
+                      const struct extent *hi, const char *what) {
     struct graph *g = x->g;
     struct node *guard = node_new(g, OP_guard, 1, &ids, n->loc);
-    *node_attr(guard, "lo") = (struct attr){.set = true, .e = extent_const(g->extents, 0)};
+    *node_attr(guard, "lo") = (struct attr){.set = true, .e = extent_const(g->extents, lo)};
     *node_attr(guard, "hi") = (struct attr){.set = true, .e = hi};
     *node_attr(guard, "what") = (struct attr){.set = true, .s = what};
     if (!node_infer(g, guard)) ice("a guard for %s does not infer", what);
@@ -140,8 +151,30 @@ static void check_node(struct guarding *x, struct node *n) {
         if (!ids) continue;
         const struct extent *hi = checks[i].limit(x->g, n);
         if (!hi || range_within(x->g, range_of(x->g, ids), zero, hi)) continue;
-        add_guard(x, n, ids, hi, checks[i].what);
+        add_guard(x, n, ids, 0, hi, checks[i].what);
     }
+}
+
+/* sum(cast(reshape(rows, [B, 1]) == rows, i32)), made once for all writes that share the rows. */
+static struct value *times_named(struct guarding *x, struct node *n, struct value *rows) {
+    for (int i = 0; i < x->named_count; i++) {
+        const struct block *in = x->named[i].times->def->parent;
+        if (x->named[i].rows == rows && (in == n->parent || in == x->f->body)) return x->named[i].times;
+    }
+    struct builder b = {x->g, n, n->loc};
+    const struct extent *column[2] = {rows->type.extents[0], extent_const(x->g->extents, 1)};
+    struct value *equal = build2(&b, OP_eq, build_reshape(&b, rows, 2, column), rows);
+    struct value *times = build1(&b, OP_sum, build_cast(&b, equal, DTYPE_I32));
+    struct named_rows made = {rows, times};
+    arena_push(x->g->pass->scratch, x->named, x->named_count, x->named_capacity, made);
+    return times;
+}
+
+/* Batch rows that go to one row of the buffer would be written in no order. */
+static void check_rows_differ(struct guarding *x, struct node *n) {
+    struct value *rows = n->op == OP_write ? n->operands[3] : NULL;
+    if (!rows || extent_max(rows->type.extents[0]) <= 1) return;
+    add_guard(x, n, times_named(x, n, rows), 1, extent_const(x->g->extents, 2), "write: uses of a row");
 }
 
 static void guard_function(struct guarding *x) {
@@ -150,6 +183,7 @@ static void guard_function(struct guarding *x) {
         next = node_walk(x->f->body, n);
         if (n->parent->owner && n->parent->owner->op == OP_kernel) continue;
         check_node(x, n);
+        check_rows_differ(x, n);
     }
     if (x->count) delay_assignments(x->g, x->f, x->guards[x->count - 1]);
 }

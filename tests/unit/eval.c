@@ -420,6 +420,36 @@ Test(indices, write_casts_and_checks) {
     }
 }
 
+static struct value *write_rows(struct build *b, struct value *at, double first, double second) {
+    struct value *buffer = build_constant(b, DTYPE_I32, SHAPE(3, 3), VALUES(0, 1, 2, 3, 4, 5, 6, 7, 8));
+    struct value *x = build_constant(b, DTYPE_I32, SHAPE(2, 2), VALUES(10, 11, 20, 21));
+    struct value *rows = build_constant(b, DTYPE_I32, SHAPE(2), VALUES(first, second));
+    struct node *n = OPEN(b, write, buffer, x, at, rows);
+    open_attr(n, "axis")->i = 1;
+    return build_inferred(b, n);
+}
+
+Test(indices, write_gives_each_batch_row_its_own_place) {
+    struct build *b = build_new();
+    struct value *each = build_constant(b, DTYPE_I32, SHAPE(2), VALUES(1, 0));
+    EXPECT(run(b, write_rows(b, each, 2, 0)), 20, 21, 2, 3, 4, 5, 6, 10, 11);
+    EXPECT(run(b, write_rows(b, build_scalar(b, DTYPE_I32, 1), 2, 0)), 0, 20, 21, 3, 4, 5, 6, 10, 11);
+}
+
+Test(indices, write_to_rows_is_checked) {
+    static const struct {
+        double position, first, second;
+        const char *what;
+    } cases[] = {{0, 1, 1, "two batch rows go to row 1"},
+                 {0, 0, 3, "id 3 is outside 0..3"},
+                 {2, 0, 1, "2 positions from 2 on are not inside 0..3"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct build *b = build_new();
+        struct value *at = build_constant(b, DTYPE_I32, SHAPE(2), VALUES(0, cases[i].position));
+        cr_expect(strstr(run_wrong(b, write_rows(b, at, cases[i].first, cases[i].second)), cases[i].what));
+    }
+}
+
 Test(indices, one_hot_and_iota) {
     struct build *b = build_new();
     struct node *hot = OPEN(b, one_hot, build_constant(b, DTYPE_I32, SHAPE(3), VALUES(1, -1, 2)));

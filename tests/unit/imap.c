@@ -51,6 +51,8 @@ static const struct {
     {"topk", "f32[T, S]", "k=2 axis=0"},
     {"sort", "f32[S, 5]", "axis=0"},
     {"write", "f32[50, 3]; f32[S, 3]; i32", ""},
+    {"write", "f32[S, 50, 3]; f32[S, T, 3]; i32[S]", "axis=1"},
+    {"write", "f32[8, 50, 3]; f32[S, T, 3]; i32[S]; i32[S]", "axis=1"},
     {"softmax", "f32[S, 3]", "axis=0"},
     {"rms_norm", "f32[S, 3]", ""},
     {"cross_entropy", "f32[S, T, 3]; i32[S, T]", ""},

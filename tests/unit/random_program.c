@@ -73,6 +73,7 @@ static const struct {
     {0, "s = tanh(s * 0.5 + $V)"},
     {0, "c = write(c, $A, at=t)"},
     {0, "c = write(c, reshape($V * 0.5, [1, 8]), at=1)"},
+    {0, "c = write(c, $A[:, 0:2], at=$I % 7, axis=1, rows=argsort($A[:, 1]))"},
     {0, "c = tanh(c)"},
     {0, "for i scan 0..3 { @V = tanh(@V * 0.5 + c[i]) }"},
     {0, "for i scan 0..S { s = s * 0.5 + x[i] }"},
