@@ -20,6 +20,7 @@ struct attention {
     LLVMValueRef q_rows, k_block, v_block, scores, sums, largest, total, factor;
     /* The unit at work. */
     LLVMValueRef batch, key_head, first_query, rows, past; /* past: keys before query 0, i64 */
+    LLVMValueRef keys_row, values_row;                     /* batch rows of the buffers that hold them */
     LLVMValueRef row;                                      /* of the epilogue */
 };
 

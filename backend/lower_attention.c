@@ -10,6 +10,7 @@
  * Online softmax: Milakov and Gimelshein, arXiv 1805.02867; in blocks: FlashAttention, arXiv 2205.14135,
  * algorithm 1. */
 #include "backend/attention.h"
+#include "backend/emit_family.h"
 #include "backend/micro.h"
 
 enum { QUERIES = 32, KEYS = 64, MAX_ROWS_IN_TILE = 6, VECTORS = 4 };
@@ -183,10 +184,27 @@ static void multiply(struct emitter *e, const struct attention *a, const struct 
 
 /* ---- a unit ---- */
 
+/* The buffer that keys or values are rows of: the operand itself, or one whose batch rows ids choose; else
+ * NULL. */
+static const struct buffer *source_of(struct emitter *e, const struct value *v) {
+    const struct node *n = v->def;
+    bool rows = n && n->op == OP_gather && node_attr(n, "axis")->i == 0 && n->operands[0]->type.rank == 4;
+    if (rows) v = n->operands[0];
+    return v->def ? NULL : &e->operands[v->index];
+}
+
+/* Which batch row of its source the unit's keys or values are. */
+static LLVMValueRef source_row(struct emitter *e, const struct attention *a, const struct value *v) {
+    if (!v->def || !source_of(e, v)) return a->batch;
+    struct value *ids = v->def->operands[1];
+    struct point p = {.rank = ids->type.rank, .lanes = 1, .at = {index_uniform(a->batch)}};
+    return emit_index_value(e, ids, &p);
+}
+
 /* The type that the elements of an operand lie in, if it is a buffer of plain floats that a register tile can
  * read. */
 static bool lies_plain(struct emitter *e, const struct value *v, enum dtype *type) {
-    const struct buffer *b = v->def ? NULL : &e->operands[v->index];
+    const struct buffer *b = source_of(e, v);
     if (!b || (b->stored && b->format > FORMAT_bf16)) return false;
     *type = b->stored ? (enum dtype)b->format : b->type.dtype;
     return *type == DTYPE_F32 || *type == DTYPE_F16 || *type == DTYPE_BF16;
@@ -195,10 +213,10 @@ static bool lies_plain(struct emitter *e, const struct value *v, enum dtype *typ
 /* [batch,] tokens/keys, heads, dim, tokens:keys: a block of keys is K^T already (the layout pass chose it).
  */
 static bool keys_lie_transposed(struct emitter *e, const struct attention *a) {
-    const struct layout *l = a->k->def ? NULL : e->operands[a->k->index].layout;
-    int tokens = a->batched, first = l ? l->count - 4 : 0;
-    if (!l || first != tokens ||
-        (a->batched && (l->parts[0].dim || l->parts[0].step != 1 || l->parts[0].count)))
+    const struct buffer *b = source_of(e, a->k);
+    const struct layout *l = b ? b->layout : NULL;
+    int tokens = b ? b->type.rank - 3 : 0, first = l ? l->count - 4 : 0;
+    if (!l || first != tokens || (tokens && (l->parts[0].dim || l->parts[0].step != 1 || l->parts[0].count)))
         return false;
     const struct layout_part *p = &l->parts[first];
     return p[0].dim == tokens && p[0].step == a->keys && !p[0].count && p[1].dim == tokens + 1 &&
@@ -217,10 +235,10 @@ static void find_keys(struct emitter *e, const struct attention *a, LLVMValueRef
         LLVMValueRef keys = emit_i64(e, a->keys),
                      blocks = emit_add(e, a->key_count, emit_i64(e, a->keys - 1));
         LLVMValueRef block =
-            emit_add(e, emit_mul(e, a->batch, emit_div(e, blocks, keys)), emit_div(e, first, keys));
+            emit_add(e, emit_mul(e, a->keys_row, emit_div(e, blocks, keys)), emit_div(e, first, keys));
         LLVMValueRef head = emit_add(e, emit_mul(e, block, a->key_heads), a->key_head);
         LLVMValueRef bytes = emit_i64(e, a->dim * a->keys * dtype_bytes(p->b_type));
-        p->b = emit_offset(e, e->operands[a->k->index].base, emit_mul(e, head, bytes));
+        p->b = emit_offset(e, source_of(e, a->k)->base, emit_mul(e, head, bytes));
     }
     p->b_step = emit_i64(e, (int64_t)a->keys * dtype_bytes(p->b_type));
 }
@@ -229,7 +247,8 @@ static void find_keys(struct emitter *e, const struct attention *a, LLVMValueRef
  * in a copy. */
 static void find_values(struct emitter *e, const struct attention *a, LLVMValueRef first, LLVMValueRef count,
                         struct product *p) {
-    bool plain = lies_plain(e, a->v, &p->b_type) && !e->operands[a->v->index].layout && a->padded == a->dim;
+    const struct buffer *b = source_of(e, a->v);
+    bool plain = lies_plain(e, a->v, &p->b_type) && !b->layout && a->padded == a->dim;
     if (!plain) {
         copy_values(e, a, first, count);
         p->b_type = DTYPE_F32;
@@ -237,10 +256,10 @@ static void find_values(struct emitter *e, const struct attention *a, LLVMValueR
         p->b_step = emit_i64(e, a->padded * 4);
         return;
     }
-    LLVMValueRef position = emit_add(e, emit_mul(e, a->batch, a->key_count), first);
+    LLVMValueRef position = emit_add(e, emit_mul(e, a->values_row, a->key_count), first);
     LLVMValueRef row = emit_add(e, emit_mul(e, position, a->key_heads), a->key_head);
     LLVMValueRef bytes = emit_i64(e, a->dim * dtype_bytes(p->b_type));
-    p->b = emit_offset(e, e->operands[a->v->index].base, emit_mul(e, row, bytes));
+    p->b = emit_offset(e, b->base, emit_mul(e, row, bytes));
     p->b_step = emit_mul(e, a->key_heads, bytes);
 }
 
@@ -305,6 +324,8 @@ static void unit(struct emitter *e, struct attention *a, const struct row_progra
     LLVMValueRef queries = emit_min(e, emit_sub(e, a->query_count, a->first_query), emit_i64(e, a->queries));
     a->rows = emit_mul(e, queries, emit_i64(e, a->group));
     a->past = past_of(e, a);
+    a->keys_row = source_row(e, a, a->k);
+    a->values_row = source_row(e, a, a->v);
     LLVMValueRef visible = a->key_count;
     if (a->causal) {
         LLVMValueRef last = emit_add(e, emit_add(e, a->past, a->first_query), queries);

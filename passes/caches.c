@@ -1,5 +1,5 @@
-/* Finds caches: follows each state's contents from where it is read through `write` and into kernels, and
- * looks at every use on the way.
+/* Finds caches: follows each state's contents from where it is read through `write`, through `gather` of a
+ * batch's rows and into kernels, and looks at every use on the way.
  *
  *     s0 = k_cache[0]    w0 = write(s0, k, at=pos)    k_cache[0] = w0    a = sdpa(q, w0, ...)      only keys:
  * a cache */
@@ -19,9 +19,12 @@ static void set(struct search *s, const struct value *v, int state) {
     s->changed = true;
 }
 
+/* Whole rows of a batch, chosen by ids: gather(k_cache[0], slots). */
+static bool takes_rows(const struct node *n) { return n->op == OP_gather && node_attr(n, "axis")->i == 0; }
+
 static void follow(struct search *s, struct node *n) {
     if (n->op == OP_param && n->global->kind == GLOBAL_STATE) set(s, n->results[0], n->global->id + 1);
-    if (n->op == OP_write) set(s, n->results[0], s->state[n->operands[0]->id]);
+    if (n->op == OP_write || takes_rows(n)) set(s, n->results[0], s->state[n->operands[0]->id]);
     if (n->op != OP_kernel) return;
     for (int i = 0; i < n->operands_count; i++) set(s, n->body->args[i], s->state[n->operands[i]->id]);
     for (int i = 0; i < n->results_count; i++) set(s, n->results[i], s->state[n->body->results[i]->id]);
@@ -31,7 +34,7 @@ static void follow(struct search *s, struct node *n) {
 static void judge(struct search *s, const struct node *n, int i) {
     int state = s->state[n->operands[i]->id] - 1;
     bool attends = op_info(n->op)->family == FAMILY_sdpa && (i == 1 || i == 2);
-    bool stays = (n->op == OP_write && i == 0) || n->op == OP_kernel ||
+    bool stays = ((n->op == OP_write || takes_rows(n)) && i == 0) || n->op == OP_kernel ||
                  (n->op == OP_assign && i == 0 && n->global->id == state);
     if (attends)
         s->roles[state] |= i == 1 ? CACHE_KEYS : CACHE_VALUES;

@@ -317,13 +317,19 @@ static bool check_contract(struct facts *x) {
 
 /* ---- Attention, ordered ops ---- */
 
+/* What attention reads through: another index into its operands, or rows of them that ids choose. */
+static bool is_index(const struct facts *x, int i) {
+    const struct node *n = member(x, i);
+    bool rows = n->op == OP_gather && node_attr(n, "axis")->i == 0;
+    return (rows || role_of(x, i) == ROLE_VIEW) && x->feeds[i] && !x->result[i];
+}
+
 static bool check_attention(struct facts *x) {
     struct trial *t = x->t;
     if (x->roles[ROLE_ATTENTION] != 1) return refuse(t, "one attention a kernel");
     for (int i = 0; i < t->count; i++) {
-        bool view = role_of(x, i) == ROLE_VIEW && x->feeds[i] && !x->result[i];
         bool after = x->depends[i] && role_of(x, i) == ROLE_POINTWISE && one_to_one(x, i);
-        if (role_of(x, i) != ROLE_ATTENTION && !view && !after)
+        if (role_of(x, i) != ROLE_ATTENTION && !is_index(x, i) && !after)
             return refuse(t, "attention reads its operands from memory and is followed by elementwise ops");
     }
     return true;

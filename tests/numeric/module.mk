@@ -2,6 +2,7 @@
 # Files by name: a folder would take its objects along, from the build folder.
 EXTRA_DIST += \
 	tests/numeric/README.md \
+	tests/numeric/batch.mdl \
 	tests/numeric/convnet.mdl \
 	tests/numeric/einsum.mdl \
 	tests/numeric/empty.mdl \
