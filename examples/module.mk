@@ -51,9 +51,10 @@ examples_mlp_classify_SOURCES = examples/mlp/classify.c
 examples_mlp_classify_LDFLAGS = $(AM_LDFLAGS) $(BESIDE)
 examples_mlp_classify_LDADD = -Lexamples/mlp -lmlp
 $(examples_mlp_classify_OBJECTS): examples/mlp/libmlp.so
+SMOLLM2_PROGRAM = examples/smollm2/options.c examples/smollm2/options.h examples/smollm2/tokenizer.c examples/smollm2/tokenizer.h
 examples_smollm2_generate_CPPFLAGS = -D_GNU_SOURCE -Iexamples/smollm2 -I$(top_srcdir)
-examples_smollm2_generate_SOURCES = examples/smollm2/generate.c examples/smollm2/options.c examples/smollm2/options.h \
-	examples/smollm2/prefix.c examples/smollm2/prefix.h
+examples_smollm2_generate_SOURCES = examples/smollm2/generate.c examples/smollm2/prefix.c examples/smollm2/prefix.h \
+	$(SMOLLM2_PROGRAM)
 examples_smollm2_generate_LDFLAGS = $(AM_LDFLAGS) $(BESIDE)
 examples_smollm2_generate_LDADD = $(EXAMPLES_LIBS) -Lexamples/smollm2 -lsmollm2
 $(examples_smollm2_generate_OBJECTS): examples/smollm2/libsmollm2.so

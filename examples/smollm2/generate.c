@@ -1,32 +1,25 @@
 /* Continues a text with compiled SmolLM2: prompt -> ids -> forward -> sample a token -> forward -> … -> text.
  */
-#include "../common/bpe.h"
-#include "../common/chatml.h"
 #include "../common/speculate.h"
 #include "../common/stream.h"
 #include "options.h"
 #include "prefix.h"
 #include "smollm2.h"
+#include "tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { VOCABULARY = 49152, MOST_ENDS = 4 }; /* the first as in smollm2.mdl */
-static const char gguf_name[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
-
 /* All that a conversation needs. Parts that the options do without stay NULL. */
 struct talk {
     const struct options *options;
-    struct gguf_meta *meta;
-    struct bpe *bpe;
+    struct tokenizer tokenizer;
     smollm2_model *model;
     smollm2_session *session;
     struct sampler *sampler;
     struct speculation speculation; /* of --lookup */
     int32_t next;                   /* of --lookup: the token that follows */
     int32_t position;               /* tokens in the session's cache */
-    int32_t ends[MOST_ENDS];        /* tokens that end a turn */
-    size_t end_count;
     float logits[VOCABULARY];
     double open_seconds, prompt_seconds, token_seconds; /* spent in open, and in forward */
     size_t prompt_tokens, token_count, restored;        /* restored: of the prompt, from --prefix's file */
@@ -37,34 +30,6 @@ static double seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void add_end(struct talk *t, int64_t token) {
-    if (token >= 0 && token < VOCABULARY && t->end_count < MOST_ENDS)
-        t->ends[t->end_count++] = (int32_t)token;
-}
-
-static void find_ends(struct talk *t) {
-    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
-    static const char *const names[] = {"<|im_end|>", "<|endoftext|>"};
-    for (size_t i = 0; i < 2; i++) {
-        uint64_t token;
-        if (gguf_meta_uint(t->meta, keys[i], &token) && token < VOCABULARY) add_end(t, (int64_t)token);
-        add_end(t, bpe_find(t->bpe, text_of(names[i])));
-    }
-}
-
-static bool open_tokenizer(struct talk *t, struct error *e) {
-    char beside[4096];
-    path_beside_program(beside, sizeof beside, gguf_name);
-    t->meta = gguf_meta_open(t->options->gguf ? t->options->gguf : beside, e);
-    if (!t->meta) return false;
-    t->bpe = bpe_from_gguf(t->meta, e);
-    if (!t->bpe) return false;
-    if (bpe_token_count(t->bpe) != VOCABULARY)
-        return fail(e, "the tokenizer has %zu tokens, the model %d", bpe_token_count(t->bpe), VOCABULARY);
-    find_ends(t);
-    return true;
 }
 
 /* What --lookup checks its guesses with: the model's choice after each of the tokens. */
@@ -97,8 +62,7 @@ static void talk_close(struct talk *t) {
     sampler_free(t->sampler);
     if (t->session) smollm2_session_free(t->session);
     if (t->model) smollm2_close(t->model);
-    bpe_free(t->bpe);
-    gguf_meta_close(t->meta);
+    tokenizer_close(&t->tokenizer);
     free(t);
 }
 
@@ -152,12 +116,6 @@ static bool go_on(struct talk *t, int32_t token, int64_t wanted, struct error *e
     return true;
 }
 
-static bool ends_turn(const struct talk *t, int32_t token) {
-    for (size_t i = 0; i < t->end_count; i++)
-        if (t->ends[i] == token) return t->options->chat;
-    return false;
-}
-
 /* Generates after a prompt, and prints it as it comes. */
 static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
     const struct options *o = t->options;
@@ -169,11 +127,11 @@ static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
     if (o->tokens == 0) return true;
     for (int64_t i = 0; i < o->tokens; i++) {
         int32_t token = choose(t);
-        if (ends_turn(t, token)) break;
+        if (o->chat && tokenizer_ends(&t->tokenizer, token)) break;
         if (o->print_ids)
             printf("%s%d", i ? "," : "", token);
         else
-            stream_write(&stream, bpe_bytes(t->bpe, token), stdout);
+            stream_write(&stream, bpe_bytes(t->tokenizer.bpe, token), stdout);
         if (i + 1 == o->tokens && !o->chat)
             break; /* nothing follows: what comes after it need not be known */
         if (!go_on(t, token, o->tokens - 1 - i, e)) return false;
@@ -185,7 +143,7 @@ static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
 
 static bool answer_text(struct talk *t, const char *text, struct error *e) {
     struct ids ids = {0};
-    bpe_encode(t->bpe, text_of(text), &ids);
+    bpe_encode(t->tokenizer.bpe, text_of(text), &ids);
     bool ok = answer(t, &ids, e);
     ids_free(&ids);
     return ok;
@@ -193,13 +151,10 @@ static bool answer_text(struct talk *t, const char *text, struct error *e) {
 
 /* One turn of a chat: the model's last turn is closed, then comes the user's. */
 static bool turn(struct talk *t, struct text user, struct error *e) {
-    struct text jinja, system = {"", 0};
-    if (!gguf_meta_text(t->meta, "tokenizer.chat_template", &jinja) || !chatml_known(jinja))
-        return fail(e, "the file's chat template is not ChatML, the only form known here");
-    if (t->position == 0) system = t->options->system ? text_of(t->options->system) : chatml_system(jinja);
-    char *prompt = chatml_prompt(t->position > 0, system, user);
-    bool ok = answer_text(t, prompt, e);
-    free(prompt);
+    struct ids ids = {0};
+    bool ok = tokenizer_turn(&t->tokenizer, t->position == 0, t->options->system, user, &ids, e) &&
+              answer(t, &ids, e);
+    ids_free(&ids);
     return ok;
 }
 
@@ -219,12 +174,29 @@ static bool chat(struct talk *t, struct error *e) {
 static bool run(struct talk *t, struct error *e) {
     const struct options *o = t->options;
     bool needs_text = !o->have_ids || !o->print_ids;
-    if (needs_text && !open_tokenizer(t, e)) return false;
+    if (needs_text && !tokenizer_open(&t->tokenizer, o->gguf, e)) return false;
     if ((o->tokens > 0 || o->prefix) && !open_model(t, e)) return false;
     if (o->have_ids) return answer(t, &o->ids, e);
     if (!o->chat) return answer_text(t, o->prompt, e);
     return o->prompt ? turn(t, text_of(o->prompt), e) : chat(t, e);
 }
+
+static bool check(const struct options *o, struct error *e) {
+    if (o->prompt && o->have_ids) return fail(e, "give --prompt or --ids, not both");
+    if (!o->prompt && !o->have_ids && !o->chat) return fail(e, "give --prompt=TEXT, --ids=1,2,3 or --chat");
+    if (o->lookup && !o->sampling.greedy && o->sampling.temperature > 0)
+        return fail(e, "--lookup guesses the likeliest tokens: give --greedy with it");
+    if (o->have_ids && o->chat) return fail(e, "--chat takes text: give --prompt");
+    return true;
+}
+
+static const struct options_program program = {
+    .name = "generate",
+    .about = "generate (--prompt=TEXT | --ids=1,2,3 | --chat) [OPTION]...\n"
+             "Continues a text with SmolLM2-135M-Instruct, compiled by mdlc.\n",
+    .prompts = "a prompt goes in --prompt=",
+    .check = check,
+};
 
 static void print_stats(const struct talk *t) {
     fprintf(stderr, "opened in %.1f ms\n", 1e3 * t->open_seconds);
@@ -244,7 +216,7 @@ static void print_stats(const struct talk *t) {
 int main(int argc, char **argv) {
     struct options options;
     struct error e = {""};
-    int status = options_parse(&options, argc, argv);
+    int status = options_parse(&options, &program, argc, argv);
     if (status < 0) {
         struct talk *t = allocate(1, sizeof *t);
         t->options = &options;

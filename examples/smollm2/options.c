@@ -1,4 +1,4 @@
-/* The command line of `generate`: a table of options, each with its field and range. */
+/* The command line of `generate` and `batch`: a table of options, each with its field and range. */
 #include "options.h"
 #include <errno.h>
 #include <stdio.h>
@@ -66,26 +66,32 @@ static bool read_value(struct options *o, const struct option *row, const char *
     return true;
 }
 
-static void help(void) {
-    puts("usage: generate (--prompt=TEXT | --ids=1,2,3 | --chat) [OPTION]...\n"
-         "Continues a text with SmolLM2-135M-Instruct, compiled by mdlc.\n");
+static bool takes(const struct options_program *p, const struct option *row) {
+    for (const char *const *name = p->takes; name && *name; name++)
+        if (!strcmp(*name, row->name)) return true;
+    return !p->takes;
+}
+
+static void help(const struct options_program *p) {
+    printf("usage: %s\n", p->about);
     for (size_t i = 0; i < OPTIONS; i++) {
         char spelled[40];
         snprintf(spelled, sizeof spelled, "--%s%s%s", table[i].name, table[i].value ? "=" : "",
                  table[i].value ? table[i].value : "");
-        printf("  %-18s %s\n", spelled, table[i].help);
+        if (takes(p, &table[i])) printf("  %-18s %s\n", spelled, table[i].help);
     }
     puts("  --help             print this");
 }
 
 /* Reads "--name" or "--name=value". */
-static bool read_option(struct options *o, const char *argument, struct error *e) {
-    if (strncmp(argument, "--", 2) != 0)
-        return fail(e, "'%s' is not an option (a prompt goes in --prompt=)", argument);
+static bool read_option(struct options *o, const struct options_program *p, const char *argument,
+                        struct error *e) {
+    if (strncmp(argument, "--", 2) != 0) return fail(e, "'%s' is not an option (%s)", argument, p->prompts);
     const char *name = argument + 2, *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
     for (size_t i = 0; i < OPTIONS; i++) {
         if (strlen(table[i].name) != length || memcmp(table[i].name, name, length) != 0) continue;
+        if (!takes(p, &table[i])) break;
         if (!table[i].value != !equals)
             return fail(e, "--%s takes %s value", table[i].name, table[i].value ? "a" : "no");
         struct error why;
@@ -95,25 +101,16 @@ static bool read_option(struct options *o, const char *argument, struct error *e
     return fail(e, "there is no option '%s'; --help lists them", argument);
 }
 
-static bool check(const struct options *o, struct error *e) {
-    if (o->prompt && o->have_ids) return fail(e, "give --prompt or --ids, not both");
-    if (!o->prompt && !o->have_ids && !o->chat) return fail(e, "give --prompt=TEXT, --ids=1,2,3 or --chat");
-    if (o->lookup && !o->sampling.greedy && o->sampling.temperature > 0)
-        return fail(e, "--lookup guesses the likeliest tokens: give --greedy with it");
-    if (o->have_ids && o->chat) return fail(e, "--chat takes text: give --prompt");
-    return true;
-}
-
-int options_parse(struct options *o, int argc, char **argv) {
+int options_parse(struct options *o, const struct options_program *p, int argc, char **argv) {
     *o = (struct options){.tokens = 128, .sampling = {.temperature = 0.2, .top_p = 0.9, .seed = 1}};
     struct error e;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) return help(), 0;
-        if (read_option(o, argv[i], &e)) continue;
-        fprintf(stderr, "generate: %s\n", e.text);
+        if (strcmp(argv[i], "--help") == 0) return help(p), 0;
+        if (read_option(o, p, argv[i], &e)) continue;
+        fprintf(stderr, "%s: %s\n", p->name, e.text);
         return 2;
     }
-    if (check(o, &e)) return -1;
-    fprintf(stderr, "generate: %s\n", e.text);
+    if (!p->check || p->check(o, &e)) return -1;
+    fprintf(stderr, "%s: %s\n", p->name, e.text);
     return 2;
 }

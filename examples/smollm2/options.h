@@ -1,6 +1,6 @@
-/* What a user asks `generate` for. */
-#ifndef GENERATE_OPTIONS_H
-#define GENERATE_OPTIONS_H
+/* What a user asks `generate` or `batch` for. */
+#ifndef SMOLLM2_OPTIONS_H
+#define SMOLLM2_OPTIONS_H
 #include "../common/base.h"
 #include "../common/sampler.h"
 
@@ -16,8 +16,15 @@ struct options {
     struct sampling sampling;
 };
 
+/* A program's part in the table of options. */
+struct options_program {
+    const char *name, *about; /* about: how it is called, and what it does */
+    const char *prompts;      /* where they are given */
+    const char *const *takes; /* names of options, NULL at the end; NULL: all */
+    bool (*check)(const struct options *o, struct error *e); /* what must go together; NULL: nothing */
+};
+
 /* Fills `o` from the command line. Returns -1, or the exit status where the program has nothing more to do: 0
- * after
- * --help, 2 after a mistake, which it has printed. */
-int options_parse(struct options *o, int argc, char **argv);
+ * after --help, 2 after a mistake, which it has printed. */
+int options_parse(struct options *o, const struct options_program *p, int argc, char **argv);
 #endif
