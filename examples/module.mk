@@ -18,10 +18,11 @@ examples_libexamples_a_SOURCES = \
 	examples/common/wordpiece.c examples/common/wordpiece.h
 EXAMPLES_LIBS = examples/libexamples.a $(PCRE2_LIBS) $(UTF8PROC_LIBS) $(JANSSON_LIBS) -lm
 
-# Models and their programs are made on demand, as most need weights: make mlp, make smollm2, make minilm.
+# Models and their programs are made on demand, as most need weights: make mlp, smollm2, smollm2_batch, minilm.
 # $MDL_CACHE/w holds the weights (tests/setup.sh fetches them); the links stand where the programs look.
 EXTRA_DIST += examples/README.md examples/mlp/README.md examples/minilm/README.md examples/smollm2/README.md \
-	examples/quickstart.sh examples/mlp/mlp.mdl examples/minilm/minilm.mdl examples/smollm2/smollm2.mdl
+	examples/quickstart.sh examples/mlp/mlp.mdl examples/minilm/minilm.mdl examples/smollm2/smollm2.mdl \
+	examples/smollm2/batch.mdl
 MDLC = ./mdlc$(EXEEXT)
 COMPILER = mdlc$(EXEEXT) runtime/libmdl-runtime.a
 CACHED = "$${MDL_CACHE:-$(abs_builddir)/cache}"/w
@@ -39,12 +40,16 @@ examples/smollm2/libsmollm2.so examples/smollm2/int8/libsmollm2.so: \
 		examples/smollm2/smollm2.mdl examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(COMPILER)
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MDLC) --weights=examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \
 	    $(PRECISION) -o $@ $(srcdir)/examples/smollm2/smollm2.mdl
-examples/smollm2/int8/libsmollm2.so: PRECISION = --precision=int8
+examples/smollm2/libsmollm2_batch.so examples/smollm2/int8/libsmollm2_batch.so: \
+		examples/smollm2/batch.mdl examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(COMPILER)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MDLC) --weights=examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \
+	    $(PRECISION) -o $@ $(srcdir)/examples/smollm2/batch.mdl
+examples/smollm2/int8/libsmollm2.so examples/smollm2/int8/libsmollm2_batch.so: PRECISION = --precision=int8
 examples/minilm/libminilm.so: examples/minilm/minilm.mdl examples/minilm/model.safetensors $(COMPILER)
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MDLC) --weights=examples/minilm/model.safetensors \
 	    -o $@ $(srcdir)/examples/minilm/minilm.mdl
 
-EXTRA_PROGRAMS += examples/mlp/classify examples/smollm2/generate examples/minilm/embed
+EXTRA_PROGRAMS += examples/mlp/classify examples/smollm2/generate examples/smollm2/batch examples/minilm/embed
 BESIDE = -Wl,--enable-new-dtags,-rpath,'$$ORIGIN'
 examples_mlp_classify_CPPFLAGS = -Iexamples/mlp -I$(top_srcdir)
 examples_mlp_classify_SOURCES = examples/mlp/classify.c
@@ -58,6 +63,11 @@ examples_smollm2_generate_SOURCES = examples/smollm2/generate.c examples/smollm2
 examples_smollm2_generate_LDFLAGS = $(AM_LDFLAGS) $(BESIDE)
 examples_smollm2_generate_LDADD = $(EXAMPLES_LIBS) -Lexamples/smollm2 -lsmollm2
 $(examples_smollm2_generate_OBJECTS): examples/smollm2/libsmollm2.so
+examples_smollm2_batch_CPPFLAGS = $(examples_smollm2_generate_CPPFLAGS)
+examples_smollm2_batch_SOURCES = examples/smollm2/batch.c $(SMOLLM2_PROGRAM)
+examples_smollm2_batch_LDFLAGS = $(AM_LDFLAGS) $(BESIDE)
+examples_smollm2_batch_LDADD = $(EXAMPLES_LIBS) -Lexamples/smollm2 -lsmollm2_batch
+$(examples_smollm2_batch_OBJECTS): examples/smollm2/libsmollm2_batch.so
 examples_minilm_embed_CPPFLAGS = -D_GNU_SOURCE -Iexamples/minilm -I$(top_srcdir)
 examples_minilm_embed_SOURCES = examples/minilm/embed.c
 examples_minilm_embed_LDFLAGS = $(AM_LDFLAGS) $(BESIDE)
@@ -66,13 +76,14 @@ $(examples_minilm_embed_OBJECTS): examples/minilm/libminilm.so
 
 mlp: examples/mlp/classify
 smollm2: examples/smollm2/generate
+smollm2_batch: examples/smollm2/batch
 minilm: examples/minilm/embed examples/minilm/tokenizer.json
-.PHONY: mlp smollm2 minilm
+.PHONY: mlp smollm2 smollm2_batch minilm
 
 clean-local: clean-examples
 clean-examples:
 	rm -rf examples/smollm2/int8
-	rm -f examples/*/lib*.so examples/*/*.weights examples/mlp/mlp.h examples/minilm/minilm.h examples/smollm2/smollm2.h
+	rm -f examples/*/lib*.so examples/*/*.weights examples/mlp/mlp.h examples/minilm/minilm.h examples/smollm2/smollm2*.h
 	rm -f examples/smollm2/*.gguf examples/minilm/model.safetensors examples/minilm/tokenizer.json
 	rm -f $(EXTRA_PROGRAMS)
 .PHONY: clean-examples

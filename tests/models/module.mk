@@ -5,14 +5,17 @@ EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
 	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
 	tests/models/weights.sh
 
-dist_check_SCRIPTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+dist_check_SCRIPTS += tests/models/batch.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/batch.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
 
 check_PROGRAMS += tests/models/tokenizers
 tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c
 tests_models_tokenizers_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 
-EXTRA_PROGRAMS += tests/models/lookup tests/models/smollm2 tests/models/precision tests/models/minilm
+# They make the same programs, so one after the other.
+tests/models/batch.log: tests/models/smollm2.log
+
+EXTRA_PROGRAMS += tests/models/lookup tests/models/smollm2 tests/models/batch tests/models/precision tests/models/minilm
 SMOLLM2_API = tests/models/golden.c tests/models/golden.h tests/models/smollm2_api.c tests/models/smollm2_api.h
 tests_models_smollm2_CPPFLAGS = $(AM_CPPFLAGS) -Iexamples/smollm2
 tests_models_smollm2_SOURCES = $(SMOLLM2_API) tests/models/smollm2.c
@@ -22,6 +25,11 @@ tests_models_lookup_CPPFLAGS = $(tests_models_smollm2_CPPFLAGS)
 tests_models_lookup_SOURCES = $(SMOLLM2_API) tests/models/lookup.c
 tests_models_lookup_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl -lpthread
 $(tests_models_lookup_OBJECTS): examples/smollm2/libsmollm2.so
+
+tests_models_batch_CPPFLAGS = $(tests_models_smollm2_CPPFLAGS)
+tests_models_batch_SOURCES = $(SMOLLM2_API) tests/models/batch.c
+tests_models_batch_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
+$(tests_models_batch_OBJECTS): examples/smollm2/libsmollm2.so examples/smollm2/libsmollm2_batch.so
 tests_models_precision_CPPFLAGS = $(tests_models_smollm2_CPPFLAGS)
 tests_models_precision_SOURCES = $(SMOLLM2_API) tests/models/precision.c
 tests_models_precision_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl

