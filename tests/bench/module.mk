@@ -1,8 +1,9 @@
 # Speed is measured, never asserted: `make bench` prints ours beside the peers (tests/bench/README.md).
 EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-llm
+MEASURE = tests/bench/measure.c tests/bench/measure.h
 tests_bench_bench_generate_SOURCES = tests/bench/generate.c
 tests_bench_bench_generate_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
-tests_bench_bench_llm_SOURCES = tests/bench/llm.c
+tests_bench_bench_llm_SOURCES = tests/bench/llm.c $(MEASURE)
 tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
 
 EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/peers.py tests/bench/readme.sh tests/bench/setup.sh
