@@ -1,16 +1,18 @@
 # Speed is measured, never asserted: `make bench` prints ours beside the peers (tests/bench/README.md).
-EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-llm
+EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-llm tests/bench/bench-batch
 MEASURE = tests/bench/measure.c tests/bench/measure.h
 tests_bench_bench_generate_SOURCES = tests/bench/generate.c
 tests_bench_bench_generate_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 tests_bench_bench_llm_SOURCES = tests/bench/llm.c $(MEASURE)
 tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
+tests_bench_bench_batch_SOURCES = tests/bench/batch.c $(MEASURE)
+tests_bench_bench_batch_LDADD = runtime/libcli.a -ldl
 
 EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/peers.py tests/bench/readme.sh tests/bench/setup.sh
 
 MDL_CACHE ?= build/cache
 PEERS ?= build/peers
-bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-generate$(EXEEXT)
+bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-generate$(EXEEXT) tests/bench/bench-batch$(EXEEXT)
 	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
 	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) \
 	    --cache=$(MDL_CACHE) --out=$(srcdir)/tests/bench/RESULTS.md

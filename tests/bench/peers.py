@@ -6,6 +6,7 @@
 
 WORK
     llm     --gguf FILE [--pp 512] [--tg 128] [--depth 0]     llama.cpp: prefill and decode of a GGUF model, tokens/s
+    llm_batch --gguf FILE [--batch 4] [--tg 128] [--depth 0]  llama.cpp: decode of several sequences at once, tokens/s of all
     minilm  --weights model.safetensors [--shape 8x128 ...]   PyTorch, ONNX Runtime, OpenVINO: an encoder, ms a call
     onnx    --model FILE.onnx --input NAME=1x3x320x320 ...    ONNX Runtime, OpenVINO: any ONNX model, ms a call
     gemm    [--shape 1024x1024x1024 ...]                      PyTorch (oneDNN, MKL), f32 and bf16, GFLOP/s
@@ -29,18 +30,22 @@ def median_seconds(f, runs=15, warm=3):
 
 def shape(text): return tuple(int(n) for n in text.split("x"))
 
-def llm(o):
-    """llama.cpp by its C API: one call a step, logits for the last token only, as its own benchmark does."""
+def llama(o, tokens, sequences=1):
+    """A llama.cpp context for so many tokens, in one call or in several."""
     import ctypes, llama_cpp as lc
-    quiet = lc.llama_log_callback(lambda *_: None)
-    lc.llama_log_set(quiet, ctypes.c_void_p())
+    llama.quiet = lc.llama_log_callback(lambda *_: None) # called for as long as the library is used
+    lc.llama_log_set(llama.quiet, ctypes.c_void_p())
     lc.llama_backend_init()
     model = lc.llama_model_load_from_file(o.gguf.encode(), lc.llama_model_default_params())
     settings = lc.llama_context_default_params()
-    settings.n_ctx = o.depth + o.pp + o.tg + 64
-    settings.n_batch = settings.n_ctx
+    settings.n_ctx = settings.n_batch = tokens
+    settings.n_seq_max = sequences
     settings.n_threads = settings.n_threads_batch = o.threads
-    context = lc.llama_init_from_model(model, settings)
+    return lc, lc.llama_init_from_model(model, settings)
+
+def llm(o):
+    """llama.cpp by its C API: one call a step, logits for the last token only, as its own benchmark does."""
+    lc, context = llama(o, o.depth + o.pp + o.tg + 64)
     name = os.path.basename(o.gguf)
 
     def decode(count):
@@ -60,6 +65,31 @@ def llm(o):
             for _ in range(o.tg): decode(1)
             rates.append(o.tg / (time.perf_counter() - start))
         emit("llama.cpp", f"{name} tg{o.tg}@{o.depth}", sorted(rates)[1], "tokens/s")
+
+def llm_batch(o):
+    """llama.cpp decoding several sequences, one token of each a call; sequence b begins after depth + 7b tokens, as bench-batch's."""
+    longest = o.depth + 7 * o.batch + o.tg + 64
+    lc, context = llama(o, o.batch * longest, o.batch)
+    batch = lc.llama_batch_init(longest, 0, 1)
+
+    def decode(tokens):
+        """tokens: (id, position, sequence, whether its logits are wanted)"""
+        batch.n_tokens = len(tokens)
+        for i, (token, position, sequence, wanted) in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, position, 1, wanted
+            batch.seq_id[i][0] = sequence
+        if lc.llama_decode(context, batch): sys.exit("llama_decode failed")
+        lc.llama_synchronize(context)
+
+    depths = [max(o.depth + 7 * b, 1) for b in range(o.batch)]
+    rates = []
+    for _ in range(3):
+        lc.llama_memory_clear(lc.llama_get_memory(context), True)
+        for b, depth in enumerate(depths): decode([((i * 7919) % 40000 + 10, i, b, i == depth - 1) for i in range(depth)])
+        start = time.perf_counter()
+        for t in range(o.tg): decode([((b * 7919) % 40000 + 10, depth + t, b, 1) for b, depth in enumerate(depths)])
+        rates.append(o.batch * o.tg / (time.perf_counter() - start))
+    emit("llama.cpp", f"{os.path.basename(o.gguf)} b{o.batch} tg{o.tg}@{o.depth}", sorted(rates)[1], "tokens/s")
 
 def minilm_module(path):
     import torch, torch.nn.functional as F
@@ -181,10 +211,11 @@ def limits(o):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("work", choices=["llm", "minilm", "onnx", "gemm", "train", "requantize", "limits"])
+    p.add_argument("work", choices=["llm", "llm_batch", "minilm", "onnx", "gemm", "train", "requantize", "limits"])
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--gguf"); p.add_argument("--to", choices=["q4_0", "q8_0", "bf16", "f32"]); p.add_argument("--out"); p.add_argument("--weights"); p.add_argument("--model")
     p.add_argument("--pp", type=int, default=512); p.add_argument("--tg", type=int, default=128); p.add_argument("--depth", type=int, default=0)
+    p.add_argument("--batch", type=int, default=4)
     p.add_argument("--shape", action="append"); p.add_argument("--input", action="append", default=[])
     o = p.parse_args()
     globals()[o.work](o)
