@@ -177,11 +177,12 @@ static void add_block(struct tables *t, struct steps *s, const struct function *
 static void add_assign(struct tables *t, struct steps *s, const struct function *f, struct node *n) {
     struct code *c = t->code;
     struct value *v = n->operands[0];
+    struct home from = home_of(c, f, v);
     struct node *copy = copy_node(c->graph, v, (struct place){.space = SPACE_STATE}, n->loc);
     copy->parent = n->parent;
     /* The copy's result stands for the state as the assignment names it. */
     n->operands[0] = copy->results[0];
-    struct home to = home_of(c, f, copy->results[0]), from = home_of(c, f, v);
+    struct home to = home_of(c, f, copy->results[0]);
     if (!same_home(&to, &from)) add_kernel(t, s, f, copy);
     n->operands[0] = v;
 }

@@ -13,7 +13,8 @@ EXTRA_DIST += \
 	tests/numeric/pointwise.mdl \
 	tests/numeric/recurrent.mdl \
 	tests/numeric/transformer.mdl \
-	tests/numeric/views.mdl
+	tests/numeric/views.mdl \
+	tests/numeric/writes.mdl
 NUMERIC_SOURCES = tests/numeric/compiled.c tests/numeric/compiled.h tests/numeric/guarded.c tests/numeric/guarded.h
 NUMERIC_LIBS = backend/libbackend.a passes/libpasses.a frontend/libfrontend.a ir/libir.a $(LLVM_LIBS) $(WEIGHTS_LIBS) -lm -lpthread -ldl
 
