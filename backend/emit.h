@@ -264,6 +264,9 @@ struct row_program {
 };
 /* NULL: the kernel's results cannot be reached from the anchor point by point. */
 const struct row_program *row_plan(struct emitter *e, struct value *anchor);
+/* The write that result number `result` of a kernel driven by rows is, if it is one: rows put only what is
+ * written where it belongs, in a buffer that holds the rest already. */
+struct node *row_write(const struct node *kernel, int result);
 /* Does one row: columns begin..end (multiples of the program's column_group; all of them if it needs whole
  * rows). `row` is the flat row. The anchor's elements come from its binding; operands from their buffers.
  * begin_align: a number that `begin` is known to be a multiple of. */

@@ -73,10 +73,10 @@ static bool find_path(struct emitter *e, const struct row_program *p, struct row
     return true;
 }
 
-static bool is_write_over(const struct emitter *e, const struct value *v, int result) {
-    int over = e->kernel->results[result]->place.in_place;
-    return over && is_family(v, FAMILY_write) && !v->def->operands[0]->def &&
-           v->def->operands[0]->index == over - 1;
+struct node *row_write(const struct node *kernel, int result) {
+    bool rows = kernel->schedule && kernel->schedule->domain != DOMAIN_loops;
+    const struct value *v = kernel->body->results[result];
+    return rows && is_family(v, FAMILY_write) && !v->def->operands[0]->def ? v->def : NULL;
 }
 
 static bool plan_result(struct emitter *e, struct row_program *p, struct row_result *r, int number) {
@@ -87,10 +87,8 @@ static bool plan_result(struct emitter *e, struct row_program *p, struct row_res
         r->value = v->def->results[0];
         return find_path(e, p, r, r->value->def->operands[0]);
     }
-    if (is_write_over(e, v, number)) {
-        r->write = v->def;
-        r->value = v->def->operands[1];
-    }
+    r->write = row_write(e->kernel, number);
+    if (r->write) r->value = r->write->operands[1];
     if (!r->write && is_per_row(&p->anchor->type, &v->type) && !same_shape(&v->type, &p->anchor->type)) {
         r->kind = ROW_SCALAR;
         return true;

@@ -68,7 +68,8 @@ static const struct extent *operand_bytes(struct tables *t, const struct functio
 /* Bytes written of a result: where it overwrites its buffer by a write, what is written. */
 static const struct extent *result_bytes(struct tables *t, const struct node *n, int result) {
     const struct value *v = n->results[result], *inside = n->body->results[result];
-    bool over = v->place.in_place && inside->def && has_family(inside->def, FAMILY_write);
+    bool over =
+        row_write(n, result) || (v->place.in_place && inside->def && has_family(inside->def, FAMILY_write));
     return type_bytes(t->code->graph->extents, over ? &inside->def->operands[1]->type : &v->type);
 }
 
@@ -156,6 +157,18 @@ static struct node *copy_node(struct graph *g, struct value *v, struct place pla
     return n;
 }
 
+/* Where a result is a write's buffer and does not overwrite it, its buffer becomes a copy first. */
+static void add_buffers(struct tables *t, struct steps *s, const struct function *f, const struct node *n) {
+    for (int i = 0; n->op == OP_kernel && i < n->results_count; i++) {
+        const struct node *write = row_write(n, i);
+        if (!write || n->results[i]->place.in_place) continue;
+        struct value *old = n->operands[write->operands[0]->index];
+        struct node *copy = copy_node(t->code->graph, old, n->results[i]->place, n->loc);
+        copy->results[0] = n->results[i];
+        add_kernel(t, s, f, copy);
+    }
+}
+
 static bool same_home(const struct home *a, const struct home *b) {
     return a->space == b->space && a->index == b->index && a->offset == b->offset && a->stride == b->stride &&
            a->loop == b->loop;
@@ -199,6 +212,7 @@ static void add_scan(struct tables *t, struct steps *s, const struct function *f
 
 static void add_block(struct tables *t, struct steps *s, const struct function *f, const struct block *b) {
     for (struct node *n = b->first; n; n = n->next) {
+        add_buffers(t, s, f, n);
         if (n->op == OP_kernel || n->op == OP_guard)
             add_kernel(t, s, f, n);
         else if (n->op == OP_assign)
