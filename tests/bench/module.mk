@@ -1,5 +1,5 @@
 # Speed is measured, never asserted: `make bench` prints ours beside the peers (tests/bench/README.md).
-EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-llm tests/bench/bench-batch
+EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-limits tests/bench/bench-llm tests/bench/bench-batch
 MEASURE = tests/bench/measure.c tests/bench/measure.h
 tests_bench_bench_generate_SOURCES = tests/bench/generate.c
 tests_bench_bench_generate_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
@@ -7,6 +7,8 @@ tests_bench_bench_llm_SOURCES = tests/bench/llm.c $(MEASURE)
 tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
 tests_bench_bench_batch_SOURCES = tests/bench/batch.c $(MEASURE)
 tests_bench_bench_batch_LDADD = runtime/libcli.a -ldl
+tests_bench_bench_limits_SOURCES = tests/bench/limits.c
+tests_bench_bench_limits_LDADD = runtime/libcli.a -lpthread
 
 EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/peers.py tests/bench/readme.sh tests/bench/setup.sh
 
