@@ -66,7 +66,7 @@ static void measure(struct model *m, int64_t batch, int64_t count, int64_t depth
     m->prompt = measure_memory(depth + APART * batch, sizeof *m->prompt);
     for (int64_t i = 0; i < depth + APART * batch; i++) m->prompt[i] = measure_token(i);
     snprintf(work, sizeof work, "b%lld tg%lld@%lld", (long long)batch, (long long)count, (long long)depth);
-    measure_print(&m->m, work, decode(m, batch, count, depth));
+    measure_print(&m->m, work, decode(m, batch, count, depth), "tokens/s");
     free(m->logits), free(m->prompt);
 }
 

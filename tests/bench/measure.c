@@ -88,7 +88,7 @@ void measure_call(const struct measured *m, uint32_t function, int64_t dim, cons
     if (m->api->call(m->session, function, &dim, inputs, &result)) measure_fail(m->api->error(m->session));
 }
 
-void measure_print(const struct measured *m, const char *work, double value) {
-    printf("{\"peer\": \"mdlc\", \"work\": \"%s %s\", \"value\": %.3f, \"unit\": \"tokens/s\"}\n",
-           m->descriptor->name, work, value);
+void measure_print(const struct measured *m, const char *work, double value, const char *unit) {
+    printf("{\"peer\": \"mdlc\", \"work\": \"%s %s\", \"value\": %.3f, \"unit\": \"%s\"}\n",
+           m->descriptor->name, work, value, unit);
 }

@@ -37,6 +37,6 @@ int64_t measure_number(const struct option_list *list, const char *name, int64_t
 void *measure_memory(int64_t count, size_t size);
 void measure_fail(const char *what) __attribute__((noreturn));
 
-/* A line for bench.py: {"peer": "mdlc", "work": "MODEL WORK", ...}, in tokens/s. */
-void measure_print(const struct measured *m, const char *work, double value);
+/* A line for bench.py: {"peer": "mdlc", "work": "MODEL WORK", ...}. */
+void measure_print(const struct measured *m, const char *work, double value, const char *unit);
 #endif
