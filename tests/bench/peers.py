@@ -3,6 +3,8 @@
 
     tests/bench/setup.sh PEERS                          once: a virtual environment with the peers (needs some minutes)
     PEERS/run tests/bench/peers.py WORK [options]       prints one JSON object a line: {"peer", "work", "value", "unit"}
+    PEERS/run tests/bench/peers.py serve                measures what each line of its input names: {"work": WORK, option: value ...};
+                                                        what it loaded stays loaded; after the objects of a line, {"done": true}
 
 WORK
     llm     --gguf FILE [--pp 512] [--tg 128] [--depth 0]     llama.cpp: prefill and decode of a GGUF model, tokens/s
@@ -14,9 +16,9 @@ WORK
     requantize --gguf FILE --to q4_0|q8_0|bf16|f32 --out FILE  the same model in another storage type, by llama.cpp
     limits                                                    read bandwidth (one pass over 1 GiB) by NumPy, GB/s: a lower bound
 
-Values are medians over repeated runs; --threads N (2 by default). Timings are noisy: run ours and theirs alternately.
+Values are medians over --runs N; --threads N (2 by default); --peer NAME measures no other. Timings are noisy: run ours and theirs alternately.
 """
-import argparse, json, os, sys, time
+import argparse, functools, json, os, sys, tempfile, time
 
 def emit(peer, work, value, unit, **more):
     print(json.dumps(dict(peer=peer, work=work, value=round(value, 3), unit=unit, **more)), flush=True)
@@ -30,22 +32,23 @@ def median_seconds(f, runs=15, warm=3):
 
 def shape(text): return tuple(int(n) for n in text.split("x"))
 
-def llama(o, tokens, sequences=1):
-    """A llama.cpp context for so many tokens, in one call or in several."""
+@functools.cache
+def llama(gguf, threads, tokens, sequences=1):
+    """llama.cpp by its C API: a context for so many tokens, in one call or in several."""
     import ctypes, llama_cpp as lc
     llama.quiet = lc.llama_log_callback(lambda *_: None) # called for as long as the library is used
     lc.llama_log_set(llama.quiet, ctypes.c_void_p())
     lc.llama_backend_init()
-    model = lc.llama_model_load_from_file(o.gguf.encode(), lc.llama_model_default_params())
+    model = lc.llama_model_load_from_file(gguf.encode(), lc.llama_model_default_params())
     settings = lc.llama_context_default_params()
     settings.n_ctx = settings.n_batch = tokens
     settings.n_seq_max = sequences
-    settings.n_threads = settings.n_threads_batch = o.threads
+    settings.n_threads = settings.n_threads_batch = threads
     return lc, lc.llama_init_from_model(model, settings)
 
 def llm(o):
-    """llama.cpp by its C API: one call a step, logits for the last token only, as its own benchmark does."""
-    lc, context = llama(o, o.depth + o.pp + o.tg + 64)
+    """One call a step, logits for the last token only, as llama.cpp's own benchmark does."""
+    lc, context = llama(o.gguf, o.threads, o.depth + o.pp + o.tg + 64)
     name = os.path.basename(o.gguf)
 
     def decode(count):
@@ -56,20 +59,20 @@ def llm(o):
 
     if o.pp:
         def prefill(): clear(); decode(o.pp)
-        emit("llama.cpp", f"{name} pp{o.pp}", o.pp / median_seconds(prefill, 5, 1), "tokens/s")
+        emit("llama.cpp", f"{name} pp{o.pp}", o.pp / median_seconds(prefill, o.runs or 5, 1), "tokens/s")
     if o.tg:
         rates = []
-        for _ in range(3):
+        for _ in range(o.runs or 3):
             clear(); decode(max(o.depth, 1))
             start = time.perf_counter()
             for _ in range(o.tg): decode(1)
             rates.append(o.tg / (time.perf_counter() - start))
-        emit("llama.cpp", f"{name} tg{o.tg}@{o.depth}", sorted(rates)[1], "tokens/s")
+        emit("llama.cpp", f"{name} tg{o.tg}@{o.depth}", sorted(rates)[len(rates) // 2], "tokens/s")
 
 def llm_batch(o):
     """llama.cpp decoding several sequences, one token of each a call; sequence b begins after depth + 7b tokens, as bench-batch's."""
     longest = o.depth + 7 * o.batch + o.tg + 64
-    lc, context = llama(o, o.batch * longest, o.batch)
+    lc, context = llama(o.gguf, o.threads, o.batch * longest, o.batch)
     batch = lc.llama_batch_init(longest, 0, 1)
 
     def decode(tokens):
@@ -117,31 +120,47 @@ def minilm_module(path):
             return F.normalize(x.mean(1), dim=1)
     return MiniLM().eval()
 
-def onnx_peers(o, path, feed, work, **more):
-    import numpy as np, onnxruntime as ort, openvino as ov
-    options = ort.SessionOptions(); options.intra_op_num_threads = o.threads
-    session = ort.InferenceSession(path, options)
-    emit("onnxruntime f32", work, 1e3 * median_seconds(lambda: session.run(None, feed)), "ms", **more)
+@functools.cache
+def onnx_peer(peer, path, threads):
+    """The model in ONNX Runtime or OpenVINO, as a function of its feed."""
+    name, precision = peer.split()
+    if name == "onnxruntime":
+        import onnxruntime as ort
+        options = ort.SessionOptions(); options.intra_op_num_threads = threads
+        session = ort.InferenceSession(path, options)
+        return lambda feed: session.run(None, feed)
+    import openvino as ov
     core = ov.Core()
-    for precision in ("f32", "bf16"):
-        model = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_NUM_THREADS": o.threads, "INFERENCE_PRECISION_HINT": precision})
-        emit(f"openvino {precision}", work, 1e3 * median_seconds(lambda: model(feed)), "ms", **more)
+    return core.compile_model(core.read_model(path), "CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision})
+
+def onnx_peers(o, path, feed, work, **more):
+    for peer in ("onnxruntime f32", "openvino f32", "openvino bf16"):
+        if o.peer in (None, peer):
+            model = onnx_peer(peer, path, o.threads)
+            emit(peer, work, 1e3 * median_seconds(lambda: model(feed), o.runs or 15), "ms", **more)
+
+FOLDER = tempfile.TemporaryDirectory()
+
+@functools.cache
+def minilm_onnx(weights, s):
+    """PyTorch's encoder, its ids, the same as an ONNX file and that file's name of the ids."""
+    import torch, onnx
+    net, path = minilm_module(weights), os.path.join(FOLDER.name, s + ".onnx")
+    ids = torch.randint(0, 30000, shape(s))
+    torch.onnx.export(net, (ids,), path, dynamo=True, verbose=False)
+    return net, ids, path, onnx.load(path, load_external_data=False).graph.input[0].name
 
 def minilm(o):
-    import torch, tempfile
+    import torch
     torch.set_num_threads(o.threads)
-    net = minilm_module(o.weights)
     for s in o.shape or ["1x128", "8x128", "1x512"]:
         b, t = shape(s)
-        ids = torch.randint(0, 30000, (b, t))
         gflop = 1e-9 * (b * t * 6 * 2 * (4 * 384 * 384 + 2 * 384 * 1536) + b * 6 * 4 * t * t * 384)
-        with torch.inference_mode():
-            emit("pytorch f32", f"minilm {s}", 1e3 * median_seconds(lambda: net(ids)), "ms", gflop=round(gflop, 3))
-        with tempfile.TemporaryDirectory() as d:
-            torch.onnx.export(net, (ids,), d + "/m.onnx", dynamo=True, verbose=False)
-            import onnxruntime as ort
-            name = ort.InferenceSession(d + "/m.onnx").get_inputs()[0].name
-            onnx_peers(o, d + "/m.onnx", {name: ids.numpy()}, f"minilm {s}", gflop=round(gflop, 3))
+        net, ids, path, name = minilm_onnx(o.weights, s)
+        if o.peer in (None, "pytorch f32"):
+            with torch.inference_mode():
+                emit("pytorch f32", f"minilm {s}", 1e3 * median_seconds(lambda: net(ids), o.runs or 15), "ms", gflop=round(gflop, 3))
+        onnx_peers(o, path, {name: ids.numpy()}, f"minilm {s}", gflop=round(gflop, 3))
 
 def onnx(o):
     import numpy as np
@@ -160,7 +179,7 @@ def gemm(o):
         m, n, k = shape(s)
         for kind in (torch.float32, torch.bfloat16):
             a, w = torch.randn(m, k).to(kind), torch.randn(n, k).to(kind)
-            seconds = median_seconds(lambda: torch.nn.functional.linear(a, w))
+            seconds = median_seconds(lambda: torch.nn.functional.linear(a, w), o.runs or 15)
             emit("pytorch", f"gemm {s} {str(kind)[6:]}", 2e-9 * m * n * k / seconds, "GFLOP/s")
 
 def train(o):
@@ -209,16 +228,24 @@ def limits(o):
     a = np.ones(1 << 28, np.float32)
     emit("numpy", "read 1 GiB, one thread", a.nbytes / median_seconds(lambda: a.max(), 5) / 1e9, "GB/s")
 
+def serve(o):
+    for line in sys.stdin:
+        request = argparse.Namespace(**{**vars(o), **json.loads(line)})
+        WORKS[request.work](request)
+        print(json.dumps({"done": True}), flush=True)
+
+WORKS = dict(llm=llm, llm_batch=llm_batch, minilm=minilm, onnx=onnx, gemm=gemm, train=train, requantize=requantize, limits=limits)
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("work", choices=["llm", "llm_batch", "minilm", "onnx", "gemm", "train", "requantize", "limits"])
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("work", choices=[*WORKS, "serve"])
+    p.add_argument("--threads", type=int, default=2); p.add_argument("--runs", type=int); p.add_argument("--peer")
     p.add_argument("--gguf"); p.add_argument("--to", choices=["q4_0", "q8_0", "bf16", "f32"]); p.add_argument("--out"); p.add_argument("--weights"); p.add_argument("--model")
     p.add_argument("--pp", type=int, default=512); p.add_argument("--tg", type=int, default=128); p.add_argument("--depth", type=int, default=0)
     p.add_argument("--batch", type=int, default=4)
     p.add_argument("--shape", action="append"); p.add_argument("--input", action="append", default=[])
     o = p.parse_args()
-    globals()[o.work](o)
+    serve(o) if o.work == "serve" else WORKS[o.work](o)
 
 if __name__ == "__main__":
     main()
