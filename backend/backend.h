@@ -3,14 +3,18 @@
 #define BACKEND_BACKEND_H
 #include "ir/graph.h"
 
-/* Facts about a CPU by name; "native" is this machine's (its features included). NULL: unknown, *error says
- * what is near. */
-const struct target *backend_target(struct arena *a, const char *cpu, const char **error);
+/* Facts about a CPU by name, NULL: "native" where the triple is this machine's, else "generic". "native" is
+ * this machine (its features included). triple: as target_triple() gives it; NULL: this machine's. Returns
+ * NULL if it is unknown, *error says what is near. */
+const struct target *backend_target(struct arena *a, const char *triple, const char *cpu, const char **error);
+/* This machine's triple, in targets.def's spelling; NULL: it is not there. */
+const char *backend_host_triple(void);
 
 enum artifact { ARTIFACT_LLVM, ARTIFACT_ASM, ARTIFACT_OBJ, ARTIFACT_SO, ARTIFACT_HEADER };
 struct backend_options {
     const char *output;  /* path of the artifact; SO: m.h and m.weights go beside it; else NULL is stdout */
-    const char *runtime; /* path of libmdl-runtime.a */
+    const char *runtime; /* path of libmdl-runtime.a, for the target's triple */
+    const char *linker;  /* a C compiler driver for that triple, with arguments by spaces; NULL: "cc" */
     int opt_level;       /* code generation, 0..3 */
     bool progress;       /* a line on stderr while packing weights and compiling, if it is a terminal */
     int64_t embed_limit; /* weights up to this many bytes go into the .so itself */

@@ -35,6 +35,7 @@ static void mix_graph(struct hash *h, const struct graph *g) {
 void build_id_make(struct code *c) {
     struct hash h = {{1, 2, 3, 4}};
     mix_text(&h, PACKAGE_VERSION);
+    mix_text(&h, c->graph->target->triple);
     mix_text(&h, c->graph->target->cpu);
     mix_text(&h, c->graph->target->features);
     mix_graph(&h, c->graph);

@@ -54,14 +54,16 @@ static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, initialize_targets);
     LLVMTargetRef target;
-    char *message = NULL;
-    if (LLVMGetTargetFromTriple(t->triple, &target, &message))
+    char *message = NULL, *triple = LLVMNormalizeTargetTriple(t->triple);
+    if (LLVMGetTargetFromTriple(triple, &target, &message))
         ice("no code generator for %s: %s", t->triple, message);
     LLVMCodeGenOptLevel level = opt_level <= 0   ? LLVMCodeGenLevelNone
                                 : opt_level >= 3 ? LLVMCodeGenLevelAggressive
                                                  : LLVMCodeGenLevelLess;
-    return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, level, LLVMRelocPIC,
-                                   LLVMCodeModelSmall);
+    LLVMTargetMachineRef machine =
+        LLVMCreateTargetMachine(target, triple, t->cpu, t->features, level, LLVMRelocPIC, LLVMCodeModelSmall);
+    LLVMDisposeMessage(triple);
+    return machine;
 }
 
 static void begin_debug(struct emitter *e, const char *path) {
@@ -92,7 +94,9 @@ struct emitter *emitter_new(struct graph *g, const char *name, const char *sourc
     e->builder = LLVMCreateBuilderInContext(e->context);
     e->machine = machine_new(g->target, opt_level);
     e->layout = LLVMCreateTargetDataLayout(e->machine);
-    LLVMSetTarget(e->module, g->target->triple);
+    char *triple = LLVMGetTargetMachineTriple(e->machine);
+    LLVMSetTarget(e->module, triple);
+    LLVMDisposeMessage(triple);
     LLVMSetModuleDataLayout(e->module, e->layout);
     make_types(e);
     begin_debug(e, source);

@@ -176,34 +176,62 @@ static LLVMValueRef byte_pairs(struct emitter *e, LLVMValueRef words, LLVMTypeRe
  * * 2. */
 static LLVMValueRef multiply_pairs(struct emitter *e, const struct micro *m, LLVMValueRef w, LLVMValueRef x) {
     LLVMValueRef arguments[] = {w, x};
-    bool x86 = !strncmp(e->target->triple, "x86", 3);
-    if (x86 && m->lanes == 4) return emit_intrinsic(e, "llvm.x86.sse2.pmadd.wd", NULL, 0, arguments, 2);
-    if (x86 && m->lanes == 8) return emit_intrinsic(e, "llvm.x86.avx2.pmadd.wd", NULL, 0, arguments, 2);
-    if (x86 && m->lanes == 16)
-        return emit_intrinsic(e, "llvm.x86.avx512.pmaddw.d.512", NULL, 0, arguments, 2);
-    LLVMTypeRef words = emit_vector(e->i32, m->lanes);
-    LLVMValueRef sixteen = emit_constant_like(words, 16), product[2];
-    for (int odd = 0; odd < 2; odd++) {
-        LLVMValueRef side[2] = {LLVMBuildBitCast(e->builder, w, words, ""),
-                                LLVMBuildBitCast(e->builder, x, words, "")};
-        for (int i = 0; i < 2; i++) {
-            if (!odd) side[i] = LLVMBuildShl(e->builder, side[i], sixteen, "");
-            side[i] = LLVMBuildAShr(e->builder, side[i], sixteen, "");
-        }
-        product[odd] = LLVMBuildMul(e->builder, side[0], side[1], "");
+    const char *name = m->lanes == 4   ? "llvm.x86.sse2.pmadd.wd"
+                       : m->lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
+                                       : "llvm.x86.avx512.pmaddw.d.512";
+    return emit_intrinsic(e, name, NULL, 0, arguments, 2);
+}
+
+/* Codes of 8 bits are signed to s8 * s8 products once 128 is taken off, so that much less of the bias is
+ * left. */
+static int signed_by(const struct emitter *e, const struct micro *m) {
+    return e->target->byte_dot == DOT_sdot && m->tile->bits == 8 ? 128 : 0;
+}
+
+/* The instruction for it, or NULL: sum[l] += w[l][0..4) . x[0..4). */
+static LLVMValueRef dot_instruction(struct emitter *e, const struct micro *m, LLVMValueRef sum,
+                                    LLVMValueRef w, LLVMValueRef x) {
+    static const struct {
+        const char *name;
+        int lanes, overloads;
+    } instructions[] = {[DOT_widen] = {NULL, 0, 0},
+                        [DOT_busd] = {"llvm.x86.avx512.vpdpbusd.512", 16, 0},
+                        [DOT_sdot] = {"llvm.aarch64.neon.sdot", 4, 2},
+                        [DOT_usdot] = {"llvm.aarch64.neon.usdot", 4, 2}};
+    enum byte_dot dot = e->target->byte_dot;
+    if (!instructions[dot].name || instructions[dot].lanes != m->lanes) return NULL;
+    LLVMTypeRef bytes = LLVMVectorType(e->i8, (unsigned)(4 * m->lanes)),
+                overloads[] = {LLVMTypeOf(sum), bytes};
+    w = LLVMBuildBitCast(e->builder, w, bytes, "");
+    if (signed_by(e, m)) w = LLVMBuildXor(e->builder, w, emit_constant_like(bytes, -128), "");
+    LLVMValueRef arguments[] = {sum, w, LLVMBuildBitCast(e->builder, x, bytes, "")};
+    return emit_intrinsic(e, instructions[dot].name, overloads, instructions[dot].overloads, arguments, 3);
+}
+
+/* The same by products of 16 bits, which hold 255 * -128, added up in pairs. */
+static LLVMValueRef dot_by_pairs(struct emitter *e, const struct micro *m, LLVMValueRef sum, LLVMValueRef w,
+                                 LLVMValueRef x) {
+    LLVMTypeRef bytes = LLVMVectorType(e->i8, 16), halves = LLVMVectorType(e->i16, 16);
+    LLVMTypeRef words = emit_vector(e->i32, m->lanes), overloads[] = {words, LLVMVectorType(e->i16, 8)};
+    w = LLVMBuildZExt(e->builder, LLVMBuildBitCast(e->builder, w, bytes, ""), halves, "");
+    x = LLVMBuildSExt(e->builder, LLVMBuildBitCast(e->builder, x, bytes, ""), halves, "");
+    LLVMValueRef product = LLVMBuildMul(e->builder, w, x, ""), pairs[2];
+    for (int half = 0; half < 2; half++) {
+        LLVMValueRef numbers[8], part;
+        for (int i = 0; i < 8; i++) numbers[i] = emit_i32(e, 8 * half + i);
+        part = LLVMBuildShuffleVector(e->builder, product, product, LLVMConstVector(numbers, 8), "");
+        pairs[half] = emit_intrinsic(e, "llvm.aarch64.neon.saddlp", overloads, 2, &part, 1);
     }
-    return LLVMBuildAdd(e->builder, product[0], product[1], "");
+    LLVMValueRef quads = emit_intrinsic(e, "llvm.aarch64.neon.addp", &words, 1, pairs, 2);
+    return LLVMBuildAdd(e->builder, sum, quads, "");
 }
 
 /* sum[l] += w[l][0..4) . x[0..4), w unsigned, x signed bytes. */
 static LLVMValueRef dot_bytes(struct emitter *e, const struct micro *m, LLVMValueRef sum, LLVMValueRef w,
                               LLVMValueRef x) {
-    LLVMTypeRef bytes = LLVMVectorType(e->i8, (unsigned)(4 * m->lanes));
-    if (e->target->dot_int8 && m->lanes == 16) {
-        LLVMValueRef arguments[] = {sum, LLVMBuildBitCast(e->builder, w, bytes, ""),
-                                    LLVMBuildBitCast(e->builder, x, bytes, "")};
-        return emit_intrinsic(e, "llvm.x86.avx512.vpdpbusd.512", NULL, 0, arguments, 3);
-    }
+    LLVMValueRef made = dot_instruction(e, m, sum, w, x);
+    if (made) return made;
+    if (!strncmp(e->target->triple, "aarch64", 7)) return dot_by_pairs(e, m, sum, w, x);
     LLVMTypeRef words = emit_vector(e->i32, m->lanes),
                 halves = LLVMVectorType(e->i16, (unsigned)(2 * m->lanes));
     w = LLVMBuildBitCast(e->builder, w, words, ""), x = LLVMBuildBitCast(e->builder, x, words, "");
@@ -225,9 +253,10 @@ static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMV
  * dot_group. */
 static LLVMValueRef first_sum(struct emitter *e, const struct micro *m, int row, LLVMValueRef block) {
     LLVMTypeRef words = emit_vector(e->i32, m->lanes);
-    if (!m->tile->bias || tile_groups(m->tile) > 1) return LLVMConstNull(words);
+    int bias = m->tile->bias - signed_by(e, m);
+    if (!bias || tile_groups(m->tile) > 1) return LLVMConstNull(words);
     LLVMValueRef total = load_block_scalar(e, e->i32, m->totals[row], block);
-    return emit_splat(e, LLVMBuildMul(e->builder, total, emit_i32(e, -m->tile->bias), ""), m->lanes);
+    return emit_splat(e, LLVMBuildMul(e->builder, total, emit_i32(e, -bias), ""), m->lanes);
 }
 
 /* Integer products of one group of inputs, then scaled into the f32 sums. */

@@ -18,13 +18,25 @@ static const struct {
     {"graniterapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
     {"znver4", "avx512vnni avx512bf16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
     {"znver5", "avx512vnni avx512bf16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
+    {"cortex-a53", "crc"},
+    {"cortex-a72", "crc"},
+    {"cortex-a76", "crc lse rdm fullfp16 dotprod rcpc"},
+    {"neoverse-n1", "crc lse rdm fullfp16 dotprod rcpc"},
+    {"neoverse-v1", "crc lse rdm fullfp16 dotprod rcpc complxnum jsconv fp16fml sve bf16 i8mm"},
+    {"neoverse-n2", "crc lse rdm fullfp16 dotprod rcpc complxnum jsconv fp16fml sve bf16 i8mm sve2"},
+    {"neoverse-v2", "crc lse rdm fullfp16 dotprod rcpc complxnum jsconv fp16fml sve bf16 i8mm sve2"},
+    {"apple-m1", "crc lse rdm fullfp16 dotprod rcpc complxnum jsconv fp16fml"},
+    {"apple-m2", "crc lse rdm fullfp16 dotprod rcpc complxnum jsconv fp16fml bf16 i8mm"},
 };
 static const char *const checked[] = {/* features worth checking, among those a host lists */
                                       "sse3",       "ssse3",      "sse4.1",      "sse4.2",     "popcnt",
                                       "avx",        "avx2",       "fma",         "f16c",       "bmi",
                                       "bmi2",       "movbe",      "gfni",        "avx512f",    "avx512bw",
                                       "avx512cd",   "avx512dq",   "avx512vl",    "avx512vnni", "avx512bf16",
-                                      "avx512fp16", "avx512vbmi", "avx512vbmi2", "avx512ifma"};
+                                      "avx512fp16", "avx512vbmi", "avx512vbmi2", "avx512ifma", "crc",
+                                      "lse",        "rdm",        "fullfp16",    "dotprod",    "rcpc",
+                                      "complxnum",  "jsconv",     "fp16fml",     "sve",        "sve2",
+                                      "bf16",       "i8mm"};
 
 /* Whether `features` ("+a,-b,+c") switches `name` on. */
 static bool has(const char *features, const char *name) {
@@ -36,8 +48,7 @@ static bool has(const char *features, const char *name) {
 
 const char *target_needs(struct arena *a, const struct target *t) {
     const char *needs = "";
-    if (strncmp(t->triple, "x86_64", 6)) return needs;
-    if (has(t->features, "sse2")) { /* a host's full list */
+    if (has(t->features, "sse2") || has(t->features, "neon")) { /* a host's full list */
         for (size_t i = 0; i < sizeof checked / sizeof *checked; i++)
             if (has(t->features, checked[i]))
                 needs = arena_printf(a, "%s%s%s", needs, *needs ? " " : "", checked[i]);
@@ -52,26 +63,41 @@ const char *target_needs(struct arena *a, const struct target *t) {
     return needs;
 }
 
-/* This machine: its CPU's row if there is one and nothing of it is hidden (by a virtual machine), else by
- * what it has. */
-static const struct target *native(struct arena *a) {
-    char *name = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    struct target *t = arena_new_object(a, struct target);
+const char *backend_host_triple(void) {
+    char *given = LLVMGetDefaultTargetTriple();
+    const char *triple = target_triple(given);
+    LLVMDisposeMessage(given);
+    return triple;
+}
+
+/* The class of CPUs that has no more than this machine. */
+static const char *host_class(const char *features) {
     bool avx512 = has(features, "avx512f") && has(features, "avx512bw") && has(features, "avx512dq") &&
                   has(features, "avx512vl");
     bool avx2 = has(features, "avx2") && has(features, "fma") && has(features, "f16c");
-    const char *class = avx512 ? "x86-64-v4" : avx2 ? "x86-64-v3" : "x86-64";
-#ifdef __aarch64__
-    class = "aarch64";
-#endif
-    const struct target *known = target_find(name), *base = target_find(class);
+    return avx512 ? "x86-64-v4" : avx2 ? "x86-64-v3" : "generic";
+}
+
+static enum byte_dot host_dot(const char *features, bool avx512) {
+    if (has(features, "i8mm")) return DOT_usdot;
+    if (has(features, "dotprod")) return DOT_sdot;
+    return avx512 && has(features, "avx512vnni") ? DOT_busd : DOT_widen;
+}
+
+/* This machine: its CPU's row if there is one and nothing of it is hidden (by a virtual machine), else by
+ * what it has. */
+static const struct target *native(struct arena *a, const char *triple) {
+    char *name = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+    struct target *t = arena_new_object(a, struct target);
+    const struct target *known = target_find(triple, name), *base = target_find(triple, host_class(features));
+    bool avx512 = base->vector_bytes == 64;
     *t = known ? *known : *base;
     t->vector_bytes = base->vector_bytes;
     t->vector_registers = base->vector_registers;
     t->fma = base->fma;
-    t->bf16 = avx512 && has(features, "avx512bf16");
-    t->dot_bf16 = t->bf16 && (!known || known->dot_bf16);
-    t->dot_int8 = avx512 && has(features, "avx512vnni");
+    t->bf16 = (avx512 && has(features, "avx512bf16")) || has(features, "bf16");
+    t->dot_bf16 = t->bf16 && (known ? known->dot_bf16 : avx512);
+    t->byte_dot = host_dot(features, avx512);
     t->cpu = arena_strdup(a, name);
     t->features = arena_strdup(a, features);
     LLVMDisposeMessage(name);
@@ -79,16 +105,33 @@ static const struct target *native(struct arena *a) {
     return t;
 }
 
-const struct target *backend_target(struct arena *a, const char *cpu, const char **error) {
-    *error = NULL;
-    if (!strcmp(cpu, "native")) return native(a);
-    const struct target *t = target_find(cpu);
-    if (t) return t;
-    int count = 0;
-    const char *const *names = target_names();
-    while (names[count]) count++;
+/* Why there is no such CPU. */
+static const char *explain_unknown(struct arena *a, const char *triple, const char *cpu) {
+    const struct target *elsewhere = target_find(NULL, cpu), *t;
+    if (!strcmp(cpu, "native"))
+        return arena_printf(a, "native is this machine, and that is no %s: name a CPU", triple);
+    if (elsewhere)
+        return arena_printf(a, "'%s' is a CPU of %s, not of %s: give --target=%s too", cpu, elsewhere->triple,
+                            triple, elsewhere->triple);
+    const char *names[128];
+    int count = 0, most = sizeof names / sizeof *names;
+    for (int i = 0; (t = target_number(i)) && count < most; i++)
+        if (!strcmp(t->triple, triple)) names[count++] = t->cpu;
     const char *near = diag_nearest(cpu, names, count);
-    *error = near ? arena_printf(a, "unknown CPU '%s'; did you mean '%s'?", cpu, near)
-                  : arena_printf(a, "unknown CPU '%s'; known are native and those that --help lists", cpu);
-    return NULL;
+    return near ? arena_printf(a, "unknown CPU '%s'; did you mean '%s'?", cpu, near)
+                : arena_printf(a, "unknown CPU '%s'; known are native and those that --list-cpus lists", cpu);
+}
+
+const struct target *backend_target(struct arena *a, const char *triple, const char *cpu,
+                                    const char **error) {
+    const char *host = backend_host_triple();
+    *error = NULL;
+    if (!triple) triple = host;
+    if (!triple) return *error = "this machine's kind is not known here: --target says which is meant", NULL;
+    bool here = host && !strcmp(host, triple);
+    if (!cpu) cpu = here ? "native" : "generic";
+    if (here && !strcmp(cpu, "native")) return native(a, triple);
+    const struct target *t = target_find(triple, cpu);
+    if (!t) *error = explain_unknown(a, triple, cpu);
+    return t;
 }

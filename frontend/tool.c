@@ -2,6 +2,7 @@
 #include "frontend/tool.h"
 #include "ir/output.h"
 #include "ir/print.h"
+#include "ir/target.h"
 #include "ir/verify.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -28,6 +29,16 @@ bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t 
     long long value = strtoll(text, &end, 10);
     if (end != text && !*end && !errno && value >= least) return *number = value, true;
     options_error(t->program, "--%s=%s: a whole number from %" PRId64 " on was expected", name, text, least);
+    return false;
+}
+
+bool tool_triple(const struct tool *t, const char **triple) {
+    const char *given = options_value(t->list, "target"), *known, *names = "";
+    *triple = given ? target_triple(given) : NULL;
+    if (!given || *triple) return true;
+    for (int i = 0; (known = target_triple_number(i)); i++)
+        names = arena_printf(t->arena, "%s%s%s", names, i ? ", " : "", known);
+    options_error(t->program, "--target=%s: unknown; known are %s", given, names);
     return false;
 }
 

@@ -34,6 +34,13 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
         0, "seed", "N", "seed of random initialisers, and of inputs that are `random` [0]", NULL             \
     }
 
+/* A row of both programs: the machine. tool_triple reads it. */
+#define TOOL_TARGET_ROW                                                                                      \
+    {                                                                                                        \
+        0, "target", "TRIPLE", "the kind of machine to compile for [this one]",                              \
+            "x86_64-linux-gnu or aarch64-linux-gnu."                                                         \
+    }
+
 /* Rows of both programs: how the pipeline runs and what it shows. tool_pipeline reads them. */
 #define TOOL_PIPELINE_ROWS                                                                                   \
     {0, "passes", "LIST", "run these passes, in this order: fold,fuse{max=8}", TOOL_PASSES_TEXT},            \
@@ -88,6 +95,8 @@ int tool_run(struct tool *t, const struct pipeline *p);
 /* Prints the graph to --output. */
 int tool_print(struct tool *t);
 
+/* --target in targets.def's spelling, NULL if it is not given; false after a usage message. */
+bool tool_triple(const struct tool *t, const char **triple);
 /* A number of 64 bits from an option's value; false after a usage message. */
 bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number);
 

@@ -1,9 +1,11 @@
 /* mdl-opt: runs passes over a graph and prints it. */
 #include "config.h"
 #include "frontend/tool.h"
+#include "ir/target.h"
 
 static const struct option_spec options[] = {
     TOOL_PIPELINE_ROWS,
+    TOOL_TARGET_ROW,
     {0, "mcpu", "CPU", "choose schedules for CPU",
      "A name that mdlc --list-cpus prints. Without it, passes that need one say so."},
     {'o', "output", "FILE", "print to FILE instead of standard output", NULL},
@@ -31,10 +33,12 @@ static const struct option_program program = {
     .sections = sections,
 };
 
+/* --target alone means the plainest CPU of that kind. */
 static int choose_target(struct tool *t) {
-    const char *cpu = options_value(t->list, "mcpu");
-    if (!cpu) return TOOL_DONE;
-    t->graph->target = target_find(cpu);
+    const char *cpu = options_value(t->list, "mcpu"), *triple;
+    if (!tool_triple(t, &triple)) return TOOL_USAGE;
+    if (!cpu && !triple) return TOOL_DONE;
+    t->graph->target = target_find(triple, cpu ? cpu : "generic");
     return t->graph->target
                ? TOOL_DONE
                : options_error(&program, "--mcpu=%s: unknown CPU; mdlc --list-cpus lists them", cpu);

@@ -18,14 +18,16 @@ static const struct option_spec options[] = {
      "graph: the model as parsed, or after the passes of --passes. kernels: after all passes. llvm, asm, "
      "obj: the machine's code. "
      "header: what a C or C++ program includes."},
-    {0, "mcpu", "CPU", "the CPU to compile for [native]", "--list-cpus lists them."},
+    TOOL_TARGET_ROW,
+    {0, "mcpu", "CPU", "the CPU to compile for [native; generic of another kind of machine]",
+     "--list-cpus lists them."},
     TOOL_LANGUAGE_ROWS,
     TOOL_INPUT_ROWS,
     {'O', "optimize", "0|1|2|3", "level of code generation [2]", NULL},
     TOOL_PIPELINE_ROWS,
     RUN_EXPECT_ROWS,
     {0, "list-ops", NULL, "list the operations of the language", NULL},
-    {0, "list-cpus", NULL, "list the CPUs that code can be made for", NULL},
+    {0, "list-cpus", NULL, "list the CPUs that code can be made for, of --target if it is given", NULL},
     {0}};
 
 static const struct option_command commands[] = {
@@ -37,12 +39,15 @@ static const struct option_command commands[] = {
 static const struct option_section sections[] = {
     {"INPUTS OF INTERPRET", RUN_VALUES_TEXT},
     {"FILES",
-     "The runtime that every library contains is found beside this program, or where $MDL_RUNTIME says."},
+     "The runtime that every library contains is found beside this program, or where $MDL_RUNTIME says. That "
+     "for another kind of machine is there if a cross compiler was found when this program was built "
+     "(configure --with-aarch64-cc); --emit=asm, obj, llvm and header need neither."},
     {"EXIT STATUS", "  0   done\n  1   the model has errors\n  2   the command line is wrong\n  3   a file "
                     "cannot be read or "
                     "written\n  70  a mistake of ours"},
     {"EXAMPLES", "  mdlc mlp.mdl -o libmlp.so\n"
                  "  mdlc --precision=int8 smollm2.mdl\n"
+                 "  mdlc --target=aarch64-linux-gnu --mcpu=neoverse-n1 mlp.mdl\n"
                  "  mdlc --emit=graph mlp.mdl | mdl-opt --passes=fold -\n"
                  "  mdlc interpret mlp.mdl x=random S=4"},
     {0}};
@@ -72,8 +77,13 @@ static int list_ops(struct tool *t) {
     return tool_printed(t);
 }
 
+/* Names, and of which kind of machine each is. */
 static int list_cpus(struct tool *t) {
-    for (const char *const *name = target_names(); *name; name++) puts(*name);
+    const char *triple;
+    const struct target *target;
+    if (!tool_triple(t, &triple)) return TOOL_USAGE;
+    for (int i = 0; (target = target_number(i)); i++)
+        if (!triple || !strcmp(triple, target->triple)) printf("%-16s %s\n", target->cpu, target->triple);
     return tool_printed(t);
 }
 
@@ -96,20 +106,45 @@ static const char *own_folder(struct arena *a) {
     return arena_strndup(a, path, slash ? (size_t)(slash - path) : 0);
 }
 
+/* Whether code for the graph's target runs on this machine. */
+static bool is_foreign(const struct tool *t) {
+    const char *host = backend_host_triple();
+    return !host || strcmp(host, t->graph->target->triple) != 0;
+}
+
 /* The runtime's archive: where $MDL_RUNTIME says, in the build tree, or where it was installed. */
-static const char *find_runtime(struct arena *a) {
-    const char *named = getenv("MDL_RUNTIME"), *folder = own_folder(a);
-    const char *places[] = {named ? named : "", arena_printf(a, "%s/runtime/libmdl-runtime.a", folder),
-                            arena_printf(a, "%s/../lib/mdlc/libmdl-runtime.a", folder),
-                            PKGLIBDIR "/libmdl-runtime.a"};
+static const char *find_runtime(const struct tool *t) {
+    const char *named = getenv("MDL_RUNTIME"), *folder = own_folder(t->arena);
+    const char *kind = is_foreign(t) ? arena_printf(t->arena, "%s/", t->graph->target->triple) : "";
+    const char *places[] = {named ? named : "",
+                            arena_printf(t->arena, "%s/runtime/%slibmdl-runtime.a", folder, kind),
+                            arena_printf(t->arena, "%s/../lib/mdlc/%slibmdl-runtime.a", folder, kind),
+                            arena_printf(t->arena, PKGLIBDIR "/%slibmdl-runtime.a", kind)};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         if (*places[i] && !access(places[i], R_OK)) return places[i];
     return NULL;
 }
 
+/* The C compiler that links for the target: NULL is this machine's, "no" what configure did not find. */
+static const char *find_linker(const struct tool *t) {
+    if (!is_foreign(t)) return NULL;
+    return strcmp(CROSS_CC, "no") ? CROSS_CC : arena_printf(t->arena, "%s-gcc", t->graph->target->triple);
+}
+
+static int no_runtime(const struct tool *t) {
+    if (!is_foreign(t))
+        return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");
+    const char *triple = t->graph->target->triple;
+    return tool_error(&program, TOOL_IO,
+                      "there is no libmdl-runtime.a for %s: build mdlc where configure finds %s-gcc, or set "
+                      "MDL_RUNTIME to its path; --emit=asm, obj, llvm and header work without it",
+                      triple, triple);
+}
+
 static int choose_target(struct tool *t) {
-    const char *cpu = options_value(t->list, "mcpu"), *error = NULL;
-    t->graph->target = backend_target(t->arena, cpu ? cpu : "native", &error);
+    const char *cpu = options_value(t->list, "mcpu"), *error = NULL, *triple;
+    if (!tool_triple(t, &triple)) return TOOL_USAGE;
+    t->graph->target = backend_target(t->arena, triple, cpu, &error);
     return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
 }
 
@@ -124,7 +159,8 @@ static bool exports_something(struct tool *t) {
 static int emit(struct tool *t, enum artifact kind) {
     const char *output = options_value(t->list, "output"), *level = options_value(t->list, "optimize");
     struct backend_options o = {.output = output,
-                                .runtime = find_runtime(t->arena),
+                                .runtime = find_runtime(t),
+                                .linker = find_linker(t),
                                 .opt_level = 2,
                                 .progress = isatty(2),
                                 .embed_limit = 64 * 1024};
@@ -136,8 +172,7 @@ static int emit(struct tool *t, enum artifact kind) {
     if (!output && kind == ARTIFACT_OBJ) o.output = arena_printf(t->arena, "%s.o", t->graph->name);
     if (kind == ARTIFACT_SO && (!strcmp(o.output, "-") || output_is_special(o.output)))
         return options_error(&program, "--output=%s: a library is a file, with others beside it", o.output);
-    if (kind == ARTIFACT_SO && !o.runtime)
-        return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");
+    if (kind == ARTIFACT_SO && !o.runtime) return no_runtime(t);
     static const int statuses[] = {
         [BACKEND_DONE] = TOOL_DONE, [BACKEND_INPUT] = TOOL_INPUT, [BACKEND_IO] = TOOL_IO};
     return statuses[backend_emit(t->graph, kind, &o)];

@@ -1,24 +1,43 @@
-/* The table of CPUs. */
+/* The table of CPUs, and the triples in it. */
 #include "ir/target.h"
 #include <stddef.h>
 #include <string.h>
 
 static const struct target targets[] = {
-#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, int8, l1, l2)                             \
-    {triple, cpu, features, bytes, registers, fma, bf16, dot_bf16, int8, l1, l2},
+#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, byte_dot, l1, l2)               \
+    {triple, cpu, features, bytes, registers, fma, bf16, dot_bf16, DOT_##byte_dot, l1, l2},
 #include "ir/targets.def"
 #undef TARGET
 };
-static const char *const names[] = {
-#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, int8, l1, l2) cpu,
-#include "ir/targets.def"
-#undef TARGET
-    NULL};
+enum { COUNT = sizeof targets / sizeof *targets };
 
-const struct target *target_find(const char *cpu) {
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        if (!strcmp(targets[i].cpu, cpu)) return &targets[i];
+const struct target *target_number(int number) { return number < COUNT ? &targets[number] : NULL; }
+
+const struct target *target_find(const char *triple, const char *cpu) {
+    for (int i = 0; i < COUNT; i++)
+        if (!strcmp(targets[i].cpu, cpu) && (!triple || !strcmp(targets[i].triple, triple)))
+            return &targets[i];
     return NULL;
 }
 
-const char *const *target_names(void) { return names; }
+const char *target_triple_number(int number) {
+    for (int i = 0; i < COUNT; i++)
+        if (!i || strcmp(targets[i].triple, targets[i - 1].triple))
+            if (!number--) return targets[i].triple;
+    return NULL;
+}
+
+/* machine-system-library, or machine-vendor-system-library. */
+static bool is_spelled(const char *triple, const char *given) {
+    size_t machine = strcspn(triple, "-");
+    if (strncmp(triple, given, machine) || given[machine] != '-') return false;
+    const char *system = triple + machine, *rest = given + machine, *vendor = strchr(rest + 1, '-');
+    return !strcmp(system, rest) || (vendor && !strcmp(system, vendor));
+}
+
+const char *target_triple(const char *given) {
+    const char *triple;
+    for (int i = 0; (triple = target_triple_number(i)); i++)
+        if (is_spelled(triple, given)) return triple;
+    return NULL;
+}

@@ -4,23 +4,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How sums of four products u8 * s8 into i32 are had. */
+enum byte_dot {
+    DOT_widen, /* multiplies of wider integers */
+    DOT_busd,  /* x86's vpdpbusd, in vectors of `vector_bytes` */
+    DOT_sdot,  /* aarch64's dotprod: s8 * s8 */
+    DOT_usdot, /* aarch64's i8mm */
+};
+
 struct target {
-    const char *triple;         /* "x86_64-pc-linux-gnu" */
-    const char *cpu;            /* as LLVM spells it: "sapphirerapids", "x86-64-v3" */
-    const char *features;       /* LLVM features added to the CPU's: "+avx512bf16,+avx512vnni" */
-    int vector_bytes;           /* of a register: 64 AVX-512, 32 AVX2, 16 SSE2 and NEON */
-    int vector_registers;       /* 32 or 16 */
-    bool fma;                   /* fused multiply-add */
-    bool bf16;                  /* conversion from f32 to bf16 */
-    bool dot_bf16;              /* vdpbf16ps, and it is faster than multiply-adds in f32 */
-    bool dot_int8;              /* vpdpbusd: u8 * s8 sums of four into i32 */
+    const char *triple;   /* machine, system, C library: "x86_64-linux-gnu" */
+    const char *cpu;      /* as LLVM spells it: "sapphirerapids", "x86-64-v3" */
+    const char *features; /* LLVM features added to the CPU's: "+avx512bf16,+avx512vnni" */
+    int vector_bytes;     /* of a register: 64 AVX-512, 32 AVX2, 16 SSE2 and NEON */
+    int vector_registers; /* 32 or 16 */
+    bool fma;             /* fused multiply-add */
+    bool bf16;            /* conversion from f32 to bf16 */
+    bool dot_bf16;        /* vdpbf16ps, and it is faster than multiply-adds in f32 */
+    enum byte_dot byte_dot;
     int64_t l1_bytes, l2_bytes; /* data caches of one core */
 };
 
-/* The CPU with this name (`--mcpu`), or NULL if it is not in targets.def. "native" is resolved by the
- * backend. */
-const struct target *target_find(const char *cpu);
-/* All names, NULL-terminated: for --help and "did you mean". */
-const char *const *target_names(void);
+/* The triple as targets.def spells it; `given` may name a vendor ("aarch64-unknown-linux-gnu"). NULL:
+ * unknown. */
+const char *target_triple(const char *given);
+/* All triples, one after the other in each call: 0, 1, ... until NULL. */
+const char *target_triple_number(int number);
+/* The CPU with this name (`--mcpu`), of `triple`, or, if that is NULL, of the first that has one. NULL: not
+ * in targets.def. "native" is resolved by the backend. */
+const struct target *target_find(const char *triple, const char *cpu);
+/* The target of row `number`, NULL past the last: for --list-cpus and "did you mean". */
+const struct target *target_number(int number);
 
 #endif

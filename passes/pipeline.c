@@ -103,7 +103,7 @@ static void report_crash(void *data, FILE *out) {
     fprintf(out, "the graph before the pass is in %s; this repeats it:\n", path);
     fprintf(out, "    mdl-opt --passes='%s%.1s%s%.1s'", r->step->pass->name, braces, r->step->options,
             *braces ? braces + 1 : "");
-    if (r->g->target) fprintf(out, " --mcpu=%s", r->g->target->cpu);
+    if (r->g->target) fprintf(out, " --target=%s --mcpu=%s", r->g->target->triple, r->g->target->cpu);
     fprintf(out, " %s\n", path);
 }
 

@@ -16,7 +16,7 @@
 enum { ROWS_OF_SCORES = 96, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
 
 static const struct target *target_of(const struct graph *g) {
-    return g->target ? g->target : target_find("generic");
+    return g->target ? g->target : target_find(NULL, "generic");
 }
 
 static int lanes_of(const struct target *t) { return t->vector_bytes / 4; }
@@ -58,8 +58,10 @@ struct tile_choice {
 /* The best of the register tiles whose sums, with `extra` vectors for other things, fit the registers. */
 static struct tile_choice choose_tile(const struct target *t, double outputs) {
     struct tile_choice best = {1, 1, 0};
+    /* Outside of x86 no multiply-add broadcasts from memory: one more register is on its way. */
+    int other = strncmp(t->triple, "x86", 3) ? 3 : 2;
     for (int v = 1; v <= MAX_VECTORS; v++) {
-        int rows = (t->vector_registers - 2 - v) / v;
+        int rows = (t->vector_registers - other - v) / v;
         if (rows > MAX_ROWS) rows = MAX_ROWS;
         if (rows < 1) break;
         double panel = (double)v * lanes_of(t), panels = (double)(int64_t)((outputs + panel - 1) / panel);

@@ -1,5 +1,7 @@
-/* Features of the processor by CPUID, and of the system by XCR0: a table of where each one's bit stands.
- * Source: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E. Names: LLVM's X86.td. */
+/* Features of the processor: tables of where each one's bit stands, by LLVM's names (X86.td,
+ * AArch64Features.td). x86-64: by CPUID, and of the system by XCR0 (Intel SDM volume 2A, CPUID; AMD APM
+ * volume 3, appendix E). aarch64: what the kernel says in the auxiliary vector (Linux,
+ * Documentation/arch/arm64/elf_hwcaps.rst). */
 #include "runtime/cpu.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -118,6 +120,38 @@ static bool has(const char *name, size_t length) {
     uint32_t r[4] = {0};
     if (!f || !__get_cpuid_count(f->leaf, f->subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX])) return false;
     return r[f->reg] >> f->bit & 1 && (saved_state() & f->state) == f->state;
+}
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+static const struct feature {
+    const char *name;
+    unsigned long type, bits;
+} table[] = {
+    {"fp-armv8", AT_HWCAP, 1 << 0},
+    {"neon", AT_HWCAP, 1 << 1},
+    {"aes", AT_HWCAP, 1 << 3},
+    {"sha2", AT_HWCAP, 1 << 6},
+    {"crc", AT_HWCAP, 1 << 7},
+    {"lse", AT_HWCAP, 1 << 8},
+    {"fullfp16", AT_HWCAP, 1 << 9 | 1 << 10}, /* FPHP, ASIMDHP */
+    {"rdm", AT_HWCAP, 1 << 12},
+    {"jsconv", AT_HWCAP, 1 << 13},
+    {"complxnum", AT_HWCAP, 1 << 14},
+    {"rcpc", AT_HWCAP, 1 << 15},
+    {"dotprod", AT_HWCAP, 1 << 20},
+    {"sve", AT_HWCAP, 1 << 22},
+    {"fp16fml", AT_HWCAP, 1 << 23},
+    {"sve2", AT_HWCAP2, 1 << 1},
+    {"i8mm", AT_HWCAP2, 1 << 13},
+    {"bf16", AT_HWCAP2, 1 << 14},
+};
+
+static bool has(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strncmp(table[i].name, name, length) && !table[i].name[length])
+            return (getauxval(table[i].type) & table[i].bits) == table[i].bits;
+    return false;
 }
 #else
 static bool has(const char *name, size_t length) {

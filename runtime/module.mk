@@ -21,6 +21,20 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/touched.c runtime/touched.h \
 	runtime/weights.c runtime/weights.h
 
+# The same for another kind of machine, by its compiler.
+AARCH64_COMPILE = $(AARCH64_CC) -std=c11 $(WARNINGS) -D_GNU_SOURCE -I$(top_srcdir) -I$(top_builddir) -O2 -g
+if AARCH64
+aarch64dir = $(pkglibdir)/aarch64-linux-gnu
+nodist_aarch64_DATA = runtime/aarch64-linux-gnu/libmdl-runtime.a
+CLEANFILES += $(nodist_aarch64_DATA) runtime/aarch64-linux-gnu/*.o
+runtime/aarch64-linux-gnu/libmdl-runtime.a: $(runtime_libmdl_runtime_a_SOURCES) config.h
+	$(AM_V_GEN)$(MKDIR_P) runtime/aarch64-linux-gnu && rm -f $@ && \
+	for file in $(runtime_libmdl_runtime_a_SOURCES); do case $$file in *.c) \
+		$(AARCH64_COMPILE) -fPIC -fvisibility=hidden -c $(srcdir)/$$file \
+			-o runtime/aarch64-linux-gnu/`basename $$file .c`.o || exit 1;; esac; done && \
+	$(AARCH64_AR) crs $@ runtime/aarch64-linux-gnu/*.o
+endif
+
 # What the command lines share: options, .npy files, name=value arguments.
 noinst_LIBRARIES += runtime/libcli.a
 runtime_libcli_a_SOURCES = \

@@ -55,6 +55,10 @@ gives 0 mdlc --list-ops
 prints 'softmax(x, axis'
 gives 0 mdlc --list-cpus
 prints x86-64-v3
+gives 0 mdlc --list-cpus --target=aarch64-unknown-linux-gnu
+prints neoverse-n1
+gives 0 mdlc --target=aarch64-linux-gnu --emit=obj good.mdl -o made/good.o
+rm -f made/*
 gives 0 mdl-opt --list-passes
 prints 'default pipeline: '
 for program in mdlc mdl-opt; do
@@ -107,6 +111,14 @@ gives 1 mdlc --dim=N=9 good.mdl -o made/libgood.so
 says 'N = 9 is outside 1..8'
 leaves
 
+# 3: without the runtime for a machine there is no library, but all else.
+mkdir bare
+cp "$(command -v mdlc)" bare
+gives 3 bare/mdlc --target=aarch64-linux-gnu good.mdl -o made/libgood.so
+says '--emit=asm, obj, llvm and header work without it'
+gives 0 bare/mdlc --target=aarch64-linux-gnu --emit=header good.mdl
+leaves
+
 # 2: the command line.
 gives 2 mdlc
 says 'no model was given'
@@ -115,6 +127,12 @@ gives 2 mdlc --emit=ptx good.mdl
 says 'not yet supported'
 gives 2 mdlc --mcpu=x86-64-v33 good.mdl
 says "did you mean 'x86-64-v3'?"
+gives 2 mdlc --target=riscv64-linux-gnu good.mdl
+says 'known are x86_64-linux-gnu, aarch64-linux-gnu'
+gives 2 mdl-opt --target=aarch64 good.mdl
+says 'known are x86_64-linux-gnu, aarch64-linux-gnu'
+gives 2 mdlc --mcpu=neoverse-n1 --target=x86_64-linux-gnu good.mdl
+says 'give --target=aarch64-linux-gnu too'
 gives 2 mdlc --optimise=2 good.mdl
 says 'optimize'
 gives 2 mdlc -O7 good.mdl

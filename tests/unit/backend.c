@@ -35,7 +35,7 @@ static struct graph *prepare(const char *text, FILE *messages) {
     diag_init(d, arena, messages);
     struct graph *g = frontend_parse(arena, d, "test.mdl", text, strlen(text), &o);
     cr_assert(d->errors == 0 && frontend_bind(g, NULL));
-    g->target = backend_target(arena, "native", &error);
+    g->target = backend_target(arena, NULL, NULL, &error);
     struct pipeline p = {.bisect_limit = -1, .out = stderr};
     cr_assert(pipeline_run(g, &p));
     return g;

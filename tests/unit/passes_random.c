@@ -25,7 +25,7 @@ static struct graph *parse(struct arena *a, const char *text) {
     diag_init(d, a, stderr);
     struct graph *g = frontend_parse(a, d, "t.mdl", text, strlen(text), &options);
     cr_assert_eq(d->errors, 0, "%s", text);
-    g->target = target_find("x86-64-v3");
+    g->target = target_find(NULL, "x86-64-v3");
     return g;
 }
 
