@@ -6,6 +6,7 @@
 #     # RTOL: 1e-4                      what may differ from the interpreter (--rtol, --atol)
 #     # LOW: 3e-2                       the same at lower precisions: where products of bf16 do not pay, a CPU keeps one side in f32
 #
+# Another kind of machine: $MDL_CPUS are its CPUs, $MDL_TARGET its triple, $MDL_RUN runs mdl-run there (aarch64.sh).
 # One and two threads give the same bytes. Lower precisions are compared with the interpreter on the graph after all
 # passes, whose ops say what is rounded where.
 set -u
@@ -44,10 +45,9 @@ check() {
         done
         # shellcheck disable=SC2086
         {
-            mdl-run "$library" $call $expectations --rtol="${rtol:-1e-4}" --atol="${atol:-1e-5}" --threads=1 ||
+            $run "$library" $call $expectations --rtol="${rtol:-1e-4}" --atol="${atol:-1e-5}" --output="$scratch/one" --threads=1 ||
                 complain "$* $call: differs from the interpreter"
-            mdl-run "$library" $call --output="$scratch/one" --threads=1 &&
-                mdl-run "$library" $call --output="$scratch/two" --threads=2 || complain "$* $call: failed"
+            $run "$library" $call --output="$scratch/two" --threads=2 || complain "$* $call: failed"
         } >"$scratch/log" 2>&1 || cat "$scratch/log"
         grep -q FAIL "$scratch/log" && cat "$scratch/log"
         diff -r "$scratch/one" "$scratch/two" || complain "$* $call: two threads give other bytes"
@@ -63,18 +63,25 @@ lowered() {
     check "$scratch/lowered.mdl" "$@"
 }
 
-supported() { [ "$1" = native ] || grep -q "$2" /proc/cpuinfo; }
+supported() { [ -z "$1" ] || grep -q "$1" /proc/cpuinfo; }
 
+run=${MDL_RUN:-mdl-run} target=${MDL_TARGET:+--target=$MDL_TARGET}
 [ $# -gt 0 ] || set -- "$tests"/numeric/*.mdl
 for model; do
     rtol=$(header RTOL) atol=$(header ATOL) low=$(header LOW)
     rm -rf "$scratch"/*
-    for cpu in native x86-64-v3:avx2 x86-64-v2:sse4_2; do
-        supported "${cpu%:*}" "${cpu#*:}" && check "$model" --mcpu="${cpu%:*}"
+    for cpu in ${MDL_CPUS:-native x86-64-v3:avx2 generic}; do
+        case $cpu in *:*) supported "${cpu#*:}" || continue ;; esac
+        options="--mcpu=${cpu%:*} $target"
+        rtol=$(header RTOL) atol=$(header ATOL)
+        # shellcheck disable=SC2086 # options are words
+        {
+            check "$model" $options
+            lowered $options --precision=bf16
+            lowered $options --precision=int8 --quantize=q8_0
+            lowered $options --precision=int8 --quantize=q4_1
+        }
     done
-    lowered --precision=bf16
-    lowered --precision=int8 --quantize=q8_0
-    lowered --precision=int8 --quantize=q4_1
 done
 echo "$count calls, $failed failures"
 [ $failed = 0 ] && [ $count -gt 0 ]

@@ -3,14 +3,19 @@
 #include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "passes/pass.h"
-#include <dlfcn.h>
+#include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_TENSORS = 16 };
+struct machine machine_of(int argc, char **argv) {
+    bool remote = argc > 4;
+    return (struct machine){argc > 1 ? argv[1] : NULL, remote ? argv[3] : NULL, remote ? argv + 4 : NULL};
+}
 
 static struct graph *parse(struct compiled *c, const char *text) {
     struct diag *d = arena_new_object(c->arena, struct diag);
@@ -31,66 +36,88 @@ static bool set_options(struct graph *g, const char *options) {
     return true;
 }
 
-static bool open_session(struct compiled *c, int number, int threads) {
-    char why[300] = "";
-    const struct mdl_api *api = c->descriptor->api;
-    struct mdl_options o = MDL_OPTIONS;
-    o.threads = threads;
-    o.error = why;
-    o.error_size = sizeof why;
-    int status = api->open(c->descriptor, NULL, &o, &c->models[number]);
-    if (!status) status = api->session_new(c->models[number], &c->sessions[number]);
-    if (status)
-        fprintf(stderr, "status %d: %s\n", status, why);
-    else
-        api->poison(c->sessions[number], 1);
-    return !status;
+/* Starts the runner on the library. */
+static bool start_runner(struct compiled *c, char *const *command, const char *library) {
+    enum { MOST = 16 };
+    char *arguments[MOST] = {0};
+    int there[2], back[2], n = 0;
+    for (; command[n] && n < MOST - 2; n++) arguments[n] = command[n];
+    arguments[n] = arena_strdup(c->arena, library);
+    if (pipe(there) || pipe(back) || (c->runner = fork()) < 0) return perror("runner"), false;
+    if (!c->runner) {
+        dup2(there[0], 0), dup2(back[1], 1);
+        for (int i = 0; i < 2; i++) close(there[i]), close(back[i]);
+        execvp(arguments[0], arguments);
+        perror(arguments[0]);
+        _exit(127);
+    }
+    close(there[0]), close(back[1]);
+    signal(SIGPIPE, SIG_IGN);
+    c->to = fdopen(there[1], "wb"), c->from = fdopen(back[0], "rb");
+    return c->to && c->from;
 }
 
-static bool load(struct compiled *c, const char *path) {
-    c->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (c->library) c->descriptor = dlsym(c->library, "mdl_descriptor");
-    if (!c->descriptor) fprintf(stderr, "%s\n", dlerror());
-    return c->descriptor && open_session(c, 0, 1) && open_session(c, 1, 3);
-}
-
-static bool compile(struct compiled *c, const char *text, const char *cpu, const char *options) {
+static bool emit(struct compiled *c, const char *text, const struct machine *m, const char *options,
+                 const char *output) {
     struct graph *g = parse(c, text);
-    const char *error, *runtime = getenv("MDL_RUNTIME");
-    char folder[] = "/tmp/mdl-numeric-XXXXXX";
+    const char *error, *foreign = m->triple ? arena_printf(c->arena, "%s/", m->triple) : "";
+    const char *runtime = m->triple ? NULL : getenv("MDL_RUNTIME");
     if (!g || !set_options(g, options)) return false;
-    if (!(g->target = backend_target(c->arena, cpu, &error))) return false;
+    if (!(g->target = backend_target(c->arena, m->triple, m->cpu, &error)))
+        return fprintf(stderr, "%s\n", error), false;
     struct pipeline p = {.bisect_limit = -1, .out = stderr, .verify_each = true};
-    if (!pipeline_run(g, &p) || !mkdtemp(folder)) return false;
-    struct backend_options o = {.output = arena_printf(c->arena, "%s/libtest.so", folder),
-                                .runtime = runtime ? runtime : "runtime/libmdl-runtime.a",
-                                .opt_level = 1,
-                                .embed_limit = INT64_MAX};
-    bool good = backend_emit(g, ARTIFACT_SO, &o) == BACKEND_DONE && load(c, o.output);
-    unlink(o.output);
-    unlink(arena_printf(c->arena, "%s/test.h", folder));
-    rmdir(folder);
+    struct backend_options o = {
+        .output = output,
+        .runtime = runtime ? runtime : arena_printf(c->arena, "runtime/%slibmdl-runtime.a", foreign),
+        .linker = m->triple ? arena_printf(c->arena, "%s-gcc", m->triple) : NULL,
+        .opt_level = 1,
+        .embed_limit = INT64_MAX};
+    return pipeline_run(g, &p) && backend_emit(g, ARTIFACT_SO, &o) == BACKEND_DONE;
+}
+
+/* For the runner there is a second library beside the first. */
+static bool compile(struct compiled *c, const char *text, const struct machine *m, const char *options) {
+    char folder[] = "/tmp/mdl-numeric-XXXXXX";
+    const struct machine here = {NULL, NULL, NULL};
+    if (!mkdtemp(folder)) return false;
+    const char *path = arena_printf(c->arena, "%s/libtest.so", folder);
+    bool good = emit(c, text, m->runner ? &here : m, options, path) && pair_open(&c->pair, path);
+    if (good && m->runner) {
+        const char *there = arena_printf(c->arena, "%s/libthere.so", folder);
+        good = emit(c, text, m, options, there) && start_runner(c, m->runner, there);
+    }
+    c->folder = arena_strdup(c->arena, folder);
     return good;
 }
 
-struct compiled *compiled_new(const char *text, const char *cpu, const char *options) {
+struct compiled *compiled_new(const char *text, const struct machine *m, const char *options) {
     struct arena *a = arena_new();
     struct compiled *c = arena_new_object(a, struct compiled);
     c->arena = a;
     c->graph = parse(c, text);
     if (c->graph) c->interp = interp_new(a, c->graph, false);
-    if (c->interp && compile(c, text, cpu, options)) return c;
+    if (c->interp && compile(c, text, m, options)) return c;
     compiled_free(c);
     return NULL;
 }
 
 void compiled_free(struct compiled *c) {
-    for (int i = 0; i < 2; i++) {
-        if (c->sessions[i]) c->descriptor->api->session_free(c->sessions[i]);
-        if (c->models[i]) c->descriptor->api->close(c->models[i]);
+    static const char *const names[] = {"libtest.so", "test.h", "libthere.so", "there.h"};
+    if (c->to) fclose(c->to);
+    if (c->from) fclose(c->from);
+    while (c->runner > 0 && waitpid(c->runner, NULL, 0) < 0 && errno == EINTR) {
     }
-    if (c->library) dlclose(c->library);
+    pair_close(&c->pair);
+    for (size_t i = 0; c->folder && i < sizeof names / sizeof *names; i++)
+        unlink(arena_printf(c->arena, "%s/%s", c->folder, names[i]));
+    if (c->folder) rmdir(c->folder);
     arena_release(c->arena);
+}
+
+bool compiled_run(struct compiled *c, struct pair_call *call) {
+    if (c->to) return pair_send_call(c->to, call) && pair_receive_results(c->from, call);
+    pair_call_run(&c->pair, call);
+    return true;
 }
 
 /* ---- one call ---- */
@@ -98,11 +125,8 @@ void compiled_free(struct compiled *c) {
 struct call {
     struct compiled *c;
     const struct check *k;
-    const struct mdl_function *f;
-    uint32_t number;
-    struct array *inputs[MAX_TENSORS], *expected[MAX_TENSORS];
-    void *in[MAX_TENSORS], *out[MAX_TENSORS], *single[MAX_TENSORS]; /* single: one thread's results */
-    size_t in_bytes[MAX_TENSORS], out_bytes[MAX_TENSORS];
+    struct pair_call made;
+    struct array *inputs[PAIR_TENSORS], *expected[PAIR_TENSORS];
 };
 
 static uint32_t next_random(unsigned *seed) {
@@ -124,39 +148,15 @@ static void fill(struct array *x, const char *name, unsigned *seed) {
     }
 }
 
-static int shape_of(const struct call *c, const struct mdl_tensor *t, int64_t *extents, size_t *bytes) {
-    *bytes = (size_t)dtype_bytes((enum dtype)t->dtype);
-    for (uint32_t i = 0; i < t->rank; i++) {
-        extents[i] = c->c->descriptor->extent(t->extents[i], c->k->dims);
-        *bytes *= (size_t)extents[i];
-    }
-    return (int)t->rank;
-}
-
-static void make_buffers(struct call *c) {
+static void fill_inputs(struct call *c) {
     unsigned seed = c->k->seed;
     int64_t extents[MAX_RANK];
-    for (uint32_t i = 0; i < c->f->inputs_count; i++) {
-        const struct mdl_tensor *t = &c->f->inputs[i];
-        int rank = shape_of(c, t, extents, &c->in_bytes[i]);
-        c->inputs[i] = array_new(c->c->arena, (enum dtype)t->dtype, rank, extents);
+    for (uint32_t i = 0; i < c->made.f->inputs_count; i++) {
+        const struct mdl_tensor *t = &c->made.f->inputs[i];
+        pair_shape(c->c->pair.descriptor, t, c->made.dims, extents);
+        c->inputs[i] = array_new(c->c->arena, (enum dtype)t->dtype, (int)t->rank, extents);
         fill(c->inputs[i], t->name, &seed);
-        c->in[i] = guarded_new(c->in_bytes[i], (size_t)dtype_bytes((enum dtype)t->dtype), c->k->side);
-        array_to_bytes(c->inputs[i], c->in[i]);
-    }
-    for (uint32_t i = 0; i < c->f->results_count; i++) {
-        const struct mdl_tensor *t = &c->f->results[i];
-        shape_of(c, t, extents, &c->out_bytes[i]);
-        c->out[i] = guarded_new(c->out_bytes[i], (size_t)dtype_bytes((enum dtype)t->dtype), c->k->side);
-        c->single[i] = guarded_new(c->out_bytes[i], (size_t)dtype_bytes((enum dtype)t->dtype), c->k->side);
-    }
-}
-
-static void free_buffers(struct call *c) {
-    for (uint32_t i = 0; i < c->f->inputs_count; i++) guarded_free(c->in[i], c->in_bytes[i], c->k->side);
-    for (uint32_t i = 0; i < c->f->results_count; i++) {
-        guarded_free(c->out[i], c->out_bytes[i], c->k->side);
-        guarded_free(c->single[i], c->out_bytes[i], c->k->side);
+        array_to_bytes(c->inputs[i], c->made.in[i]);
     }
 }
 
@@ -186,11 +186,13 @@ static bool compare(const struct call *c, uint32_t result, const struct array *g
 }
 
 static bool compare_all(const struct call *c, const char **what) {
-    for (uint32_t i = 0; i < c->f->results_count; i++) {
-        struct tensor t = {.dtype = c->expected[i]->dtype, .rank = c->expected[i]->rank, .data = c->out[i]};
+    const struct pair_call *made = &c->made;
+    for (uint32_t i = 0; i < made->f->results_count; i++) {
+        struct tensor t = {
+            .dtype = c->expected[i]->dtype, .rank = c->expected[i]->rank, .data = made->out[1][i]};
         memcpy(t.extents, c->expected[i]->extents, sizeof t.extents);
         if (!compare(c, i, array_from_bytes(c->c->arena, &t), what)) return false;
-        if (c->out_bytes[i] && memcmp(c->out[i], c->single[i], c->out_bytes[i])) {
+        if (made->out_bytes[i] && memcmp(made->out[0][i], made->out[1][i], made->out_bytes[i])) {
             *what = arena_printf(c->c->arena, "result %u is not the same for one thread and three", i);
             return false;
         }
@@ -205,25 +207,28 @@ static const struct function *function_named(const struct graph *g, const char *
 }
 
 bool compiled_agrees(struct compiled *c, const struct check *k, const char **what) {
-    const struct mdl_descriptor *d = c->descriptor;
-    struct call call = {.c = c, .k = k};
-    while (call.number < d->functions_count && strcmp(d->functions[call.number].name, k->function))
-        call.number++;
+    const struct mdl_descriptor *d = c->pair.descriptor;
+    struct call call = {.c = c, .k = k, .made = {.side = k->side}};
+    struct pair_call *made = &call.made;
+    while (made->function < d->functions_count && strcmp(d->functions[made->function].name, k->function))
+        made->function++;
     *what = "there is no such function";
-    if (call.number == d->functions_count) return false;
-    call.f = &d->functions[call.number];
-    make_buffers(&call);
+    if (made->function == d->functions_count) return false;
+    memcpy(made->dims, k->dims, d->functions[made->function].dims_count * sizeof *k->dims);
+    pair_call_begin(d, made);
+    fill_inputs(&call);
     const char *why = "";
     bool agreed =
         interp_call(c->interp, function_named(c->graph, k->function), call.inputs, call.expected, &why);
-    const void *const *in = (const void *const *)call.in;
-    int status = d->api->call(c->sessions[0], call.number, k->dims, in, call.single);
-    int other = d->api->call(c->sessions[1], call.number, k->dims, in, call.out);
-    bool good = !agreed;
-    if (agreed && status)
-        *what = arena_printf(c->arena, "the call failed: %s", d->api->error(c->sessions[0]));
-    if (status != other) *what = "the call's status is not the same for one thread and three";
-    if (agreed && !status && !other) good = compare_all(&call, what);
-    free_buffers(&call);
-    return good;
+    bool alive = compiled_run(c, made), good = !agreed;
+    if (!alive)
+        *what = "the runner died";
+    else if (made->status[0] != made->status[1])
+        *what = "the call's status is not the same for one thread and three", good = false;
+    else if (agreed && made->status[0])
+        *what = arena_printf(c->arena, "the call failed with status %d", made->status[0]);
+    else if (agreed)
+        good = compare_all(&call, what);
+    pair_call_end(made);
+    return good && alive;
 }

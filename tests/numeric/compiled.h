@@ -1,24 +1,36 @@
-/* A .mdl text, compiled in this process and loaded, beside the interpreter's reading of the same text. */
+/* A .mdl text, compiled in this process, beside the interpreter's reading of the same text. What was compiled
+ * runs in this process too, or, for another kind of machine, in an emulator at the other end of two pipes. */
 #ifndef TESTS_COMPILED_H
 #define TESTS_COMPILED_H
 #include "ir/interp.h"
-#include "runtime/abi.h"
-#include "tests/numeric/guarded.h"
+#include "tests/numeric/pair.h"
+#include <sys/types.h>
+
+/* What is compiled for. */
+struct machine {
+    const char *cpu;     /* NULL: native, or generic */
+    const char *triple;  /* NULL: this machine's */
+    char *const *runner; /* the command that runs `remote` there, to which the library's path is added; NULL:
+                            none needed */
+};
+/* Arguments [CPU [TYPE [TRIPLE RUNNER...]]] of a program. */
+struct machine machine_of(int argc, char **argv);
 
 struct compiled {
     struct arena *arena;
     struct graph *graph; /* not optimised: the interpreter's */
     struct interp *interp;
-    void *library;
-    const struct mdl_descriptor *descriptor;
-    struct mdl_model *models[2]; /* opened for one thread, and for three */
-    struct mdl_session *sessions[2];
+    struct pair pair; /* for this machine; with a runner only its descriptor is used */
+    FILE *to, *from;  /* the runner, or NULL */
+    pid_t runner;
+    const char *folder; /* of the libraries */
 };
 
-/* Compiles for `cpu` ("native", ...), with options "precision=bf16 ..." (or ""). NULL after saying why on
- * stderr. */
-struct compiled *compiled_new(const char *text, const char *cpu, const char *options);
+/* Compiles with options "precision=bf16 ..." (or ""). NULL after saying why on stderr. */
+struct compiled *compiled_new(const char *text, const struct machine *m, const char *options);
 void compiled_free(struct compiled *c);
+/* Makes a call that was begun, here or through the runner; false: the runner died. */
+bool compiled_run(struct compiled *c, struct pair_call *call);
 
 /* One call of a function: random inputs for these dims, run by the compiled code, with guard pages on one
  * side of every array, by one thread and by three, and by the interpreter. */

@@ -1,5 +1,6 @@
 /* How far compiled f32 functions are from the true values, in units of the last place, over all exponents, at
- * vectors and at the single elements behind them. The bounds are what backend/README.md states. */
+ * vectors and at the single elements behind them. The bounds are what backend/README.md states.
+ * Arguments: as ops_test's; the second is not looked at. */
 #include "tests/numeric/compiled.h"
 #include <math.h>
 #include <stdio.h>
@@ -56,20 +57,22 @@ static int64_t fill(float *x, float largest) {
     return n;
 }
 
-static int check(const struct compiled *c, int number, float *x, float *y) {
+static int check(struct compiled *c, int number, int64_t n, const float *x) {
     const struct function_case *k = &cases[number];
-    int64_t n = fill(x, k->largest);
-    const void *inputs[] = {x};
-    void *results[] = {y};
+    struct pair_call call = {.function = (uint32_t)number, .dims = {n}};
     double worst = 0;
     float at = 0;
-    if (c->descriptor->api->call(c->sessions[1], (uint32_t)number, &n, inputs, results)) return 1;
+    pair_call_begin(c->pair.descriptor, &call);
+    memcpy(call.in[0], x, call.in_bytes[0]);
+    if (!compiled_run(c, &call) || call.status[1]) return 1;
+    const float *y = call.out[1][0];
     for (int64_t i = 0; i < n; i++) {
         double d = distance(y[i], k->exact(x[i]));
         if (d > worst) worst = d, at = x[i];
     }
     printf("%-10s %5.2f ULP at most, at %a (bound %g), %lld values\n", k->expression, worst, (double)at,
            k->bound, (long long)n);
+    pair_call_end(&call);
     return worst > k->bound;
 }
 
@@ -78,12 +81,12 @@ int main(int argc, char **argv) {
     int wrong = 0;
     for (int i = 0; i < CASES; i++)
         sprintf(text + strlen(text), "export fn f%d_(x: f32[N]) = %s\n", i, cases[i].expression);
-    struct compiled *c = compiled_new(text, argc > 1 ? argv[1] : "native", "");
-    float *x = malloc(TOTAL * sizeof *x), *y = malloc(TOTAL * sizeof *y);
-    if (!c || !x || !y) return 1;
-    for (int i = 0; i < CASES; i++) wrong += check(c, i, x, y);
+    struct machine m = machine_of(argc, argv);
+    struct compiled *c = compiled_new(text, &m, "");
+    float *x = malloc(TOTAL * sizeof *x);
+    if (!c || !x) return 1;
+    for (int i = 0; i < CASES; i++) wrong += check(c, i, fill(x, cases[i].largest), x);
     free(x);
-    free(y);
     compiled_free(c);
     return wrong != 0;
 }

@@ -3,7 +3,8 @@
  *     ops.def's rows x {f32, f64, f16, ..., bool} x {constant shapes, symbolic ones}
  *
  * All cases of one type and one class are one model, so that a few dozen libraries cover everything.
- * Arguments: a CPU to compile for (default native), and a part of the name of a type, to run less. */
+ * Arguments: a CPU to compile for (default native), a part of the name of a type, to run less, and for
+ * another kind of machine its triple and the command that runs `remote` there. */
 #include "tests/numeric/compiled.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,8 +72,8 @@ static char *model_text(enum dtype t, int size) {
 
 /* Values of the function's dims: R is sizes[size][0], C sizes[size][1]. */
 static bool set_dims(const struct compiled *c, const char *function, int size, int64_t *dims) {
-    for (uint32_t f = 0; f < c->descriptor->functions_count; f++) {
-        const struct mdl_function *found = &c->descriptor->functions[f];
+    for (uint32_t f = 0; f < c->pair.descriptor->functions_count; f++) {
+        const struct mdl_function *found = &c->pair.descriptor->functions[f];
         if (strcmp(found->name, function)) continue;
         for (uint32_t i = 0; i < found->dims_count; i++) dims[i] = sizes[size][found->dims[i].name[0] == 'C'];
         return true;
@@ -97,9 +98,9 @@ static int check_case(struct compiled *c, enum dtype t, int number, int size, bo
     return wrong;
 }
 
-static int check_model(enum dtype t, int size, const char *cpu, int *checked) {
+static int check_model(enum dtype t, int size, const struct machine *m, int *checked) {
     char *text = model_text(t, size);
-    struct compiled *c = compiled_new(text, cpu, "");
+    struct compiled *c = compiled_new(text, m, "");
     int wrong = 0, first = size == SYMBOLIC ? 0 : size, last = size == SYMBOLIC ? SIZES - 1 : size;
     free(text);
     if (!c) {
@@ -118,14 +119,15 @@ static int check_model(enum dtype t, int size, const char *cpu, int *checked) {
 
 /* f32 in every class; other types in two constant ones and the symbolic one. */
 int main(int argc, char **argv) {
-    const char *cpu = argc > 1 ? argv[1] : "native", *only = argc > 2 ? argv[2] : "";
+    struct machine m = machine_of(argc, argv);
+    const char *only = argc > 2 ? argv[2] : "";
     int wrong = 0, checked = 0;
     for (int t = 0; t < DTYPE_COUNT; t++) {
         if (!strstr(dtype_name((enum dtype)t), only)) continue;
         for (int size = 0; size <= SIZES; size++)
             if (t == DTYPE_F32 || size == SYMBOLIC || size == 0 || size == 2)
-                wrong += check_model((enum dtype)t, size, cpu, &checked);
+                wrong += check_model((enum dtype)t, size, &m, &checked);
     }
-    printf("%d cases for %s, %d wrong\n", checked, cpu, wrong);
+    printf("%d cases for %s, %d wrong\n", checked, m.cpu ? m.cpu : "native", wrong);
     return wrong != 0;
 }
