@@ -8,8 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#ifdef __SSE__
+/* The register that says how floats round and whether small ones are flushed. */
+#if defined(__SSE__)
 #include <xmmintrin.h>
+enum { FLOAT_DEFAULT = 0x1f80 };
+static uint64_t float_control(void) { return _mm_getcsr(); }
+static void set_float_control(uint64_t c) { _mm_setcsr((unsigned)c); }
+#elif defined(__aarch64__)
+enum { FLOAT_DEFAULT = 0 };
+static uint64_t float_control(void) {
+    uint64_t c;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(c));
+    return c;
+}
+static void set_float_control(uint64_t c) { __asm__ volatile("msr fpcr, %0" : : "r"(c)); }
+#else
+enum { FLOAT_DEFAULT = 0 };
+static uint64_t float_control(void) { return FLOAT_DEFAULT; }
+static void set_float_control(uint64_t c) { (void)c; }
 #endif
 
 /* One thread's walk. */
@@ -149,19 +165,15 @@ static void run_lane(void *context, int64_t thread, int64_t threads) {
     const struct plan *p = s->call.plan;
     struct lane *l = &s->lanes[thread];
     struct walk w = {s, p, l, l->pointers + p->table, thread, threads};
-#ifdef __SSE__
-    unsigned environment = _mm_getcsr();
-    _mm_setcsr(0x1f80);
-#endif
+    uint64_t environment = float_control();
+    set_float_control(FLOAT_DEFAULT);
     l->guards = l->failure.serial = 0;
     bind(&w);
     if (s->events)
         walk_steps(&w, run_traced);
     else
         walk_steps(&w, run_kernel);
-#ifdef __SSE__
-    _mm_setcsr(environment);
-#endif
+    set_float_control(environment);
 }
 
 __attribute__((format(printf, 2, 3))) static int invalid(struct mdl_session *s, const char *format, ...) {
