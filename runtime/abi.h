@@ -12,7 +12,7 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 2u
+#define MDL_ABI_VERSION 3u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
 
 /* A kernel, run by all threads of a call at once; `thread` in 0..threads takes its static share of the work.
@@ -110,6 +110,7 @@ struct mdl_descriptor {
     const struct mdl_api *api;    /* the runtime linked into this library */
 };
 
+struct mdl_memory;
 /* The runtime's calls, for tools that reach a model through its descriptor. Semantics: runtime/README.md. */
 struct mdl_api {
     int (*open)(const struct mdl_descriptor *, const char *weights, const struct mdl_options *, struct mdl_model **);
@@ -126,6 +127,12 @@ struct mdl_api {
     void (*poison)(struct mdl_session *, int on);
     int (*session_save)(struct mdl_session *, const char *path, const void *note, uint64_t note_bytes);
     int (*session_load)(struct mdl_session *, const char *path, void *note, uint64_t room, uint64_t *note_bytes);
+    void (*memory)(const struct mdl_session *, struct mdl_memory *);
+};
+/* What a session has mapped, in bytes, to whole pages. Pages are given at first touch. */
+struct mdl_memory {
+    int64_t arena, scratch /* of each thread */, states;
+    int64_t threads;
 };
 struct mdl_event {
     uint32_t step, thread;

@@ -238,6 +238,14 @@ static int report(struct mdl_session *s) {
     return invalid(s, "%s%.*s%s%s", where, length, step->name, number, rest);
 }
 
+/* About how much of the arena a call writes: places are for the dims' maxima, so a part of each buffer. */
+static double arena_share(const struct mdl_function *f, const struct plan *p, const int64_t *dims) {
+    double bytes = (double)p->variant->arena_bytes;
+    for (uint32_t i = 0; i < f->dims_count; i++)
+        if (f->dims[i].max > 0) bytes *= (double)dims[i] / (double)f->dims[i].max;
+    return bytes;
+}
+
 static int call(struct mdl_session *s, uint32_t function, const int64_t *dims, const void *const *inputs,
                 void *const *results) {
     const struct mdl_descriptor *d = s->model->descriptor;
@@ -253,7 +261,8 @@ static int call(struct mdl_session *s, uint32_t function, const int64_t *dims, c
     s->call.inputs = inputs;
     s->call.results = results;
     atomic_store_explicit(&s->call.failed, 0, memory_order_relaxed);
-    if (s->poison) memset(s->arena, 0xff, s->arena_bytes);
+    session_trim(s, arena_share(f, p, dims));
+    if (s->poison) memset(s->arena, 0xff, s->arena_bytes + (size_t)s->lanes_count * s->scratch_bytes);
     pool_run(s->model->pool, run_lane, s);
     return atomic_load(&s->call.failed) ? report(s) : MDL_OK;
 }

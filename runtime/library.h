@@ -25,8 +25,9 @@ void library_close(struct library *l);
 
 /* Makes one more call and records it; grows the recording as needed. */
 int record_call(struct library *l, struct run_call *c, struct recording *rec);
-/* --list, --bench, --trace */
+/* --list, --stats, --bench, --trace */
 void library_list(const struct library *l);
+void library_stats(const struct library *l);
 int library_bench(struct library *l, struct run_call *c, double seconds);
 int library_trace(struct library *l, struct run_call *c, const char *path);
 

@@ -15,6 +15,9 @@ static const struct option_spec options[] = {
      "threads. States go on "
      "from call to call."},
     {0, "threads", "N", "threads a call may use [as many as the process may run on]", NULL},
+    {0, "stats", NULL, "then print the memory that the session has and the process uses",
+     "A session's memory is what the compiler printed (--list), in whole pages; of it only what has been "
+     "touched is resident."},
     {0, "trace", "FILE.json", "then record one more call as a Chrome trace",
      "For chrome://tracing or ui.perfetto.dev: a slice "
      "for each kernel and thread, named after the kernel and its source line."},
@@ -87,6 +90,7 @@ static int call(struct library *l, const struct option_list *list, const struct 
     if (!status) status = run_finish(&c);
     if (!status && s->bench > 0) status = library_bench(l, &c, s->bench);
     if (!status && trace) status = library_trace(l, &c, trace);
+    if (!status && options_given(list, "stats")) library_stats(l);
     run_call_free(&c);
     return status;
 }

@@ -72,7 +72,8 @@ struct mdl_session {
     struct mdl_model *model;
     atomic_uint busy;
     char *arena, *states; /* the threads' scratch follows the arena */
-    size_t arena_bytes, state_bytes;
+    size_t arena_bytes, scratch_bytes, state_bytes; /* in whole pages; of the arena, of a thread */
+    double touched;                                 /* of the arena since its pages were last given back */
     struct lane *lanes;
     int lanes_count;
     struct call call;
@@ -92,6 +93,10 @@ bool session_replace_states(struct mdl_session *s, char *fresh);
 /* Plans for all variants of the model's functions; false: no memory. */
 bool plans_new(struct mdl_model *m);
 void plans_free(struct mdl_model *m);
+
+/* Before a call of which about `bytes` of the arena will be written: gives the pages of far larger ones back. */
+void session_trim(struct mdl_session *s, double bytes);
+void session_memory(const struct mdl_session *s, struct mdl_memory *m);
 
 /* Drops a reference to the model; the last one releases it. */
 void model_release(struct mdl_model *m);

@@ -52,6 +52,7 @@ mdl_run_SOURCES = \
 	runtime/library.c runtime/library.h \
 	runtime/library_bench.c \
 	runtime/library_list.c \
+	runtime/library_stats.c \
 	runtime/library_trace.c \
 	runtime/mdl_run.c
 mdl_run_LDADD = runtime/libcli.a -lm

@@ -106,4 +106,5 @@ const struct mdl_api mdl_api = {
     .poison = poison,
     .session_save = mdl_session_save,
     .session_load = mdl_session_load,
+    .memory = session_memory,
 };

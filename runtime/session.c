@@ -18,10 +18,14 @@ static size_t whole_pages(int64_t bytes) {
     return bytes ? ((size_t)bytes + page - 1) / page * page : page;
 }
 
+/* Small pages even where the system gives large ones to all: of a cache or a buffer mostly the beginning is
+ * touched. */
 char *session_map(size_t bytes) {
     if (bytes == SIZE_MAX) return NULL;
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED) return NULL;
+    madvise(p, bytes, MADV_NOHUGEPAGE); /* refused where there are no large ones */
+    return p;
 }
 
 static void set_initial_states(struct mdl_session *s) {
@@ -67,9 +71,10 @@ static bool map_memory(struct mdl_session *s) {
     size_t arena = whole_pages(m->arena_bytes), scratch = whole_pages(m->scratch_bytes);
     size_t lanes = (size_t)s->lanes_count;
     if (arena == SIZE_MAX || scratch >= (SIZE_MAX - arena) / lanes) return false;
-    s->arena_bytes = arena + lanes * scratch;
+    s->arena_bytes = arena;
+    s->scratch_bytes = scratch;
     s->state_bytes = whole_pages(m->descriptor->state_bytes);
-    s->arena = session_map(s->arena_bytes);
+    s->arena = session_map(arena + lanes * scratch);
     s->states = session_map(s->state_bytes);
     if (!s->arena || !s->states) return false;
     for (int i = 0; i < s->lanes_count; i++)
@@ -80,7 +85,7 @@ static bool map_memory(struct mdl_session *s) {
 static void session_release(struct mdl_session *s) {
     for (int i = 0; i < s->lanes_count && s->lanes; i++) lane_free(&s->lanes[i]);
     free(s->lanes);
-    if (s->arena) munmap(s->arena, s->arena_bytes);
+    if (s->arena) munmap(s->arena, s->arena_bytes + (size_t)s->lanes_count * s->scratch_bytes);
     if (s->states) munmap(s->states, s->state_bytes);
     free(s);
 }
@@ -100,6 +105,23 @@ int mdl_session_new(struct mdl_model *m, struct mdl_session **session) {
     atomic_fetch_add(&m->references, 1);
     *session = s;
     return MDL_OK;
+}
+
+/* A long prompt writes megabytes of the arena that the single tokens behind it do not need. */
+void session_trim(struct mdl_session *s, double bytes) {
+    enum { LITTLE = 4 << 20, FAR = 4 };
+    if (s->touched > LITTLE && FAR * bytes < s->touched) {
+        madvise(s->arena, s->arena_bytes, MADV_DONTNEED); /* refused: they stay */
+        s->touched = 0;
+    }
+    if (bytes > s->touched) s->touched = bytes;
+}
+
+void session_memory(const struct mdl_session *s, struct mdl_memory *m) {
+    *m = (struct mdl_memory){.arena = (int64_t)s->arena_bytes,
+                             .scratch = (int64_t)s->scratch_bytes,
+                             .states = (int64_t)s->state_bytes,
+                             .threads = s->lanes_count};
 }
 
 int mdl_session_reset(struct mdl_session *s) {

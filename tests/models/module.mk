@@ -5,8 +5,13 @@ EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
 	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
 	tests/models/weights.sh
 
-dist_check_SCRIPTS += tests/models/batch.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/batch.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+dist_check_SCRIPTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+
+EXTRA_DIST += tests/models/memory.mdl
+check_PROGRAMS += tests/models/memory
+tests_models_memory_SOURCES = tests/models/memory.c
+tests_models_memory_LDADD = -ldl
 
 check_PROGRAMS += tests/models/tokenizers
 tests_models_tokenizers_SOURCES = tests/models/golden.c tests/models/golden.h tests/models/tokenizers.c

@@ -57,6 +57,10 @@ cmp -s one/0.npy three/0.npy && fail 'results do not depend on --seed'
 run 0 libhandmade.so scan x=random:5..5 S=4 --expect=1=3
 prints '[[[6 7 8 ... 11 12 13]'
 
+run 0 libhandmade.so x=1,2,3 ids=0,1,2 a=2 --stats --threads=2
+prints 'for each of 2 threads, states 4096 bytes'
+prints 'resident at most: '
+
 # Mistakes, several at once, each with its name.
 run 2 libhandmade.so x=1,2 idds=0,1 --expect=0=1
 says "function mix has no input 'idds'; did you mean 'ids'?"
