@@ -4,9 +4,9 @@
 #include "ir/number.h"
 
 static struct value *operand_a(const struct panels *p) { return p->c.node->operands[p->c.a]; }
-static struct value *operand_b(const struct panels *p) { return p->c.node->operands[p->c.b]; }
+static struct value *operand_b(const struct panels *p) { return p->c.b_value; }
 static const struct access_map *access_a(const struct panels *p) { return &p->c.map->operands[p->c.a]; }
-static const struct access_map *access_b(const struct panels *p) { return &p->c.map->operands[p->c.b]; }
+static const struct access_map *access_b(const struct panels *p) { return &p->c.b_access; }
 
 /* The buffer of a value that is an argument of the kernel, or NULL. */
 static const struct buffer *buffer_of(struct emitter *e, const struct value *v) {
@@ -66,6 +66,7 @@ static void find_b(struct emitter *e, struct panels *p) {
     int step = k == 4 ? 4 : 1; /* integer products take codes by fours, floats one by one */
     if (tile && fits && tile_step(b->layout) == step) p->tile = tile;
     if (tile || panel_width(b, outputs, inputs, k) != p->outputs) return;
+    if (p->atom != ATOM_fma && format_info(b->format)->dtype != p->b_type) return;
     p->b_packed = true;
     p->b_type = b->format == FORMAT_bf16 ? DTYPE_BF16 : b->format == FORMAT_f16 ? DTYPE_F16 : DTYPE_F32;
 }

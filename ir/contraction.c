@@ -72,6 +72,18 @@ static bool sort_loops(struct contraction *c) {
     return c->inputs.count > 0;
 }
 
+/* B is what is transposed: then a param's layout can be what the register tiles want. */
+static void find_b_value(struct contraction *c) {
+    c->b_value = c->node->operands[c->b];
+    c->b_access = c->map->operands[c->b];
+    for (const struct node *n; (n = c->b_value->def) && n->op == OP_transpose; c->b_value = n->operands[0]) {
+        const struct attr *perm = node_attr(n, "perm");
+        struct access_map below = {.rank = c->b_access.rank};
+        for (int i = 0; i < below.rank; i++) below.axes[perm->ints[i]] = c->b_access.axes[i];
+        c->b_access = below;
+    }
+}
+
 bool contraction_of(struct arena *arena, struct graph *g, const struct node *n, struct contraction *c) {
     *c = (struct contraction){.node = n};
     if (!find_factors(n, c)) return false;
@@ -86,8 +98,9 @@ bool contraction_of(struct arena *arena, struct graph *g, const struct node *n, 
     }
     const struct access_map *a = &c->map->operands[c->a], *b = &c->map->operands[c->b];
     if (!sort_loops(c) || !is_simple(c, a) || !is_simple(c, b) || !is_simple(c, y)) return false;
-    c->b_outputs = access_axis(b, c->outputs);
+    find_b_value(c);
+    c->b_outputs = access_axis(&c->b_access, c->outputs);
     c->a_inputs = axis_of_inputs(c, a);
-    c->b_inputs = axis_of_inputs(c, b);
+    c->b_inputs = axis_of_inputs(c, &c->b_access);
     return true;
 }

@@ -19,9 +19,11 @@ struct contraction {
     int a, b;    /* operands of the node */
     int outputs; /* the loop */
     struct loop_list outer, rows, inputs;
-    int b_outputs;          /* axis of B */
-    int a_inputs, b_inputs; /* axis that the inputs walk as one, or -1 */
-    bool quantized;         /* A is codes, with scales and sums beside them */
+    struct value *b_value;      /* B, below the transposes that the node reads it through */
+    struct access_map b_access; /* of b_value */
+    int b_outputs;              /* axis of b_value */
+    int a_inputs, b_inputs;     /* axis that the inputs walk as one, or -1 */
+    bool quantized;             /* A is codes, with scales and sums beside them */
 };
 /* False: no product of two operands that register tiles can do. The index map is made in `a`. */
 bool contraction_of(struct arena *a, struct graph *g, const struct node *n, struct contraction *c);

@@ -78,7 +78,7 @@ static void choose(struct graph *g, const struct node *kernel, const struct node
     struct contraction c;
     struct layout wanted;
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return;
-    struct global *w = param_behind(kernel, anchor->operands[c.b]);
+    struct global *w = param_behind(kernel, c.b_value);
     int rank = kernel->schedule->atom == ATOM_dot_int8 ? 2 : 1;
     if (!w || !wanted_layout(kernel, &c, w, &wanted)) return;
     struct choice *chosen = &choices[w->id];
@@ -109,7 +109,7 @@ static int64_t panel_of(const struct layout *l, const struct contraction *c, int
 static bool follow(struct graph *g, struct node *kernel, const struct node *anchor) {
     struct contraction c;
     if (!contraction_of(g->pass->scratch, g, anchor, &c) || c.b_inputs < 0) return false;
-    const struct global *w = param_behind(kernel, anchor->operands[c.b]);
+    const struct global *w = param_behind(kernel, c.b_value);
     const struct schedule *s = kernel->schedule;
     if (!w || format_info(w->store)->bits) return false;
     int64_t width = panel_of(w->layout, &c, atom_info(s->atom)->k);

@@ -26,6 +26,7 @@ struct chooser {
     enum precision precision;
     enum format quantize; /* FORMAT_COUNT: as they are */
     bool *weights;        /* [globals] used as the right side of a contraction, as it is stored */
+    bool *transposed;     /* [globals] the same, through transposes */
     bool changed;
 };
 
@@ -60,13 +61,22 @@ static bool is_contraction(const struct node *n) {
            family == FAMILY_sdpa || family == FAMILY_qlinear;
 }
 
-/* The param that linear or qlinear reads as it is stored, or NULL. */
-static struct global *weight_of(const struct node *n) {
+/* The right side of a contraction, or NULL. */
+static const struct value *right_side(const struct node *n) {
     int slot = n->op == OP_qlinear ? 3 : 1;
     if (n->op != OP_linear && n->op != OP_qlinear && n->op != OP_matmul && n->op != OP_einsum) return NULL;
-    const struct value *w = n->operands_count > slot ? n->operands[slot] : NULL;
+    return n->operands_count > slot ? n->operands[slot] : NULL;
+}
+
+/* The param that is `w`, or NULL. */
+static struct global *param_of(const struct value *w) {
     bool param = w && w->def && w->def->op == OP_param && w->def->global->kind == GLOBAL_PARAM;
     return param && !w->def->global->assigned ? w->def->global : NULL;
+}
+
+static const struct value *below_transposes(const struct value *w) {
+    while (w && w->def && w->def->op == OP_transpose) w = w->def->operands[0];
+    return w;
 }
 
 /* ---- Storage ---- */
@@ -98,10 +108,9 @@ static bool whole_blocks(const struct global *w, enum format f) {
 
 static enum format chosen_format(const struct chooser *c, const struct global *w) {
     enum format format = stored_format(w);
-    bool weight =
-        c->weights[w->id] && dtype_class(w->type.dtype) == CLASS_FLOAT && w->type.dtype != DTYPE_F64;
-    if (!weight) return format;
-    if (c->quantize != FORMAT_COUNT && whole_blocks(w, c->quantize) && bits_of(format) > bits_of(c->quantize))
+    if (dtype_class(w->type.dtype) != CLASS_FLOAT || w->type.dtype == DTYPE_F64) return format;
+    if (!c->weights[w->id] && !c->transposed[w->id]) return format;
+    if (c->weights[w->id] && c->quantize != FORMAT_COUNT && whole_blocks(w, c->quantize) && bits_of(format) > bits_of(c->quantize))
         return c->quantize;
     return c->precision == PRECISION_BF16 && format == FORMAT_f32 ? FORMAT_bf16 : format;
 }
@@ -138,7 +147,7 @@ static void use_bf16(struct chooser *c, struct node *n) {
 
 /* linear(x, w, b?) = qlinear(quantize(x), w) + b, where w lies in blocks. */
 static void use_int8(struct chooser *c, struct node *n) {
-    struct global *w = n->op == OP_linear ? weight_of(n) : NULL;
+    struct global *w = n->op == OP_linear ? param_of(right_side(n)) : NULL;
     struct value *x = n->operands[0];
     if (!w || !format_info(w->store)->bits || !divisible(x) || n->results[0]->type.dtype != DTYPE_F32) return;
     struct builder b = {c->g, n, n->loc};
@@ -168,10 +177,13 @@ bool pass_precision(struct graph *g) {
     struct chooser c = {.g = g};
     read_options(&c);
     c.weights = arena_new_array(g->pass->scratch, bool, (size_t)g->globals_count + 1);
+    c.transposed = arena_new_array(g->pass->scratch, bool, (size_t)g->globals_count + 1);
     for (struct function *f = g->functions; f; f = f->next)
         for (struct node *n = NULL; (n = node_walk(f->body, n));) {
-            const struct global *w = weight_of(n);
+            const struct value *right = right_side(n);
+            const struct global *w = param_of(right), *below = param_of(below_transposes(right));
             if (w) c.weights[w->id] = true;
+            if (below) c.transposed[below->id] = true;
         }
     choose_storage(&c);
     for (struct function *f = g->functions; c.precision != PRECISION_F32 && f; f = f->next)

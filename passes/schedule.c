@@ -81,9 +81,8 @@ static int packed_rows(const struct target *t, bool integers) {
     return rows < 1 ? 1 : rows > 8 ? 8 : rows;
 }
 
-/* The param that an anchor reads as b, or NULL. */
-static const struct global *weight_of(const struct node *kernel, const struct node *anchor, int b) {
-    struct value *v = anchor->operands[b];
+/* The param that is value `v` of a kernel's body, or NULL. */
+static const struct global *weight_of(const struct node *kernel, const struct value *v) {
     if (v->def) return NULL;
     const struct node *param = kernel->operands[v->index]->def;
     return param && param->op == OP_param && param->global->kind == GLOBAL_PARAM ? param->global : NULL;
@@ -122,7 +121,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
     s->atom = atom_of(t, anchor);
-    bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, anchor, axes.b));
+    bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, axes.b_value));
     if (blocks) {
         s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
         s->tile[1] = PACKED_OUTPUTS;
