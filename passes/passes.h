@@ -19,8 +19,9 @@ const char *pass_skipped(const struct pass *p); /* pass_leave_out, pass_always, 
 
 /* Looks `name` up in a list "max=8 cost=2": its value (length in *length), or NULL. */
 const char *pass_option_find(const char *list, const char *name, size_t *length);
-/* Whether every option of `given` is declared by the pass; else *unknown is the first that is not. */
-bool pass_options_check(const struct pass *p, const char *given, struct arena *a, const char **unknown);
+/* Whether every option of `given` is declared by the pass, with a number where its default is one; else
+ * *error says what is wrong. */
+bool pass_options_check(const struct pass *p, const char *given, struct arena *a, const char **error);
 
 /* Steps of a pipeline: "fold,fuse{max=8}". */
 struct step {

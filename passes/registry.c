@@ -3,6 +3,7 @@
 #include "passes/passes.h"
 #include <ctype.h>
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,14 +121,29 @@ const char *pass_option_find(const char *list, const char *name, size_t *length)
     return found;
 }
 
-bool pass_options_check(const struct pass *p, const char *given, struct arena *a, const char **unknown) {
-    size_t name, length, ignored;
+/* The whole number written there, up to INT_MAX; else -1. */
+static long long whole_number(const char *text, size_t length) {
+    long long number = 0;
+    for (size_t i = 0; i < length && number >= 0; i++)
+        number = isdigit((unsigned char)text[i]) && number <= INT_MAX ? number * 10 + (text[i] - '0') : -1;
+    return number <= INT_MAX ? number : -1;
+}
+
+bool pass_options_check(const struct pass *p, const char *given, struct arena *a, const char **error) {
+    size_t name, length, width;
     const char *value;
     for (const char *o; (o = next_option(&given, &name, &value, &length));) {
         const char *word = arena_strndup(a, o, name);
-        if (value && length && pass_option_find(p->options, word, &ignored)) continue;
-        *unknown = word;
-        return false;
+        const char *fallback = value && length ? pass_option_find(p->options, word, &width) : NULL;
+        if (!*p->options) return *error = arena_printf(a, "pass %s has no options", p->name), false;
+        if (!fallback)
+            return *error = arena_printf(a, "pass %s has no option '%s=...'; it has: %s", p->name, word,
+                                         p->options),
+                   false;
+        if (whole_number(fallback, width) >= 0 && whole_number(value, length) < 0)
+            return *error = arena_printf(a, "pass %s: %s=%.*s: a whole number from 0 to %d was expected",
+                                         p->name, word, (int)length, value, INT_MAX),
+                   false;
     }
     return true;
 }
@@ -137,7 +153,7 @@ static bool parse_step(const char *text, size_t length, struct arena *a, struct 
     while (length && isspace((unsigned char)text[length - 1])) length--;
     const char *brace = memchr(text, '{', length);
     size_t name_length = brace ? (size_t)(brace - text) : length;
-    const char *name = arena_strndup(a, text, name_length), *unknown;
+    const char *name = arena_strndup(a, text, name_length);
     s->options = brace ? arena_strndup(a, brace + 1, length - name_length - 2) : "";
     s->pass = pass_find(name);
     if (!s->pass) {
@@ -147,11 +163,7 @@ static bool parse_step(const char *text, size_t length, struct arena *a, struct 
                         : arena_printf(a, "there is no pass '%s'", name);
         return false;
     }
-    if (pass_options_check(s->pass, s->options, a, &unknown)) return true;
-    *error = *s->pass->options ? arena_printf(a, "pass %s has no option '%s=...'; it has: %s", name, unknown,
-                                              s->pass->options)
-                               : arena_printf(a, "pass %s has no options", name);
-    return false;
+    return pass_options_check(s->pass, s->options, a, error);
 }
 
 /* The length of the step at `text`: up to a comma outside braces, or the end; 0 with *error if a brace is

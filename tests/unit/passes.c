@@ -36,6 +36,11 @@ Test(passes, pipelines_that_are_wrong) {
     refuse("fuse{max}", "no option 'max");
     refuse("fuse{max=}", "no option 'max");
     refuse("dce{max=1}", "has no options");
+    refuse("fuse{max=x}", "max=x: a whole number from 0 to 2147483647");
+    refuse("fuse{max=-1}", "whole number");
+    refuse("fuse{max=2147483648}", "whole number");
+    refuse("fuse{max=99999999999999999999}", "max=99999999999999999999: a whole number");
+    refuse("fold,fuse{recompute=1.5}", "whole number");
 }
 
 Test(passes, options_are_given_or_default) {
