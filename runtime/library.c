@@ -29,6 +29,8 @@ static void *open_here(const char *path) {
 }
 
 int library_load(struct library *l, const struct run_request *r, const char *path) {
+    int status = library_check(r, path);
+    if (status) return status;
     *l = (struct library){.handle = open_here(path)};
     if (!l->handle) return run_error(r, RUN_IO, "%s", dlerror());
     l->descriptor = dlsym(l->handle, "mdl_descriptor");

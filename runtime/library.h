@@ -17,6 +17,8 @@ struct recording {
     uint64_t count, capacity;
 };
 
+/* Whether the file is a whole library for this machine: RUN_DONE, or an exit status after a message. */
+int library_check(const struct run_request *r, const char *path);
 /* Finds the library's descriptor; an exit status after a message. The model is opened by library_start. */
 int library_load(struct library *l, const struct run_request *r, const char *path);
 /* Opens the model with `threads` (0: all) and a session. */

@@ -51,6 +51,7 @@ bin_PROGRAMS += mdl-run
 mdl_run_SOURCES = \
 	runtime/library.c runtime/library.h \
 	runtime/library_bench.c \
+	runtime/library_file.c \
 	runtime/library_list.c \
 	runtime/library_stats.c \
 	runtime/library_trace.c \

@@ -101,6 +101,21 @@ run 1 libhandmade.so x=@rubbish.npy ids=1 a=1
 says 'not an .npy file'
 run 3 libhandmade.so x=1 ids=1 a=1 --output=rubbish.npy/sub
 
+# Libraries that are none, are for another machine, or end anywhere before their end.
+run 1 rubbish.npy x=1
+says 'not a shared library of 64 bits'
+run 1 . x=1
+cp libhandmade.so foreign.so
+printf '\363' | dd of=foreign.so bs=1 seek=18 conv=notrunc 2>/dev/null
+run 1 foreign.so x=1
+says 'foreign.so: compiled for another kind of machine, but this is'
+size=$(stat -c %s libhandmade.so)
+for bytes in 0 63 64 1000 4096 8192 $((size / 2)) $((size - 64)) $((size - 1)); do
+    head -c "$bytes" libhandmade.so >cut.so
+    run 1 cut.so x=1 ids=1 a=1
+    [ "$bytes" -lt 64 ] || says 'cut.so: the file is cut short'
+done
+
 # Weights: checked when opened, tensors on request.
 run 0 libhandmade.so --verify
 "$here/tests/run/write_weights" other.weights 8
