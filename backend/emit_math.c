@@ -283,7 +283,9 @@ V math_cos(struct emitter *e, V x) {
 static V log2_f64(struct emitter *e, V x) {
     V bits = as_bits(e, x);
     LLVMTypeRef t = LLVMTypeOf(bits);
-    V above = LLVMBuildSub(e->builder, bits, emit_constant_like(t, 0x3fe6a09e667f3bcd), "");
+    /* An integer that no double holds: emit_constant_like would round it. */
+    V half_root = emit_splat(e, emit_i64(e, 0x3fe6a09e667f3bcd), emit_lanes_of(x));
+    V above = LLVMBuildSub(e->builder, bits, half_root, "");
     V k = LLVMBuildAShr(e->builder, above, emit_constant_like(t, 52), "");
     V m = from_bits(
         e, LLVMBuildSub(e->builder, bits, LLVMBuildShl(e->builder, k, emit_constant_like(t, 52), ""), ""));

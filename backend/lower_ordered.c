@@ -150,8 +150,7 @@ static void lower_cumsum(struct emitter *e, struct node *n) {
     r.outer = emit_div(e, l.counter, chunks);
     LLVMValueRef first = emit_mul(e, emit_rem(e, l.counter, chunks), chunk);
     struct stretch s = {first, emit_min(e, emit_add(e, first, chunk), r.a.inner), 64, 1, e->lanes, false};
-    int64_t one;
-    if (LLVMIsAConstantInt(r.a.inner) && (one = LLVMConstIntGetSExtValue(r.a.inner)) == 1) s.lanes = 1;
+    if (LLVMIsAConstantInt(r.a.inner) && LLVMConstIntGetSExtValue(r.a.inner) == 1) s.lanes = 1;
     emit_columns(e, &s, run_down, &r);
     emit_loop_end(e, &l, NULL);
 }

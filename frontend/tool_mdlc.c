@@ -191,7 +191,7 @@ static const struct {
              {"header", false, true, ARTIFACT_HEADER}};
 
 static int compile(struct tool *t) {
-    struct pipeline pipeline;
+    struct pipeline pipeline = {.passes = NULL};
     const char *wanted = options_value(t->list, "emit");
     size_t kind = 0, count = sizeof kinds / sizeof *kinds;
     while (kind < count && strcmp(kinds[kind].name, wanted ? wanted : "so")) kind++;
