@@ -192,20 +192,23 @@ static int signed_by(const struct emitter *e, const struct micro *m) {
 static LLVMValueRef dot_instruction(struct emitter *e, const struct micro *m, LLVMValueRef sum,
                                     LLVMValueRef w, LLVMValueRef x) {
     static const struct {
-        const char *name;
+        enum byte_dot dot;
         int lanes, overloads;
-    } instructions[] = {[DOT_widen] = {NULL, 0, 0},
-                        [DOT_busd] = {"llvm.x86.avx512.vpdpbusd.512", 16, 0},
-                        [DOT_sdot] = {"llvm.aarch64.neon.sdot", 4, 2},
-                        [DOT_usdot] = {"llvm.aarch64.neon.usdot", 4, 2}};
-    enum byte_dot dot = e->target->byte_dot;
-    if (!instructions[dot].name || instructions[dot].lanes != m->lanes) return NULL;
+        const char *name;
+    } instructions[] = {{DOT_busd, 16, 0, "llvm.x86.avx512.vpdpbusd.512"},
+                        {DOT_busd, 8, 0, "llvm.x86.avx512.vpdpbusd.256"},
+                        {DOT_sdot, 4, 2, "llvm.aarch64.neon.sdot"},
+                        {DOT_usdot, 4, 2, "llvm.aarch64.neon.usdot"}};
+    int i = 0, count = sizeof instructions / sizeof *instructions;
+    while (i < count && (instructions[i].dot != e->target->byte_dot || instructions[i].lanes != m->lanes))
+        i++;
+    if (i == count) return NULL;
     LLVMTypeRef bytes = LLVMVectorType(e->i8, (unsigned)(4 * m->lanes)),
                 overloads[] = {LLVMTypeOf(sum), bytes};
     w = LLVMBuildBitCast(e->builder, w, bytes, "");
     if (signed_by(e, m)) w = LLVMBuildXor(e->builder, w, emit_constant_like(bytes, -128), "");
     LLVMValueRef arguments[] = {sum, w, LLVMBuildBitCast(e->builder, x, bytes, "")};
-    return emit_intrinsic(e, instructions[dot].name, overloads, instructions[dot].overloads, arguments, 3);
+    return emit_intrinsic(e, instructions[i].name, overloads, instructions[i].overloads, arguments, 3);
 }
 
 /* The same by products of 16 bits, which hold 255 * -128, added up in pairs. */

@@ -8,6 +8,7 @@
 static const struct {
     const char *cpu, *features;
 } extras[] = {
+    {"alderlake", "avxvnni gfni"},
     {"cascadelake", "avx512vnni"},
     {"cooperlake", "avx512vnni avx512bf16"},
     {"icelake-client", "avx512vnni avx512vbmi avx512vbmi2 avx512ifma gfni"},
@@ -29,14 +30,14 @@ static const struct {
     {"apple-m2", "crc lse rdm fullfp16 dotprod rcpc complxnum jsconv fp16fml bf16 i8mm"},
 };
 static const char *const checked[] = {/* features worth checking, among those a host lists */
-                                      "sse3",       "ssse3",      "sse4.1",      "sse4.2",     "popcnt",
-                                      "avx",        "avx2",       "fma",         "f16c",       "bmi",
-                                      "bmi2",       "movbe",      "gfni",        "avx512f",    "avx512bw",
-                                      "avx512cd",   "avx512dq",   "avx512vl",    "avx512vnni", "avx512bf16",
-                                      "avx512fp16", "avx512vbmi", "avx512vbmi2", "avx512ifma", "crc",
-                                      "lse",        "rdm",        "fullfp16",    "dotprod",    "rcpc",
-                                      "complxnum",  "jsconv",     "fp16fml",     "sve",        "sve2",
-                                      "bf16",       "i8mm"};
+                                      "avxvnni",    "sse3",       "ssse3",      "sse4.1",      "sse4.2",
+                                      "popcnt",     "avx",        "avx2",       "fma",         "f16c",
+                                      "bmi",        "bmi2",       "movbe",      "gfni",        "avx512f",
+                                      "avx512bw",   "avx512cd",   "avx512dq",   "avx512vl",    "avx512vnni",
+                                      "avx512bf16", "avx512fp16", "avx512vbmi", "avx512vbmi2", "avx512ifma",
+                                      "crc",        "lse",        "rdm",        "fullfp16",    "dotprod",
+                                      "rcpc",       "complxnum",  "jsconv",     "fp16fml",     "sve",
+                                      "sve2",       "bf16",       "i8mm"};
 
 /* Whether `features` ("+a,-b,+c") switches `name` on. */
 static bool has(const char *features, const char *name) {
@@ -79,6 +80,7 @@ static const char *host_class(const char *features) {
 }
 
 static enum byte_dot host_dot(const char *features, bool avx512) {
+    if (!avx512 && has(features, "avxvnni")) return DOT_busd;
     if (has(features, "i8mm")) return DOT_usdot;
     if (has(features, "dotprod")) return DOT_sdot;
     return avx512 && has(features, "avx512vnni") ? DOT_busd : DOT_widen;

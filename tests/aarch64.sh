@@ -9,7 +9,7 @@ failed=0
 # uses CPU INSTRUCTION: whether sums of products of bytes are had by it; needs neither cross compiler nor emulator.
 uses() {
     ./mdlc --target=aarch64-linux-gnu --mcpu="$1" --precision=int8 --quantize=q8_0 --emit=asm "$tests/numeric/layers.mdl" -o - |
-        grep -qw "$2" && return
+        grep -w "$2" >/dev/null && return
     echo "FAIL: no $2 for $1"
     failed=1
 }

@@ -10,4 +10,7 @@ for cpu in $cpus; do
     tests/numeric/ops_test "${cpu%:*}" || failed=1
     tests/numeric/math_test "${cpu%:*}" || failed=1
 done
+# AVX-VNNI: by its text, as few machines have it and not AVX-512.
+./mdlc --mcpu=alderlake --precision=int8 --quantize=q8_0 --emit=asm "${srcdir:-$(dirname "$0")/..}/tests/numeric/layers.mdl" -o - |
+    grep 'vpdpbusd.*%ymm' >/dev/null || { echo "FAIL: no vpdpbusd for alderlake"; failed=1; }
 exit $failed
