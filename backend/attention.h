@@ -1,38 +1,98 @@
-/* One unit of attention, between lower_attention.c (queries, keys, products) and attention_softmax.c
- * (scores). All of its tensors lie in the thread's scratch, in f32:
+/* One unit of attention, between lower_attention.c (units, results), attention_operands.c (queries, keys and
+ * values as products read them), attention_tile.c (products) and attention_softmax.c (scores).
  *
- *     q_rows [rows][padded]   k_block [padded][keys]   v_block [keys][padded]
- *     scores [rows][keys]     sums [rows][padded]      largest, total, factor [rows]
+ * Keys are walked in parts. A row's softmax is whole within a part, and parts are joined in order, so a row's
+ * result does not depend on what other rows there are, nor on who computes a part. All of it lies in the
+ * thread's scratch:
  *
- * Rows are queries x the query heads that share a key head, heads innermost. */
+ *     k_block, v_block              a part of keys and values, where they cannot be read in place
+ *     scores, probabilities         [tile][keys], of one tile of rows
+ *     sums [rows][padded], largest, total [rows]     what the parts so far have come to, f32
+ *
+ * Rows are queries x the query heads that share a key head, heads innermost. A tile is as many rows as a
+ * register tile has. */
 #ifndef BACKEND_ATTENTION_H
 #define BACKEND_ATTENTION_H
 #include "backend/emit.h"
+
+enum { SOURCES = 2, SOURCE_MANY = 0, SOURCE_FEW = 1 };
 
 struct attention {
     const struct node *node;
     struct value *q, *k, *v, *at, *mask;
     bool batched, causal;
-    int queries, keys;          /* of a block */
+    bool mask_of_keys; /* the mask says the same to all rows of a unit */
+    enum atom atom;
+    enum dtype type;            /* of both factors of the products */
+    int group_of_atom, unroll;  /* inputs multiplied at once; groups written out in a loop */
+    int queries, keys;          /* of a block, of a part */
+    int tile_rows, vectors;     /* of a register tile */
     int64_t dim, padded, group; /* head's extent, the same in whole vectors, query heads for each key head */
     double scale;
     LLVMValueRef query_count, key_count, heads, key_heads;
-    LLVMValueRef q_rows, k_block, v_block, scores, sums, largest, total, factor;
+    LLVMValueRef q_rows, k_block, v_block, v_tail, scores, probabilities, sums, largest, total;
+    /* Of a tile's rows: the largest score lane by lane, then whole; factors of the sums before and of the
+     * part's; its total. */
+    LLVMValueRef lane_largest, part_largest, keep, join, part_total;
     /* The unit at work. */
     LLVMValueRef batch, key_head, first_query, rows, past; /* past: keys before query 0, i64 */
     LLVMValueRef keys_row, values_row;                     /* batch rows of the buffers that hold them */
-    LLVMValueRef row;                                      /* of the epilogue */
+    LLVMValueRef row, inverse;                             /* of the epilogue; 1 / total */
 };
 
+/* Where a part's keys or values lie. */
+struct attention_source {
+    LLVMValueRef base;
+    enum dtype type;
+    LLVMValueRef
+        whole; /* values: how many can be read there in whole steps of the loop; the others lie in v_tail */
+    bool in_place;
+};
+
+/* Keys first .. first + count. Keys lie in panels, k[panel][group of dims][PANEL keys][dims of a group],
+ * values as v[group of keys][padded][keys of a group]. Tiles of all rows read the first source, smaller ones
+ * the second: for many rows it pays to convert a part once, for few it does not. */
+struct attention_part {
+    LLVMValueRef first, count, visible; /* of all keys, those below `visible` exist for some row */
+    struct attention_source keys[SOURCES], values[SOURCES];
+    int64_t panel_rows; /* groups of dims that a panel has */
+};
+
+struct attention_tile {
+    LLVMValueRef row;   /* the first */
+    int rows;           /* the last ones may be beyond the unit's: nobody reads their results */
+    LLVMValueRef count; /* of the part's keys, those that some row sees */
+};
+
+/* Row i of a tile, or the unit's last where there is none. */
+LLVMValueRef attention_row(struct emitter *e, const struct attention *a, const struct attention_tile *t,
+                           LLVMValueRef i);
 LLVMValueRef attention_query(struct emitter *e, const struct attention *a, LLVMValueRef row);
 LLVMValueRef attention_head(struct emitter *e, const struct attention *a, LLVMValueRef row);
-LLVMValueRef attention_float(struct emitter *e, LLVMValueRef base,
-                             LLVMValueRef index); /* address of base[index] */
+/* Address of base[index]: floats, and elements of the products' factors. */
+LLVMValueRef attention_float(struct emitter *e, LLVMValueRef base, LLVMValueRef index);
+LLVMValueRef attention_factor(struct emitter *e, const struct attention *a, LLVMValueRef base,
+                              LLVMValueRef index);
 
-/* Scores of keys first .. first + keys, of which those below `visible` exist: hides what rows do not see,
- * then m' = max(m, S)    factor = 2^(m - m')    P = 2^(S - m')    l = l * factor + sum P with P written over
- * S. The sums of values are still to be scaled by `factor`. */
-void attention_softmax(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                       LLVMValueRef visible);
+/* attention_operands.c */
+void attention_reserve_operands(struct emitter *e, struct attention *a);
+void attention_find_queries(struct emitter *e, const struct attention *a, const struct attention_tile *t);
+/* Which batch row of the buffer that holds them keys or values (a->k, a->v) of the unit's batch row are. */
+LLVMValueRef attention_source_row(struct emitter *e, const struct attention *a, const struct value *v);
+void attention_find_part(struct emitter *e, const struct attention *a, LLVMValueRef first,
+                         LLVMValueRef visible, struct attention_part *part);
+
+/* attention_tile.c: all rows of the unit, for a part of keys. */
+void attention_tiles(struct emitter *e, const struct attention *a, const struct attention_part *part);
+
+/* attention_softmax.c */
+/* A register tile's scores of keys `column` on of the part: hides what rows do not see, stores them, keeps
+ * the largest. */
+void attention_note_scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                           const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores);
+/* With m the largest score before, p that of the part, m' the larger:
+ *     P = 2^(S - p)    keep = 2^(m - m')    join = 2^(p - m')    l = l * keep + join * sum P
+ * The sums of values are still to be joined in the same way. */
+void attention_softmax(struct emitter *e, const struct attention *a, const struct attention_tile *t);
 
 #endif

@@ -1,20 +1,23 @@
-/* Softmax of a block of attention's scores, in base 2, online. A row of a block is a few registers, so each
- * row is loaded twice: for its largest, and for its exponentials; factors are made for a vector of rows at
- * once between the two. */
+/* Softmax of a tile's scores over a part of keys, in base 2. Largest scores are found while scores are in
+ * registers, factors are made for a vector of rows at once, and each score is loaded once, for its
+ * exponential. */
 #include "backend/attention.h"
+#include "backend/emit_math.h"
 
 static LLVMValueRef load_floats(struct emitter *e, LLVMValueRef address, int lanes) {
     return emit_load_lanes(e, e->f32, address, lanes, NULL);
 }
 
-static LLVMValueRef exp2_of(struct emitter *e, LLVMValueRef x) {
-    return emit_scalar(e, SCALAR_exp2, DTYPE_F32, &x);
+static LLVMValueRef hidden_like(LLVMValueRef scores) {
+    return emit_constant_like(LLVMTypeOf(scores), -__builtin_inf());
 }
+
+/* ---- what rows see ---- */
 
 /* The mask's elements for a vector of keys, broadcast as numpy does from the right: [..., heads, queries,
  * keys]. */
-static LLVMValueRef apply_mask(struct emitter *e, const struct attention *a, LLVMValueRef scores,
-                               LLVMValueRef row, LLVMValueRef key, LLVMValueRef exists) {
+static LLVMValueRef mask_at(struct emitter *e, const struct attention *a, LLVMValueRef row, LLVMValueRef key,
+                            LLVMValueRef exists) {
     const struct type *t = &a->mask->type;
     struct index full[4] = {index_uniform(a->batch), index_uniform(attention_head(e, a, row)),
                             index_uniform(attention_query(e, a, row)), index_lanes(key, 1)};
@@ -24,118 +27,196 @@ static LLVMValueRef apply_mask(struct emitter *e, const struct attention *a, LLV
         bool one = extent_is_const(t->extents[i], &extent) && extent == 1;
         p.at[i] = one ? index_constant(e, 0) : full[4 - t->rank + i];
     }
-    LLVMValueRef mask = emit_value(e, a->mask, &p),
-                 hidden = emit_constant_like(LLVMTypeOf(scores), -__builtin_inf());
-    if (t->dtype == DTYPE_BOOL) return LLVMBuildSelect(e->builder, mask, scores, hidden, "");
-    mask = emit_cast(e, t->dtype, DTYPE_F32, mask);
+    LLVMValueRef mask = emit_value(e, a->mask, &p);
+    return t->dtype == DTYPE_BOOL ? mask : emit_cast(e, t->dtype, DTYPE_F32, mask);
+}
+
+static LLVMValueRef apply_mask(struct emitter *e, const struct attention *a, LLVMValueRef mask,
+                               LLVMValueRef scores) {
+    if (a->mask->type.dtype == DTYPE_BOOL)
+        return LLVMBuildSelect(e->builder, mask, scores, hidden_like(scores), "");
     return emit_fma(e, mask, emit_constant_like(LLVMTypeOf(scores), 1.4426950408889634), scores);
 }
 
-/* Hides the keys that a row does not see and writes the scores back. */
-static LLVMValueRef hide(struct emitter *e, const struct attention *a, LLVMValueRef scores, LLVMValueRef row,
-                         LLVMValueRef key, LLVMValueRef visible, LLVMValueRef address) {
-    LLVMValueRef end = visible, hidden = emit_constant_like(LLVMTypeOf(scores), -__builtin_inf());
-    if (a->causal) {
-        LLVMValueRef seen = emit_add(e, a->past, attention_query(e, a, row));
-        end = emit_min(e, visible, emit_add(e, seen, emit_i64(e, 1)));
-    }
-    struct index number = index_lanes(key, 1);
-    LLVMValueRef exists = LLVMBuildICmp(e->builder, LLVMIntSLT, index_vector(e, &number, e->lanes),
-                                        emit_splat(e, end, e->lanes), "");
-    if (a->mask) scores = apply_mask(e, a, scores, row, key, exists);
-    scores = LLVMBuildSelect(e->builder, exists, scores, hidden, "");
-    emit_store_lanes(e, scores, address, NULL);
-    return scores;
+/* Lanes of keys key .. key + lanes below `end`. */
+static LLVMValueRef keys_below(struct emitter *e, LLVMValueRef key, LLVMValueRef end) {
+    return emit_tail_mask(e, key, end, e->lanes);
 }
 
-/* largest[row] of every row so far, kept in `factor` until the old one has been used. */
-static void find_largest(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                         LLVMValueRef visible, bool hiding) {
+static LLVMValueRef seen_end(struct emitter *e, const struct attention *a, LLVMValueRef row,
+                             LLVMValueRef visible) {
+    if (!a->causal) return visible;
+    LLVMValueRef before = emit_add(e, a->past, attention_query(e, a, row));
+    return emit_min(e, visible, emit_add(e, before, emit_i64(e, 1)));
+}
+
+/* ---- scores as they are made ---- */
+
+static LLVMValueRef score_address(struct emitter *e, const struct attention *a, LLVMValueRef row,
+                                  LLVMValueRef column) {
+    return attention_float(e, a->scores, emit_add(e, emit_mul(e, row, emit_i64(e, a->keys)), column));
+}
+
+static void keep_largest(struct emitter *e, const struct attention *a, LLVMValueRef row,
+                         LLVMValueRef *scores) {
+    LLVMValueRef at = attention_float(e, a->lane_largest, emit_mul(e, row, emit_i64(e, e->lanes)));
+    LLVMValueRef largest = load_floats(e, at, e->lanes);
+    for (int v = 0; v < a->vectors; v++) largest = emit_larger(e, largest, scores[v]);
+    emit_store_lanes(e, largest, at, NULL);
+}
+
+static void store_scores(struct emitter *e, const struct attention *a, const struct attention_tile *t,
+                         LLVMValueRef column, LLVMValueRef *scores) {
+    LLVMValueRef base = attention_float(e, a->scores, column);
+    for (int r = 0; r < t->rows; r++)
+        for (int v = 0; v < a->vectors; v++)
+            emit_store_lanes(
+                e, scores[r * a->vectors + v],
+                attention_float(e, base, emit_i64(e, (int64_t)r * a->keys + (int64_t)v * e->lanes)), NULL);
+}
+
+static void keep_all_largest(struct emitter *e, const struct attention *a, const struct attention_tile *t,
+                             LLVMValueRef *scores) {
+    for (int r = 0; r < t->rows; r++) keep_largest(e, a, emit_i64(e, r), &scores[r * a->vectors]);
+}
+
+/* The scores of one row after another, from where they have been stored. */
+static void hide_by_rows(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                         const struct attention_tile *t, LLVMValueRef column) {
     struct emit_loop rows;
-    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
-    LLVMValueRef base = emit_mul(e, rows.counter, emit_i64(e, a->keys)), largest = NULL;
-    for (int k = 0; k < a->keys; k += e->lanes) {
-        LLVMValueRef address = attention_float(e, a->scores, emit_add(e, base, emit_i64(e, k)));
-        LLVMValueRef scores = load_floats(e, address, e->lanes);
-        if (hiding)
-            scores = hide(e, a, scores, rows.counter, emit_add(e, first, emit_i64(e, k)), visible, address);
-        largest = largest ? emit_larger(e, largest, scores) : scores;
+    emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
+    LLVMValueRef row = attention_row(e, a, t, rows.counter);
+    LLVMValueRef end = seen_end(e, a, row, part->visible), scores[MAX_LANES];
+    for (int v = 0; v < a->vectors; v++) {
+        LLVMValueRef at = emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes));
+        LLVMValueRef address = score_address(e, a, rows.counter, at), key = emit_add(e, part->first, at);
+        LLVMValueRef exists = keys_below(e, key, end);
+        scores[v] = load_floats(e, address, e->lanes);
+        if (a->mask) scores[v] = apply_mask(e, a, mask_at(e, a, row, key, exists), scores[v]);
+        scores[v] = LLVMBuildSelect(e->builder, exists, scores[v], hidden_like(scores[v]), "");
+        emit_store_lanes(e, scores[v], address, NULL);
     }
-    LLVMValueRef before = load_floats(e, attention_float(e, a->largest, rows.counter), 1);
-    LLVMBuildStore(e->builder, emit_larger(e, emit_largest_lane(e, largest), before),
-                   attention_float(e, a->factor, rows.counter));
+    keep_largest(e, a, rows.counter, scores);
     emit_loop_end(e, &rows, NULL);
 }
 
-/* For a vector of rows: factor = 2^(m - m'), l = l * factor. While a row has seen no key, its largest is
- * -inf; 0 in its place keeps -inf - -inf out. */
-static void scale_totals(struct emitter *e, const struct attention *a) {
-    LLVMTypeRef floats = emit_vector(e->f32, e->lanes);
-    LLVMValueRef hidden = emit_constant_like(floats, -__builtin_inf());
-    struct emit_loop rows;
-    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, e->lanes, 0, NULL);
-    LLVMValueRef largest_at = attention_float(e, a->largest, rows.counter),
-                 total_at = attention_float(e, a->total, rows.counter);
-    LLVMValueRef factor_at = attention_float(e, a->factor, rows.counter),
-                 largest = load_floats(e, factor_at, e->lanes);
-    LLVMValueRef nothing = LLVMBuildFCmp(e->builder, LLVMRealOEQ, largest, hidden, "");
-    LLVMValueRef shift = LLVMBuildSelect(e->builder, nothing, LLVMConstNull(floats), largest, "");
-    LLVMValueRef factor =
-        exp2_of(e, LLVMBuildFSub(e->builder, load_floats(e, largest_at, e->lanes), shift, ""));
-    emit_store_lanes(e, largest, largest_at, NULL);
-    emit_store_lanes(e, factor, factor_at, NULL);
-    emit_store_lanes(e, LLVMBuildFMul(e->builder, load_floats(e, total_at, e->lanes), factor, ""), total_at,
-                     NULL);
-    emit_loop_end(e, &rows, NULL);
+/* A mask that is one for all rows: a vector of keys at a time, in registers. */
+static void hide_by_keys(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                         const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
+    for (int v = 0; v < a->vectors; v++) {
+        LLVMValueRef key = emit_add(e, part->first, emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes)));
+        LLVMValueRef exists = keys_below(e, key, part->visible), mask = mask_at(e, a, t->row, key, exists);
+        for (int r = 0; r < t->rows; r++) {
+            LLVMValueRef *s = &scores[r * a->vectors + v];
+            *s = LLVMBuildSelect(e->builder, exists, apply_mask(e, a, mask, *s), hidden_like(*s), "");
+        }
+    }
 }
 
-static void exponentials(struct emitter *e, const struct attention *a) {
-    LLVMValueRef hidden = emit_f32(e, -__builtin_inf());
+void attention_note_scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                           const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
+    if (a->mask_of_keys) hide_by_keys(e, a, part, t, column, scores);
+    store_scores(e, a, t, column, scores);
+    if (a->mask_of_keys) {
+        keep_all_largest(e, a, t, scores);
+    } else if (a->mask) {
+        hide_by_rows(e, a, part, t, column);
+    } else {
+        LLVMValueRef end =
+            emit_add(e, emit_add(e, part->first, column), emit_i64(e, (int64_t)a->vectors * e->lanes));
+        LLVMValueRef all =
+            LLVMBuildICmp(e->builder, LLVMIntSLE, end, seen_end(e, a, t->row, part->visible), "");
+        struct emit_if whole, cut;
+        emit_if_begin(e, &whole, all);
+        keep_all_largest(e, a, t, scores);
+        emit_if_end(e, &whole);
+        emit_if_begin(e, &cut, LLVMBuildNot(e->builder, all, ""));
+        hide_by_rows(e, a, part, t, column);
+        emit_if_end(e, &cut);
+    }
+}
+
+/* ---- factors of rows ---- */
+
+/* While a row has seen no key, its largest score is -inf; 0 in its place keeps -inf - -inf out. */
+static LLVMValueRef shift_of(struct emitter *e, LLVMValueRef largest) {
+    LLVMValueRef nothing = LLVMBuildFCmp(e->builder, LLVMRealOEQ, largest, hidden_like(largest), "");
+    return LLVMBuildSelect(e->builder, nothing, LLVMConstNull(LLVMTypeOf(largest)), largest, "");
+}
+
+/* The tile's rows i .. i + lanes, as lanes; NULL: all of these exist. */
+static LLVMValueRef lanes_of_rows(struct emitter *e, const struct attention_tile *t, int i) {
+    return i + e->lanes <= t->rows ? NULL : emit_tail_mask(e, emit_i64(e, i), emit_i64(e, t->rows), e->lanes);
+}
+
+static void find_factors(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
     struct emit_loop rows;
-    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
-    LLVMValueRef base = emit_mul(e, rows.counter, emit_i64(e, a->keys)), sum = NULL;
-    LLVMValueRef largest = load_floats(e, attention_float(e, a->largest, rows.counter), 1);
-    LLVMValueRef nothing = LLVMBuildFCmp(e->builder, LLVMRealOEQ, largest, hidden, "");
-    LLVMValueRef shift =
-        emit_splat(e, LLVMBuildSelect(e->builder, nothing, emit_f32(e, 0), largest, ""), e->lanes);
-    for (int k = 0; k < a->keys; k += e->lanes) {
-        LLVMValueRef address = attention_float(e, a->scores, emit_add(e, base, emit_i64(e, k)));
-        LLVMValueRef p = exp2_of(e, LLVMBuildFSub(e->builder, load_floats(e, address, e->lanes), shift, ""));
-        emit_store_lanes(e, p, address, NULL);
+    emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
+    LLVMValueRef from = attention_float(e, a->lane_largest, emit_mul(e, rows.counter, emit_i64(e, e->lanes)));
+    LLVMBuildStore(e->builder, emit_largest_lane(e, load_floats(e, from, e->lanes)),
+                   attention_float(e, a->part_largest, rows.counter));
+    emit_loop_end(e, &rows, NULL);
+    for (int i = 0; i < t->rows; i += e->lanes) {
+        LLVMValueRef here = emit_i64(e, i);
+        LLVMValueRef at = attention_float(e, a->largest, emit_add(e, t->row, here));
+        LLVMValueRef before = load_floats(e, at, e->lanes);
+        LLVMValueRef part = load_floats(e, attention_float(e, a->part_largest, here), e->lanes);
+        LLVMValueRef largest = emit_larger(e, before, part), shift = shift_of(e, largest);
+        LLVMValueRef keep = math_exp2_falling(e, LLVMBuildFSub(e->builder, before, shift, ""), DTYPE_F32);
+        LLVMValueRef join = math_exp2_falling(e, LLVMBuildFSub(e->builder, part, shift, ""), DTYPE_F32);
+        emit_store_lanes(e, largest, at, lanes_of_rows(e, t, i));
+        emit_store_lanes(e, shift_of(e, part), attention_float(e, a->part_largest, here), NULL);
+        emit_store_lanes(e, keep, attention_float(e, a->keep, here), NULL);
+        emit_store_lanes(e, join, attention_float(e, a->join, here), NULL);
+    }
+}
+
+static void add_totals(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
+    for (int i = 0; i < t->rows; i += e->lanes) {
+        LLVMValueRef here = emit_i64(e, i), at = attention_float(e, a->total, emit_add(e, t->row, here));
+        LLVMValueRef before = load_floats(e, at, e->lanes);
+        LLVMValueRef part = load_floats(e, attention_float(e, a->part_total, here), e->lanes);
+        before = LLVMBuildFMul(e->builder, before,
+                               load_floats(e, attention_float(e, a->keep, here), e->lanes), "");
+        LLVMValueRef join = load_floats(e, attention_float(e, a->join, here), e->lanes);
+        emit_store_lanes(e, emit_fma(e, part, join, before), at, lanes_of_rows(e, t, i));
+    }
+}
+
+/* ---- exponentials ---- */
+
+static LLVMValueRef exponentials_of(struct emitter *e, const struct attention *a, LLVMValueRef row,
+                                    LLVMValueRef column, LLVMValueRef shift) {
+    LLVMValueRef sum = NULL, from = score_address(e, a, row, column);
+    LLVMValueRef to =
+        attention_factor(e, a, a->probabilities, emit_add(e, emit_mul(e, row, emit_i64(e, a->keys)), column));
+    for (int v = 0; v < a->vectors; v++) {
+        LLVMValueRef at = emit_i64(e, (int64_t)v * e->lanes);
+        LLVMValueRef s = load_floats(e, attention_float(e, from, at), e->lanes);
+        LLVMValueRef p = math_exp2_falling(e, LLVMBuildFSub(e->builder, s, shift, ""), a->type);
+        emit_store_lanes(e, emit_narrow(e, a->type, p), attention_factor(e, a, to, at), NULL);
         sum = sum ? LLVMBuildFAdd(e->builder, sum, p, "") : p;
     }
-    LLVMValueRef total_at = attention_float(e, a->total, rows.counter);
-    LLVMValueRef total =
-        LLVMBuildFAdd(e->builder, load_floats(e, total_at, 1), emit_horizontal(e, SCALAR_add, sum), "");
-    LLVMBuildStore(e->builder, total, total_at);
+    return sum;
+}
+
+static void exponentials(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
+    struct emit_loop rows, columns;
+    LLVMValueRef none = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
+    LLVMValueRef shift = load_floats(e, attention_float(e, a->part_largest, rows.counter), 1);
+    shift = emit_splat(e, shift, e->lanes);
+    emit_loop_begin(e, &columns, emit_i64(e, 0), t->count, a->vectors * e->lanes, 1, &none);
+    LLVMValueRef sum = exponentials_of(e, a, rows.counter, columns.counter, shift);
+    sum = LLVMBuildFAdd(e->builder, columns.carried[0], sum, "");
+    emit_loop_end(e, &columns, &sum);
+    LLVMBuildStore(e->builder, emit_horizontal(e, SCALAR_add, columns.carried[0]),
+                   attention_float(e, a->part_total, rows.counter));
     emit_loop_end(e, &rows, NULL);
 }
 
-/* Whether every row of the unit sees every key of the block: then nothing is to be hidden. */
-static LLVMValueRef sees_all(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                             LLVMValueRef visible) {
-    LLVMValueRef end = emit_add(e, first, emit_i64(e, a->keys)), least = visible;
-    if (a->causal) {
-        LLVMValueRef of_first = emit_add(e, emit_add(e, a->past, a->first_query), emit_i64(e, 1));
-        least = emit_min(e, least, of_first);
-    }
-    return LLVMBuildICmp(e->builder, LLVMIntSLE, end, least, "");
-}
-
-void attention_softmax(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                       LLVMValueRef visible) {
-    if (a->mask) {
-        find_largest(e, a, first, visible, true);
-    } else {
-        LLVMValueRef all = sees_all(e, a, first, visible);
-        struct emit_if whole, part;
-        emit_if_begin(e, &whole, all);
-        find_largest(e, a, first, visible, false);
-        emit_if_end(e, &whole);
-        emit_if_begin(e, &part, LLVMBuildNot(e->builder, all, ""));
-        find_largest(e, a, first, visible, true);
-        emit_if_end(e, &part);
-    }
-    scale_totals(e, a);
-    exponentials(e, a);
+void attention_softmax(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
+    find_factors(e, a, t);
+    exponentials(e, a, t);
+    add_totals(e, a, t);
 }

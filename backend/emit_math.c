@@ -131,6 +131,16 @@ V math_exp2(struct emitter *e, V x) {
     return scale_by(e, p, n, bits);
 }
 
+V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
+    V bits;
+    x = emit_larger(e, real(x, -151), x);
+    V n = nearest(e, x, &bits), r = sub(e, x, n);
+    V p = t == DTYPE_BF16 ? POLYNOMIAL(e, r, 1, 0x1.62f5fap-1, 0x1.f00c4cp-3, 0x1.c2a254p-5)
+                          : POLYNOMIAL(e, r, 1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7,
+                                       0x1.5bda5cp-10);
+    return scale_by(e, p, n, bits);
+}
+
 /* 2^n (e^r - 1) + (2^n - 1), all halved, since 2^128 does not exist. */
 static V expm1_f32(struct emitter *e, V x) {
     V n, bits, limited = limit(e, x, -30, 89);

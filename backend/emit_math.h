@@ -7,6 +7,8 @@
 
 typedef LLVMValueRef math_function(struct emitter *e, LLVMValueRef a);
 math_function math_exp, math_exp2, math_expm1, math_log, math_log1p, math_sin, math_cos, math_tanh, math_erf;
+/* 2^x for x <= 0, as exact as `t` asks: f32 to 1.5 ULP, bf16 to 1e-4. -inf gives 0. */
+LLVMValueRef math_exp2_falling(struct emitter *e, LLVMValueRef a, enum dtype t);
 LLVMValueRef math_pow(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef math_integer_pow(struct emitter *e, LLVMValueRef a,
                               LLVMValueRef b); /* wraps; b < 0: 0, but of 1 and -1 */

@@ -1,44 +1,35 @@
 /* Kernels of domain `attention`: softmax(scale * q k^T + mask) v without the matrix of scores ever being
  * whole.
  *
- *     for unit in batch x key head x block of queries:        a thread's share
- *         Q = scale * log2(e) * q                               [rows][D]: queries x heads that share the key
- * head for block of keys, up to the last one visible: K^T = transpose of k's block [D][keys] S = Q K^T
- * register tiles for row: m' = max(m, S), P = 2^(S - m'), l = l * 2^(m - m') + sum P, O = O * 2^(m - m') O +=
- * P v                                          register tiles for row: O / l, then the row program
+ *     for unit in batch x key head x block of queries:                a thread's share
+ *         for part of keys, up to the last one visible:
+ *             for tile of rows:                                       queries x heads that share the key head
+ *                 S = scale * log2(e) * Q K^T,   p = max S,   P = 2^(S - p)
+ *                 m' = max(m, p)
+ *                 l = l * 2^(m - m') + 2^(p - m') sum P,   O = O * 2^(m - m') + 2^(p - m') P V
+ *         for row: O / l, then the row program
  *
  * Online softmax: Milakov and Gimelshein, arXiv 1805.02867; in blocks: FlashAttention, arXiv 2205.14135,
  * algorithm 1. */
 #include "backend/attention.h"
-#include "backend/emit_family.h"
 #include "backend/micro.h"
+#include "ir/layout.h"
+#include "ir/number.h"
 
-enum { QUERIES = 32, KEYS = 64, MAX_ROWS_IN_TILE = 6, VECTORS = 4 };
+enum { QUERIES = 32, KEYS = 256, UNROLL = 4 };
 
 LLVMValueRef attention_float(struct emitter *e, LLVMValueRef base, LLVMValueRef index) {
     return emit_offset(e, base, emit_mul(e, index, emit_i64(e, 4)));
 }
 
-static LLVMValueRef load_floats(struct emitter *e, LLVMValueRef address, int lanes) {
-    return emit_load_lanes(e, e->f32, address, lanes, NULL);
+LLVMValueRef attention_factor(struct emitter *e, const struct attention *a, LLVMValueRef base,
+                              LLVMValueRef index) {
+    return emit_offset(e, base, emit_mul(e, index, emit_i64(e, dtype_bytes(a->type))));
 }
 
-/* q, k, v at [batch,] position, head, dim. */
-static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, struct value *v,
-                              LLVMValueRef position, LLVMValueRef head, LLVMValueRef dim, int lanes) {
-    struct point p = {.lanes = lanes};
-    if (a->batched) p.at[p.rank++] = index_uniform(a->batch);
-    p.at[p.rank++] = index_uniform(position);
-    p.at[p.rank++] = index_uniform(head);
-    p.at[p.rank++] = index_lanes(dim, lanes);
-    if (a->dim % lanes) {
-        struct index i = index_lanes(dim, lanes);
-        LLVMValueRef end = emit_splat(e, emit_i64(e, a->dim), lanes);
-        p.mask = p.tail = LLVMBuildICmp(e->builder, LLVMIntSLT, index_vector(e, &i, lanes), end, "");
-    }
-    LLVMValueRef value = emit_cast(e, v->type.dtype, DTYPE_F32, emit_value(e, v, &p));
-    if (!p.mask) return value;
-    return LLVMBuildSelect(e->builder, p.mask, value, LLVMConstNull(LLVMTypeOf(value)), "");
+LLVMValueRef attention_row(struct emitter *e, const struct attention *a, const struct attention_tile *t,
+                           LLVMValueRef i) {
+    return emit_min(e, emit_add(e, t->row, i), emit_sub(e, a->rows, emit_i64(e, 1)));
 }
 
 LLVMValueRef attention_query(struct emitter *e, const struct attention *a, LLVMValueRef row) {
@@ -50,234 +41,7 @@ LLVMValueRef attention_head(struct emitter *e, const struct attention *a, LLVMVa
     return emit_add(e, emit_mul(e, a->key_head, group), emit_rem(e, row, group));
 }
 
-/* ---- what a unit starts from ---- */
-
-static void start_rows(struct emitter *e, const struct attention *a) {
-    LLVMValueRef factor = emit_splat(e, emit_f32(e, a->scale * 1.4426950408889634), e->lanes);
-    LLVMValueRef padded = emit_i64(e, a->padded);
-    struct emit_loop rows, dims;
-    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
-    LLVMValueRef query = attention_query(e, a, rows.counter), head = attention_head(e, a, rows.counter);
-    LLVMBuildStore(e->builder, emit_f32(e, -__builtin_inf()), attention_float(e, a->largest, rows.counter));
-    LLVMBuildStore(e->builder, emit_f32(e, 0), attention_float(e, a->total, rows.counter));
-    emit_loop_begin(e, &dims, emit_i64(e, 0), padded, e->lanes, 0, NULL);
-    LLVMValueRef q = tensor_at(e, a, a->q, query, head, dims.counter, e->lanes);
-    LLVMValueRef to = emit_add(e, emit_mul(e, rows.counter, padded), dims.counter);
-    emit_store_lanes(e, LLVMBuildFMul(e->builder, q, factor, ""), attention_float(e, a->q_rows, to), NULL);
-    emit_store_lanes(e, LLVMConstNull(LLVMTypeOf(q)), attention_float(e, a->sums, to), NULL);
-    emit_loop_end(e, &dims, NULL);
-    emit_loop_end(e, &rows, NULL);
-}
-
-/* Transposes lanes x lanes floats held in `rows`: log2(lanes) perfect shuffles of rows and lanes at once. */
-static void transpose(struct emitter *e, LLVMValueRef *rows) {
-    LLVMValueRef order[2][MAX_LANES], next[MAX_LANES];
-    int n = e->lanes;
-    for (int side = 0; side < 2; side++)
-        for (int l = 0; l < n; l++) order[side][l] = emit_i32(e, side * (n / 2) + l / 2 + l % 2 * n);
-    LLVMValueRef low = LLVMConstVector(order[0], (unsigned)n), high = LLVMConstVector(order[1], (unsigned)n);
-    for (int width = 1; width < n; width *= 2) {
-        for (int i = 0; i < n / 2; i++) {
-            next[2 * i] = LLVMBuildShuffleVector(e->builder, rows[i], rows[i + n / 2], low, "");
-            next[2 * i + 1] = LLVMBuildShuffleVector(e->builder, rows[i], rows[i + n / 2], high, "");
-        }
-        for (int i = 0; i < n; i++) rows[i] = next[i];
-    }
-}
-
-/* K^T of keys first .. first + keys into scratch [padded][keys]; keys past the last repeat it, and are masked
- * later. */
-static void transpose_keys(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                           LLVMValueRef visible) {
-    LLVMValueRef rows[MAX_LANES], last = emit_sub(e, visible, emit_i64(e, 1));
-    struct emit_loop keys, dims;
-    emit_loop_begin(e, &keys, emit_i64(e, 0), emit_i64(e, a->keys), e->lanes, 0, NULL);
-    emit_loop_begin(e, &dims, emit_i64(e, 0), emit_i64(e, a->padded), e->lanes, 0, NULL);
-    for (int l = 0; l < e->lanes; l++) {
-        LLVMValueRef key = emit_add(e, emit_add(e, first, keys.counter), emit_i64(e, l));
-        rows[l] = tensor_at(e, a, a->k, emit_min(e, key, last), a->key_head, dims.counter, e->lanes);
-    }
-    transpose(e, rows);
-    for (int l = 0; l < e->lanes; l++) {
-        LLVMValueRef dim = emit_add(e, dims.counter, emit_i64(e, l));
-        LLVMValueRef to = emit_add(e, emit_mul(e, dim, emit_i64(e, a->keys)), keys.counter);
-        emit_store_lanes(e, rows[l], attention_float(e, a->k_block, to), NULL);
-    }
-    emit_loop_end(e, &dims, NULL);
-    emit_loop_end(e, &keys, NULL);
-}
-
-/* V's block as f32 [keys][padded]: unmasked rows of whole vectors for the register tiles. */
-static void copy_values(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                        LLVMValueRef count) {
-    LLVMValueRef padded = emit_i64(e, a->padded);
-    struct emit_loop keys, dims;
-    emit_loop_begin(e, &keys, emit_i64(e, 0), count, 1, 0, NULL);
-    emit_loop_begin(e, &dims, emit_i64(e, 0), padded, e->lanes, 0, NULL);
-    LLVMValueRef v =
-        tensor_at(e, a, a->v, emit_add(e, first, keys.counter), a->key_head, dims.counter, e->lanes);
-    LLVMValueRef to = emit_add(e, emit_mul(e, keys.counter, padded), dims.counter);
-    emit_store_lanes(e, v, attention_float(e, a->v_block, to), NULL);
-    emit_loop_end(e, &dims, NULL);
-    emit_loop_end(e, &keys, NULL);
-}
-
-/* ---- the two products, in register tiles ---- */
-
-struct product { /* C[rows][columns] = A[rows][inputs] B[inputs][columns], or with factor: + factor[rows] * C
-                  */
-    LLVMValueRef a, b, c, inputs, factor;
-    enum dtype b_type;
-    LLVMValueRef b_step; /* bytes from one input of B to the next */
-    int64_t a_stride, c_stride, columns;
-};
-
-static void product_tile(struct emitter *e, const struct product *p, LLVMValueRef row, int rows,
-                         int64_t column, int vectors) {
-    LLVMValueRef sums[MAX_TILE_SUMS], address[MAX_TILE_SUMS];
-    struct micro m = {.atom = ATOM_fma, .rows = rows, .vectors = vectors, .lanes = e->lanes, .unroll = 4};
-    m.a_type = DTYPE_F32;
-    m.b_type = p->b_type;
-    m.inputs = p->inputs;
-    m.b_step = p->b_step;
-    m.b = emit_offset(e, p->b, emit_i64(e, column * dtype_bytes(p->b_type)));
-    for (int r = 0; r < rows; r++) {
-        LLVMValueRef at = emit_add(e, row, emit_i64(e, r)), factor = NULL;
-        m.a[r] = attention_float(e, p->a, emit_mul(e, at, emit_i64(e, p->a_stride)));
-        if (p->factor) factor = emit_splat(e, load_floats(e, attention_float(e, p->factor, at), 1), e->lanes);
-        for (int v = 0; v < vectors; v++) {
-            LLVMValueRef *sum = &sums[r * vectors + v];
-            LLVMValueRef where = emit_add(e, emit_mul(e, at, emit_i64(e, p->c_stride)),
-                                          emit_i64(e, column + (int64_t)v * e->lanes));
-            address[r * vectors + v] = attention_float(e, p->c, where);
-            *sum = LLVMConstNull(emit_vector(e->f32, e->lanes));
-            if (factor)
-                *sum =
-                    LLVMBuildFMul(e->builder, load_floats(e, address[r * vectors + v], e->lanes), factor, "");
-        }
-    }
-    emit_micro(e, &m, sums);
-    for (int i = 0; i < rows * vectors; i++) emit_store_lanes(e, sums[i], address[i], NULL);
-}
-
-static void product_rows(struct emitter *e, const struct product *p, LLVMValueRef row, int rows) {
-    int most = e->target->vector_registers >= 32 ? VECTORS : 2;
-    for (int64_t column = 0; column < p->columns; column += (int64_t)most * e->lanes) {
-        int64_t left = (p->columns - column) / e->lanes;
-        product_tile(e, p, row, rows, column, left < most ? (int)left : most);
-    }
-}
-
-static void multiply(struct emitter *e, const struct attention *a, const struct product *p) {
-    int most = e->target->vector_registers >= 32 ? MAX_ROWS_IN_TILE : MAX_ROWS_IN_TILE / 2;
-    LLVMValueRef from = emit_i64(e, 0);
-    for (int rows = most; rows >= 1; rows = rows > 1 ? rows / 2 : 0) {
-        LLVMValueRef left = emit_sub(e, a->rows, from);
-        LLVMValueRef stop = emit_add(e, from, emit_sub(e, left, emit_rem(e, left, emit_i64(e, rows))));
-        struct emit_loop tiles;
-        emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-        product_rows(e, p, tiles.counter, rows);
-        emit_loop_end(e, &tiles, NULL);
-        from = stop;
-    }
-}
-
 /* ---- a unit ---- */
-
-/* The buffer that keys or values are rows of: the operand itself, or one whose batch rows ids choose; else
- * NULL. */
-static const struct buffer *source_of(struct emitter *e, const struct value *v) {
-    const struct node *n = v->def;
-    bool rows = n && n->op == OP_gather && node_attr(n, "axis")->i == 0 && n->operands[0]->type.rank == 4;
-    if (rows) v = n->operands[0];
-    return v->def ? NULL : &e->operands[v->index];
-}
-
-/* Which batch row of its source the unit's keys or values are. */
-static LLVMValueRef source_row(struct emitter *e, const struct attention *a, const struct value *v) {
-    if (!v->def || !source_of(e, v)) return a->batch;
-    struct value *ids = v->def->operands[1];
-    struct point p = {.rank = ids->type.rank, .lanes = 1, .at = {index_uniform(a->batch)}};
-    return emit_index_value(e, ids, &p);
-}
-
-/* The type that the elements of an operand lie in, if it is a buffer of plain floats that a register tile can
- * read. */
-static bool lies_plain(struct emitter *e, const struct value *v, enum dtype *type) {
-    const struct buffer *b = source_of(e, v);
-    if (!b || (b->stored && b->format > FORMAT_bf16)) return false;
-    *type = b->stored ? (enum dtype)b->format : b->type.dtype;
-    return *type == DTYPE_F32 || *type == DTYPE_F16 || *type == DTYPE_BF16;
-}
-
-/* [batch,] tokens/keys, heads, dim, tokens:keys: a block of keys is K^T already (the layout pass chose it).
- */
-static bool keys_lie_transposed(struct emitter *e, const struct attention *a) {
-    const struct buffer *b = source_of(e, a->k);
-    const struct layout *l = b ? b->layout : NULL;
-    int tokens = b ? b->type.rank - 3 : 0, first = l ? l->count - 4 : 0;
-    if (!l || first != tokens || (tokens && (l->parts[0].dim || l->parts[0].step != 1 || l->parts[0].count)))
-        return false;
-    const struct layout_part *p = &l->parts[first];
-    return p[0].dim == tokens && p[0].step == a->keys && !p[0].count && p[1].dim == tokens + 1 &&
-           p[1].step == 1 && !p[1].count && p[2].dim == tokens + 2 && p[2].step == 1 && !p[2].count &&
-           p[3].dim == tokens && p[3].step == 1 && p[3].count == a->keys;
-}
-
-/* Where K^T of a block of keys lies, as B of a product: in place, or transposed into scratch. */
-static void find_keys(struct emitter *e, const struct attention *a, LLVMValueRef first, LLVMValueRef visible,
-                      struct product *p) {
-    if (!lies_plain(e, a->k, &p->b_type) || !keys_lie_transposed(e, a)) {
-        transpose_keys(e, a, first, visible);
-        p->b_type = DTYPE_F32;
-        p->b = a->k_block;
-    } else {
-        LLVMValueRef keys = emit_i64(e, a->keys),
-                     blocks = emit_add(e, a->key_count, emit_i64(e, a->keys - 1));
-        LLVMValueRef block =
-            emit_add(e, emit_mul(e, a->keys_row, emit_div(e, blocks, keys)), emit_div(e, first, keys));
-        LLVMValueRef head = emit_add(e, emit_mul(e, block, a->key_heads), a->key_head);
-        LLVMValueRef bytes = emit_i64(e, a->dim * a->keys * dtype_bytes(p->b_type));
-        p->b = emit_offset(e, source_of(e, a->k)->base, emit_mul(e, head, bytes));
-    }
-    p->b_step = emit_i64(e, (int64_t)a->keys * dtype_bytes(p->b_type));
-}
-
-/* Where the values of keys from `first` on lie: in place if they are floats in whole vectors, row-major; else
- * in a copy. */
-static void find_values(struct emitter *e, const struct attention *a, LLVMValueRef first, LLVMValueRef count,
-                        struct product *p) {
-    const struct buffer *b = source_of(e, a->v);
-    bool plain = lies_plain(e, a->v, &p->b_type) && !b->layout && a->padded == a->dim;
-    if (!plain) {
-        copy_values(e, a, first, count);
-        p->b_type = DTYPE_F32;
-        p->b = a->v_block;
-        p->b_step = emit_i64(e, a->padded * 4);
-        return;
-    }
-    LLVMValueRef position = emit_add(e, emit_mul(e, a->values_row, a->key_count), first);
-    LLVMValueRef row = emit_add(e, emit_mul(e, position, a->key_heads), a->key_head);
-    LLVMValueRef bytes = emit_i64(e, a->dim * dtype_bytes(p->b_type));
-    p->b = emit_offset(e, b->base, emit_mul(e, row, bytes));
-    p->b_step = emit_mul(e, a->key_heads, bytes);
-}
-
-static void block_of_keys(struct emitter *e, const struct attention *a, LLVMValueRef first,
-                          LLVMValueRef visible) {
-    LLVMValueRef count = emit_min(e, emit_sub(e, visible, first), emit_i64(e, a->keys));
-    struct product scores = {.a = a->q_rows, .c = a->scores, .inputs = emit_i64(e, a->dim)};
-    scores.a_stride = a->padded;
-    scores.c_stride = scores.columns = a->keys;
-    struct product values = {.a = a->scores, .c = a->sums, .inputs = count, .factor = a->factor};
-    values.a_stride = a->keys;
-    values.c_stride = values.columns = a->padded;
-    find_keys(e, a, first, visible, &scores);
-    multiply(e, a, &scores);
-    attention_softmax(e, a, first, visible);
-    find_values(e, a, first, count, &values);
-    multiply(e, a, &values);
-}
 
 /* The anchor's elements of the row at work: sums over total. */
 static LLVMValueRef load_row(struct emitter *e, const struct binding *b, const struct point *p) {
@@ -287,9 +51,8 @@ static LLVMValueRef load_row(struct emitter *e, const struct binding *b, const s
                          .type = {DTYPE_F32, 1, {a->node->results[0]->type.extents[dims - 1]}}};
     struct point at = {.rank = 1, .lanes = p->lanes, .mask = p->mask, .tail = p->tail};
     at.at[0] = p->at[dims - 1];
-    LLVMValueRef total = load_floats(e, attention_float(e, a->total, a->row), 1),
-                 sums = emit_load(e, &row, &at);
-    LLVMValueRef made = LLVMBuildFDiv(e->builder, sums, emit_splat(e, total, p->lanes), "");
+    LLVMValueRef sums = emit_load(e, &row, &at);
+    LLVMValueRef made = LLVMBuildFMul(e->builder, sums, emit_splat(e, a->inverse, p->lanes), "");
     return emit_cast(e, DTYPE_F32, b->value->type.dtype, made);
 }
 
@@ -298,6 +61,10 @@ static void finish_rows(struct emitter *e, struct attention *a, const struct row
     struct emit_loop rows;
     emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
     a->row = rows.counter;
+    LLVMValueRef total = emit_load_lanes(e, e->f32, attention_float(e, a->total, a->row), 1, NULL);
+    LLVMValueRef none = LLVMBuildFCmp(e->builder, LLVMRealOEQ, total, emit_f32(e, 0), "");
+    a->inverse = LLVMBuildFDiv(e->builder, emit_f32(e, 1), total, "");
+    a->inverse = LLVMBuildSelect(e->builder, none, emit_f32(e, __builtin_nan("")), a->inverse, "");
     LLVMValueRef query =
         emit_add(e, emit_mul(e, a->batch, a->query_count), attention_query(e, a, rows.counter));
     LLVMValueRef flat = emit_add(e, emit_mul(e, query, a->heads), attention_head(e, a, rows.counter));
@@ -315,27 +82,48 @@ static LLVMValueRef past_of(struct emitter *e, const struct attention *a) {
     return emit_cast(e, a->at->type.dtype, DTYPE_I64, emit_value(e, a->at, &p));
 }
 
+/* No row has seen a key. */
+static void start_rows(struct emitter *e, const struct attention *a) {
+    LLVMValueRef floats = emit_splat(e, emit_f32(e, -__builtin_inf()), e->lanes);
+    struct emit_loop rows;
+    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, e->lanes, 0, NULL);
+    emit_store_lanes(e, floats, attention_float(e, a->largest, rows.counter), NULL);
+    emit_store_lanes(e, LLVMConstNull(LLVMTypeOf(floats)), attention_float(e, a->total, rows.counter), NULL);
+    emit_loop_end(e, &rows, NULL);
+}
+
+/* Blocks in the order first, last, second, last but one, ...: later queries see more keys, and threads take
+ * neighbours. */
+static LLVMValueRef block_at(struct emitter *e, LLVMValueRef number, LLVMValueRef blocks) {
+    LLVMValueRef half = emit_div(e, number, emit_i64(e, 2)), odd = emit_rem(e, number, emit_i64(e, 2));
+    LLVMValueRef from_end = emit_sub(e, emit_sub(e, blocks, emit_i64(e, 1)), half);
+    LLVMValueRef is_odd = LLVMBuildICmp(e->builder, LLVMIntNE, odd, emit_i64(e, 0), "");
+    return LLVMBuildSelect(e->builder, is_odd, from_end, half, "");
+}
+
 static void unit(struct emitter *e, struct attention *a, const struct row_program *program,
                  LLVMValueRef number, LLVMValueRef blocks) {
     LLVMValueRef head = emit_div(e, number, blocks), zero = emit_i64(e, 0);
     a->batch = emit_div(e, head, a->key_heads);
     a->key_head = emit_rem(e, head, a->key_heads);
-    a->first_query = emit_mul(e, emit_rem(e, number, blocks), emit_i64(e, a->queries));
+    a->first_query = emit_mul(e, block_at(e, emit_rem(e, number, blocks), blocks), emit_i64(e, a->queries));
     LLVMValueRef queries = emit_min(e, emit_sub(e, a->query_count, a->first_query), emit_i64(e, a->queries));
     a->rows = emit_mul(e, queries, emit_i64(e, a->group));
     a->past = past_of(e, a);
-    a->keys_row = source_row(e, a, a->k);
-    a->values_row = source_row(e, a, a->v);
+    a->keys_row = attention_source_row(e, a, a->k);
+    a->values_row = attention_source_row(e, a, a->v);
     LLVMValueRef visible = a->key_count;
     if (a->causal) {
         LLVMValueRef last = emit_add(e, emit_add(e, a->past, a->first_query), queries);
         visible = emit_max(e, emit_min(e, a->key_count, last), zero);
     }
     start_rows(e, a);
-    struct emit_loop keys;
-    emit_loop_begin(e, &keys, zero, visible, a->keys, 0, NULL);
-    block_of_keys(e, a, keys.counter, visible);
-    emit_loop_end(e, &keys, NULL);
+    struct emit_loop parts;
+    struct attention_part part;
+    emit_loop_begin(e, &parts, zero, visible, a->keys, 0, NULL);
+    attention_find_part(e, a, parts.counter, visible, &part);
+    attention_tiles(e, a, &part);
+    emit_loop_end(e, &parts, NULL);
     finish_rows(e, a, program);
 }
 
@@ -355,9 +143,51 @@ static bool constant_extent(struct emitter *e, const struct value *v, int dim, c
     return false;
 }
 
+/* Whether the mask is the same for all heads and queries. */
+static bool is_mask_of_keys(const struct attention *a) {
+    int64_t one;
+    for (int i = 0; a->mask && i < a->mask->type.rank - 1; i++)
+        if (a->mask->type.rank - i < 4 && (!extent_is_const(a->mask->type.extents[i], &one) || one != 1))
+            return false;
+    return a->mask && !a->causal;
+}
+
+/* What the schedule says, as far as it can be followed. */
+static void follow_schedule(struct emitter *e, struct attention *a) {
+    const struct schedule *s = e->kernel->schedule;
+    int most = e->target->vector_registers >= 32 ? 4 : 2;
+    int64_t width = s->block[1];
+    bool good = width > 0 && width % e->lanes == 0 && PANEL_KEYS % width == 0 && width / e->lanes <= most;
+    a->vectors = good ? (int)(width / e->lanes) : 1;
+    a->tile_rows = (int)(s->block[0] > 0 && s->block[0] <= MAX_TILE_ROWS ? s->block[0] : 1);
+    if (a->tile_rows * a->vectors > MAX_TILE_SUMS) a->tile_rows = MAX_TILE_SUMS / a->vectors;
+    a->unroll = s->unroll > 0 && s->unroll <= 2 * UNROLL ? s->unroll : UNROLL;
+    a->queries = s->tile[0] > 0 ? s->tile[0] : QUERIES;
+    a->keys = s->tile[1] > 0 && s->tile[1] % PANEL_KEYS == 0 ? s->tile[1] : KEYS;
+    bool pairs = s->atom == ATOM_dot_bf16 && e->target->dot_bf16 && e->lanes == 16;
+    a->atom = pairs ? ATOM_dot_bf16 : ATOM_fma;
+    a->type = atom_info(a->atom)->a;
+    a->group_of_atom = atom_info(a->atom)->k;
+}
+
+static void reserve(struct emitter *e, struct attention *a) {
+    int64_t rows = (int64_t)a->queries * a->group + a->tile_rows, of_rows = (rows + e->lanes) * 4;
+    int64_t tile = round_up(a->tile_rows, e->lanes) * 4, scores = (int64_t)a->tile_rows * a->keys;
+    attention_reserve_operands(e, a);
+    a->scores = emit_scratch(e, scores * 4);
+    a->probabilities = a->type == DTYPE_F32 ? a->scores : emit_scratch(e, scores * dtype_bytes(a->type));
+    a->sums = emit_scratch(e, rows * a->padded * 4);
+    a->largest = emit_scratch(e, of_rows);
+    a->total = emit_scratch(e, of_rows);
+    a->lane_largest = emit_scratch(e, (int64_t)a->tile_rows * e->lanes * 4);
+    a->part_largest = emit_scratch(e, tile);
+    a->keep = emit_scratch(e, tile);
+    a->join = emit_scratch(e, tile);
+    a->part_total = emit_scratch(e, tile);
+}
+
 static bool describe(struct emitter *e, struct attention *a) {
     const struct node *n = a->node = find_anchor(e);
-    const struct schedule *s = e->kernel->schedule;
     int64_t heads, key_heads;
     a->q = n->operands[0], a->k = n->operands[1], a->v = n->operands[2];
     a->at = n->operands_count > 3 ? n->operands[3] : NULL;
@@ -365,28 +195,19 @@ static bool describe(struct emitter *e, struct attention *a) {
     int rank = a->q->type.rank, first = rank - 3;
     a->batched = rank == 4;
     a->causal = node_attr(n, "causal")->i;
+    a->mask_of_keys = is_mask_of_keys(a);
     a->scale = node_attr(n, "scale")->f;
     if (!constant_extent(e, a->q, first + 2, "head's extent", &a->dim)) return false;
     if (!constant_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
     if (!constant_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
     a->group = heads / key_heads;
-    a->padded = (a->dim + e->lanes - 1) / e->lanes * e->lanes;
-    a->queries = s->tile[0] > 0 ? s->tile[0] : QUERIES;
-    a->keys = s->tile[1] > 0 && s->tile[1] % (VECTORS * e->lanes) == 0 ? s->tile[1] : KEYS;
+    a->padded = round_up(a->dim, e->lanes);
     a->query_count = emit_extent(e, a->q->type.extents[first]);
     a->key_count = emit_extent(e, a->k->type.extents[first]);
     a->heads = emit_i64(e, heads);
     a->key_heads = emit_i64(e, key_heads);
-    int64_t rows = a->queries * a->group;
-    a->q_rows = emit_scratch(e, rows * a->padded * 4);
-    a->k_block = emit_scratch(e, a->padded * a->keys * 4);
-    a->v_block = emit_scratch(e, a->padded * a->keys * 4);
-    a->scores = emit_scratch(e, rows * a->keys * 4);
-    a->sums = emit_scratch(e, rows * a->padded * 4);
-    int64_t vectors = (rows + e->lanes - 1) / e->lanes * e->lanes * 4;
-    a->largest = emit_scratch(e, vectors);
-    a->total = emit_scratch(e, vectors);
-    a->factor = emit_scratch(e, vectors);
+    follow_schedule(e, a);
+    reserve(e, a);
     return true;
 }
 

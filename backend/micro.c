@@ -97,7 +97,7 @@ static void plain_micro(struct emitter *e, const struct micro *m, step_function 
     LLVMValueRef zero = emit_i64(e, 0), rest = emit_rem(e, m->inputs, emit_i64(e, chunk));
     LLVMValueRef whole = emit_sub(e, m->inputs, rest);
     loop_over_inputs(e, m, step, zero, whole, m->unroll, sums);
-    bool divides = LLVMIsAConstantInt(rest) && LLVMConstIntGetZExtValue(rest) == 0;
+    bool divides = m->whole || (LLVMIsAConstantInt(rest) && LLVMConstIntGetZExtValue(rest) == 0);
     if (m->unroll > 1 && !divides) loop_over_inputs(e, m, step, whole, m->inputs, 1, sums);
 }
 

@@ -4,7 +4,9 @@ noinst_LIBRARIES += backend/libbackend.a
 backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 backend_libbackend_a_SOURCES = \
 	backend/attention.h \
+	backend/attention_operands.c \
 	backend/attention_softmax.c \
+	backend/attention_tile.c \
 	backend/backend.c backend/backend.h \
 	backend/barriers.c \
 	backend/build_id.c \

@@ -27,6 +27,33 @@ bool layout_covers(const struct layout *l, int dim) {
     return whole;
 }
 
+static void part(struct layout *l, int dim, int64_t step, int64_t count) {
+    l->parts[l->count++] = (struct layout_part){dim, step, count};
+}
+
+struct layout layout_of_keys(int rank, int group) {
+    struct layout l = {0};
+    int tokens = rank - 3, dims = rank - 1;
+    if (rank == 4) part(&l, 0, 1, 0);
+    part(&l, rank - 2, 1, 0);
+    part(&l, tokens, PANEL_KEYS, 0);
+    part(&l, dims, group, 0);
+    part(&l, tokens, 1, PANEL_KEYS);
+    if (group > 1) part(&l, dims, 1, group);
+    return l;
+}
+
+struct layout layout_of_values(int rank, int group) {
+    struct layout l = {0};
+    int tokens = rank - 3;
+    if (rank == 4) part(&l, 0, 1, 0);
+    part(&l, rank - 2, 1, 0);
+    part(&l, tokens, group, 0);
+    part(&l, rank - 1, 1, 0);
+    if (group > 1) part(&l, tokens, 1, group);
+    return l;
+}
+
 /* d, d/step, d:count, d/step:count */
 const char *layout_text(struct arena *a, const struct layout *l) {
     const char *text = "";

@@ -24,6 +24,15 @@ bool layout_covers(const struct layout *l, int dim);
 const char *layout_text(struct arena *a, const struct layout *l);
 const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: malformed */
 
+/* Caches as attention's register tiles read them: each head by itself; keys in panels with tokens as lanes,
+ * and values in rows, both with `group` inputs of an atom adjacent: dims of a key, tokens of a value. `rank`
+ * 3 is [tokens, heads, dim], 4 has the batch before it.
+ *
+ *     keys   "1 0/64 2/2 0:64 2:2"      values   "1 0/2 2 0:2"      for pairs */
+enum { PANEL_KEYS = 64 };
+struct layout layout_of_keys(int rank, int group);
+struct layout layout_of_values(int rank, int group);
+
 enum space { SPACE_NONE, SPACE_ARENA, SPACE_STATE, SPACE_INPUT, SPACE_RESULT, SPACE_WEIGHT };
 struct place {
     int in_place; /* 1 + number of the kernel operand whose buffer this result overwrites; 0: none */

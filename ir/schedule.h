@@ -38,9 +38,10 @@ const struct atom_info *atom_info(enum atom a);
 struct schedule {
     enum domain domain;
     enum atom atom; /* contract, attention */
-    int tile[2]; /* contract: rows by outputs held in registers; attention: queries by keys; rows, loops: 1 by
-                    lanes */
-    int64_t block[3]; /* rows, outputs, inputs kept in cache at a time; 0: all */
+    int tile[2]; /* contract: rows by outputs held in registers; attention: queries by keys that are worked on
+                    together; rows, loops: 1 by lanes */
+    int64_t block[3]; /* contract: rows, outputs, inputs kept in cache at a time; 0: all. attention: rows by
+                         scores held in registers, 0 */
     int unroll;       /* steps of the inner loop written out; 0: 1 */
     int64_t scratch;  /* bytes of scratch a thread needs (filled by the backend's planner; 0: none) */
 };

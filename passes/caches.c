@@ -30,6 +30,14 @@ static void follow(struct search *s, struct node *n) {
     for (int i = 0; i < n->results_count; i++) set(s, n->results[i], s->state[n->body->results[i]->id]);
 }
 
+/* How the schedule of attention's kernel takes inputs: one at a time, or in pairs; 0: there is no schedule
+ * yet. */
+static unsigned inputs_of(const struct node *n) {
+    const struct node *kernel = n->parent->owner;
+    if (!kernel || kernel->op != OP_kernel || !kernel->schedule) return 0;
+    return atom_info(kernel->schedule->atom)->k == 2 ? CACHE_PAIRS : CACHE_SINGLES;
+}
+
 /* What a node does with operand `i`, the contents of a state. */
 static void judge(struct search *s, const struct node *n, int i) {
     int state = s->state[n->operands[i]->id] - 1;
@@ -37,7 +45,7 @@ static void judge(struct search *s, const struct node *n, int i) {
     bool stays = ((n->op == OP_write || takes_rows(n)) && i == 0) || n->op == OP_kernel ||
                  (n->op == OP_assign && i == 0 && n->global->id == state);
     if (attends)
-        s->roles[state] |= i == 1 ? CACHE_KEYS : CACHE_VALUES;
+        s->roles[state] |= (i == 1 ? CACHE_KEYS : CACHE_VALUES) | inputs_of(n);
     else if (!stays)
         s->other[state] = true;
 }

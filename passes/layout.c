@@ -9,15 +9,19 @@
  * products outrank floats, and of equals the first in the text decides: the others' schedules follow it where
  * they can, and pack at run time where they cannot. A layout written by hand is kept.
  *
- *     k_cache: f32[8192, 3, 64]           read as keys alone    layout("0/64 1 2 0:64")
+ *     k_cache: f32[8192, 3, 64]           read as keys alone    layout("1 0/64 2 0:64")
+ *     v_cache: f32[8192, 3, 64]           as values             layout("1 0 2")
+ *     the same, stored as bf16, tiles of pairs (dot_bf16)       layout("1 0/64 2/2 0:64 2:2"), layout("1 0/2
+ * 2 0:2")
  *
- * Keys lie a block of tokens at a time with tokens as lanes, so that scores are sums of whole vectors. */
+ * Keys lie a panel at a time with tokens as lanes, so that scores are sums of whole vectors; a head's tokens
+ * follow each other, so that a part of them is one stretch of memory. */
 #include "ir/contraction.h"
 #include "passes/caches.h"
 #include "passes/fuse.h"
 #include <string.h>
 
-enum { PACKED = 32, KEYS_BLOCK = 64 };
+enum { PACKED = 32 };
 
 static void part(struct layout *l, int dim, int64_t step, int64_t count) {
     l->parts[l->count++] = (struct layout_part){dim, step, count};
@@ -124,24 +128,26 @@ static bool follow(struct graph *g, struct node *kernel, const struct node *anch
     return true;
 }
 
-/* Tokens, the axis before heads and their extent, in blocks, each whole behind the other axes. */
-static const struct layout *keys_layout(struct graph *g, int rank) {
-    struct layout *l = arena_new_object(g->arena, struct layout);
-    if (rank == 4) part(l, 0, 1, 0);
-    part(l, rank - 3, KEYS_BLOCK, 0);
-    part(l, rank - 2, 1, 0);
-    part(l, rank - 1, 1, 0);
-    part(l, rank - 3, 1, KEYS_BLOCK);
-    return l;
+/* How a cache that is read as `roles` says lies best; false: as it is. */
+static bool cache_layout(const struct global *w, unsigned roles, struct layout *l) {
+    bool pairs = w->store == FORMAT_bf16 && (roles & CACHE_PAIRS) && !(roles & CACHE_SINGLES);
+    int group = pairs ? 2 : 1, rank = w->type.rank;
+    unsigned as = roles & (CACHE_KEYS | CACHE_VALUES);
+    if ((rank != 3 && rank != 4) || (as != CACHE_KEYS && as != CACHE_VALUES)) return false;
+    *l = as == CACHE_KEYS ? layout_of_keys(rank, group) : layout_of_values(rank, group);
+    return true;
 }
 
-static bool lay_out_keys(struct graph *g) {
+static bool lay_out_caches(struct graph *g) {
     const unsigned *roles = find_caches(g, g->pass->scratch);
+    struct layout wanted;
     bool changed = false;
     for (struct global *w = g->globals; w; w = w->next) {
-        if (w->layout || roles[w->id] != CACHE_KEYS || (w->type.rank != 3 && w->type.rank != 4)) continue;
-        w->layout = keys_layout(g, w->type.rank);
-        pass_explain(g, w->loc, "%s: %s", w->name, layout_text(g->pass->scratch, w->layout));
+        if (w->layout || !cache_layout(w, roles[w->id], &wanted)) continue;
+        struct layout *made = arena_new_object(g->arena, struct layout);
+        *made = wanted;
+        w->layout = made;
+        pass_explain(g, w->loc, "%s: %s", w->name, layout_text(g->pass->scratch, made));
         changed = true;
     }
     return changed;
@@ -149,7 +155,7 @@ static bool lay_out_keys(struct graph *g) {
 
 bool pass_layout(struct graph *g) {
     struct choice *choices = arena_new_array(g->pass->scratch, struct choice, (size_t)g->globals_count + 1);
-    bool changed = lay_out_keys(g);
+    bool changed = lay_out_caches(g);
     for (const struct global *w = g->globals; w; w = w->next)
         if (w->layout) choices[w->id].rank = 3;
     for (struct function *f = g->functions; f; f = f->next)

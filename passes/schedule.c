@@ -13,7 +13,7 @@
 #include "passes/fuse.h"
 #include <string.h>
 
-enum { ROWS_OF_SCORES = 96, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
+enum { ROWS_OF_SCORES = 128, KEYS_OF_PART = 256, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
 
 static const struct target *target_of(const struct graph *g) {
     return g->target ? g->target : target_find(NULL, "generic");
@@ -142,9 +142,11 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
 
 /* ---- The others ---- */
 
-/* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share the
- * work on a block of keys while their scores stay in L2. */
+/* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share what is
+ * done to a part of keys; the part's keys and values stay in L2 meanwhile. Register tiles of scores are a
+ * panel of keys wide, or an even part. */
 static void schedule_attention(struct graph *g, const struct node *kernel, struct schedule *s) {
+    const struct target *t = target_of(g);
     const struct node *n = kernel->body->first;
     int64_t heads, key_heads, group = 1;
     while (n && node_role(n) != ROLE_ATTENTION) n = n->next;
@@ -152,9 +154,13 @@ static void schedule_attention(struct graph *g, const struct node *kernel, struc
     bool known = extent_is_const(q->extents[q->rank - 2], &heads) &&
                  extent_is_const(k->extents[k->rank - 2], &key_heads);
     if (known && key_heads > 0) group = heads / key_heads;
-    s->atom = ATOM_fma;
+    int vectors = t->vector_registers >= 32 ? MAX_VECTORS : 2;
+    s->atom = atom_of(t, n);
     s->tile[0] = (int)(group < ROWS_OF_SCORES ? ROWS_OF_SCORES / group : 1);
-    s->tile[1] = (int)round_up(64, lanes_of(target_of(g)));
+    s->tile[1] = KEYS_OF_PART;
+    s->block[0] = (t->vector_registers - 2 - vectors) / vectors;
+    s->block[1] = vectors * lanes_of(t);
+    s->unroll = 4;
 }
 
 static void schedule_lanes(struct graph *g, const struct node *kernel, struct schedule *s) {

@@ -85,7 +85,7 @@ grep -q "belongs to another build of model smollm2: it is written anew" "$work/s
 said=$(LD_LIBRARY_PATH=$folder/int8 $folder/generate --prompt="$short set" --tokens=9 --greedy)
 again=$(LD_LIBRARY_PATH=$folder/int8 $folder/generate --prompt="$short set" --tokens=9 --greedy --prefix="$kept")
 [ "$said" = "$again" ] || fail "with --prefix in int8 generate says '$again', not '$said'"
-[ "$(stat -c %s "$kept")" -lt 1100000 ] || fail "14 tokens take $(stat -c %s "$kept") bytes"
+[ "$(stat -c %s "$kept")" -lt 1200000 ] || fail "14 tokens take $(stat -c %s "$kept") bytes"
 said=$(echo "$turns" | $folder/generate --chat --tokens=20 --greedy)
 for round in 1 2; do
     again=$(echo "$turns" | $folder/generate --chat --tokens=20 --greedy --prefix="$kept" 2>"$work/said")

@@ -1,0 +1,148 @@
+/* The two products of attention, in register tiles, one tile of rows after the other.
+ *
+ *     S = Q K^T      panels of keys, as many columns at a time as a register tile has
+ *     P = softmax(S) within the part
+ *     O = O * keep + join * P V
+ */
+#include "backend/attention.h"
+#include "backend/micro.h"
+#include "ir/layout.h"
+
+static struct micro micro_of(struct emitter *e, const struct attention *a, const struct attention_tile *t,
+                             LLVMValueRef factors, int64_t stride, LLVMValueRef inputs) {
+    struct micro m = {
+        .atom = a->atom, .rows = t->rows, .lanes = e->lanes, .unroll = a->unroll, .inputs = inputs};
+    m.a_type = a->type;
+    for (int r = 0; r < t->rows; r++) m.a[r] = attention_factor(e, a, factors, emit_i64(e, r * stride));
+    return m;
+}
+
+static void start_sums(struct emitter *e, int count, LLVMValueRef *sums) {
+    for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e->f32, e->lanes));
+}
+
+/* ---- scores ---- */
+
+static void scores_at(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                      const struct attention_tile *t, const struct attention_source *keys,
+                      LLVMValueRef column) {
+    LLVMValueRef sums[MAX_TILE_SUMS], panel = emit_i64(e, PANEL_KEYS);
+    int64_t group = a->group_of_atom * dtype_bytes(keys->type),
+            inputs = (a->dim + a->group_of_atom - 1) / a->group_of_atom;
+    struct micro m = micro_of(e, a, t, a->q_rows, a->padded, emit_i64(e, inputs * a->group_of_atom));
+    LLVMValueRef in_panel = emit_mul(e, emit_rem(e, column, panel), emit_i64(e, group));
+    LLVMValueRef panels =
+        emit_mul(e, emit_div(e, column, panel), emit_i64(e, part->panel_rows * PANEL_KEYS * group));
+    m.vectors = a->vectors;
+    m.b = emit_offset(e, keys->base, emit_add(e, panels, in_panel));
+    m.b_type = keys->type;
+    m.b_step = emit_i64(e, PANEL_KEYS * group);
+    start_sums(e, t->rows * a->vectors, sums);
+    emit_micro(e, &m, sums);
+    attention_note_scores(e, a, part, t, column, sums);
+}
+
+static void scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                   const struct attention_tile *t, const struct attention_source *keys) {
+    LLVMValueRef hidden = emit_constant_like(emit_vector(e->f32, e->lanes), -__builtin_inf());
+    for (int r = 0; r < t->rows; r++)
+        emit_store_lanes(e, hidden, attention_float(e, a->lane_largest, emit_i64(e, (int64_t)r * e->lanes)),
+                         NULL);
+    struct emit_loop columns;
+    emit_loop_begin(e, &columns, emit_i64(e, 0), t->count, a->vectors * e->lanes, 0, NULL);
+    scores_at(e, a, part, t, keys, columns.counter);
+    emit_loop_end(e, &columns, NULL);
+}
+
+/* ---- values ---- */
+
+static LLVMValueRef factor_of(struct emitter *e, LLVMValueRef factors, int row) {
+    LLVMValueRef one = emit_load_lanes(e, e->f32, attention_float(e, factors, emit_i64(e, row)), 1, NULL);
+    return emit_splat(e, one, e->lanes);
+}
+
+static void join_sums(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                      const struct attention_tile *t, int64_t column, int vectors, LLVMValueRef *sums) {
+    LLVMValueRef base = attention_float(e, a->sums, emit_mul(e, t->row, emit_i64(e, a->padded)));
+    LLVMValueRef first = LLVMBuildICmp(e->builder, LLVMIntEQ, part->first, emit_i64(e, 0), "");
+    for (int r = 0; r < t->rows; r++) {
+        LLVMValueRef keep = factor_of(e, a->keep, r), join = factor_of(e, a->join, r);
+        for (int v = 0; v < vectors; v++) {
+            LLVMValueRef at =
+                attention_float(e, base, emit_i64(e, r * a->padded + column + (int64_t)v * e->lanes));
+            LLVMValueRef before = emit_load_lanes(e, e->f32, at, e->lanes, NULL);
+            before = LLVMBuildSelect(e->builder, first, LLVMConstNull(LLVMTypeOf(before)), before, "");
+            before = LLVMBuildFMul(e->builder, before, keep, "");
+            emit_store_lanes(e, emit_fma(e, sums[r * vectors + v], join, before), at, NULL);
+        }
+    }
+}
+
+static void values_at(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                      const struct attention_tile *t, const struct attention_source *values, int64_t column,
+                      int vectors) {
+    LLVMValueRef sums[MAX_TILE_SUMS], step = emit_i64(e, (int64_t)a->unroll * a->group_of_atom);
+    LLVMValueRef steps = emit_div(e, emit_add(e, t->count, emit_sub(e, step, emit_i64(e, 1))), step);
+    LLVMValueRef inputs = emit_min(e, emit_mul(e, steps, step), values->whole);
+    int64_t group = a->group_of_atom * dtype_bytes(values->type);
+    struct micro m = micro_of(e, a, t, a->probabilities, a->keys, inputs);
+    m.whole = true;
+    m.vectors = vectors;
+    m.b_type = values->type;
+    m.b_step = emit_i64(e, a->padded * group);
+    m.b = emit_offset(e, values->base, emit_i64(e, column * group));
+    start_sums(e, t->rows * vectors, sums);
+    emit_micro(e, &m, sums);
+    if (values->in_place) {
+        LLVMValueRef rest = LLVMBuildICmp(e->builder, LLVMIntSGT, t->count, values->whole, "");
+        for (int r = 0; r < t->rows; r++) m.a[r] = attention_factor(e, a, m.a[r], values->whole);
+        m.inputs = LLVMBuildSelect(e->builder, rest, step, emit_i64(e, 0), "");
+        m.unroll = 1;
+        m.b = emit_offset(e, a->v_tail, emit_i64(e, column * group));
+        emit_micro(e, &m, sums);
+    }
+    join_sums(e, a, part, t, column, vectors, sums);
+}
+
+/* ---- tiles ---- */
+
+/* How many of the part's keys the tile's last row sees. */
+static LLVMValueRef keys_seen(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                              const struct attention_tile *t) {
+    if (!a->causal) return part->count;
+    LLVMValueRef last = emit_min(e, emit_add(e, t->row, emit_i64(e, t->rows)), a->rows);
+    LLVMValueRef query = attention_query(e, a, emit_sub(e, last, emit_i64(e, 1)));
+    LLVMValueRef seen = emit_add(e, emit_add(e, a->past, query), emit_i64(e, 1));
+    return emit_min(e, part->count, emit_sub(e, seen, part->first));
+}
+
+static void tile(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                 struct attention_tile *t) {
+    int source = t->rows == a->tile_rows ? SOURCE_MANY : SOURCE_FEW;
+    t->count = keys_seen(e, a, part, t);
+    struct emit_if some;
+    emit_if_begin(e, &some, LLVMBuildICmp(e->builder, LLVMIntSGT, t->count, emit_i64(e, 0), ""));
+    attention_find_queries(e, a, t);
+    scores(e, a, part, t, &part->keys[source]);
+    attention_softmax(e, a, t);
+    for (int64_t column = 0; column < a->padded; column += (int64_t)a->vectors * e->lanes) {
+        int64_t left = (a->padded - column) / e->lanes;
+        values_at(e, a, part, t, &part->values[source], column, left < a->vectors ? (int)left : a->vectors);
+    }
+    emit_if_end(e, &some);
+}
+
+/* Rows in tiles of tile_rows, then of fewer: a tile may be filled up with rows that are not there. */
+void attention_tiles(struct emitter *e, const struct attention *a, const struct attention_part *part) {
+    LLVMValueRef from = emit_i64(e, 0);
+    for (int rows = a->tile_rows; rows >= 1; rows = rows > 1 ? rows / 2 : 0) {
+        struct attention_tile t = {.rows = rows};
+        struct emit_loop tiles;
+        LLVMValueRef stop = emit_sub(e, a->rows, emit_i64(e, rows / 2));
+        emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
+        t.row = tiles.counter;
+        tile(e, a, part, &t);
+        emit_loop_end(e, &tiles, NULL);
+        from = tiles.counter;
+    }
+}
