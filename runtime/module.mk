@@ -3,7 +3,8 @@ EXTRA_DIST += runtime/README.md runtime/mdlc.pc.in
 
 # Kept at -O2 and out of the model's own symbols: it becomes part of the user's library.
 pkglib_LIBRARIES += runtime/libmdl-runtime.a
-runtime_libmdl_runtime_a_CFLAGS = $(AM_CFLAGS) -O2 -fPIC -fvisibility=hidden
+# Where variables are while code runs is a third of the debug information, and would be in every model's library.
+runtime_libmdl_runtime_a_CFLAGS = $(AM_CFLAGS) -O2 -fPIC -fvisibility=hidden -fno-var-tracking
 runtime_libmdl_runtime_a_SOURCES = \
 	runtime/abi.h \
 	runtime/call.c \
