@@ -186,10 +186,6 @@ static LLVMValueRef head_number(struct emitter *e, const struct attention *a, LL
     return emit_add(e, emit_mul(e, row, a->key_heads), a->key_head);
 }
 
-static LLVMValueRef divide_up(struct emitter *e, LLVMValueRef n, int64_t by) {
-    return emit_div(e, emit_add(e, n, emit_i64(e, by - 1)), emit_i64(e, by));
-}
-
 /* Whether the unit has a tile of all rows, so that a part is read often enough to be converted once. */
 static LLVMValueRef has_whole_tile(struct emitter *e, const struct attention *a) {
     return LLVMBuildICmp(e->builder, LLVMIntSGT, a->rows, emit_i64(e, a->tile_rows / 2), "");
@@ -218,12 +214,12 @@ static void find_keys(struct emitter *e, const struct attention *a, struct atten
     }
     part->panel_rows = round_up(a->dim, a->group_of_atom) / a->group_of_atom;
     int64_t panel = part->panel_rows * a->group_of_atom * PANEL_KEYS;
-    LLVMValueRef number =
-        emit_add(e, emit_mul(e, head_number(e, a, a->keys_row), divide_up(e, a->key_count, PANEL_KEYS)),
-                 emit_div(e, part->first, emit_i64(e, PANEL_KEYS)));
+    LLVMValueRef number = emit_add(
+        e, emit_mul(e, head_number(e, a, a->keys_row), emit_div_up(e, a->key_count, emit_i64(e, PANEL_KEYS))),
+        emit_div(e, part->first, emit_i64(e, PANEL_KEYS)));
     s[SOURCE_FEW].base = emit_offset(
         e, s[SOURCE_FEW].base, emit_mul(e, number, emit_i64(e, panel * dtype_bytes(s[SOURCE_FEW].type))));
-    LLVMValueRef panels = divide_up(e, part->count, PANEL_KEYS);
+    LLVMValueRef panels = emit_div_up(e, part->count, emit_i64(e, PANEL_KEYS));
     convert(e, a, s, emit_mul(e, panels, emit_i64(e, panel)), a->k_block);
 }
 
@@ -238,7 +234,7 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
     LLVMValueRef bytes = emit_i64(e, k * dtype_bytes(s->type)), none = LLVMConstNull(group);
     emit_if_begin(e, &cut, LLVMBuildICmp(e->builder, LLVMIntSGT, left, emit_i64(e, 0), ""));
     LLVMValueRef first = emit_div(e, s->whole, emit_i64(e, k)),
-                 last = emit_sub(e, divide_up(e, part->count, k), emit_i64(e, 1));
+                 last = emit_sub(e, emit_div_up(e, part->count, emit_i64(e, k)), emit_i64(e, 1));
     emit_loop_begin(e, &dims, emit_i64(e, 0), padded, e->lanes, 0, NULL);
     for (int i = 0; i < a->unroll; i++) {
         LLVMValueRef number = emit_min(e, emit_add(e, first, emit_i64(e, i)), last);
@@ -262,14 +258,14 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
 static void find_values(struct emitter *e, const struct attention *a, struct attention_part *part) {
     struct attention_source *s = part->values;
     int64_t step = (int64_t)a->unroll * a->group_of_atom;
-    LLVMValueRef up = emit_mul(e, divide_up(e, part->count, step), emit_i64(e, step));
+    LLVMValueRef up = emit_mul(e, emit_div_up(e, part->count, emit_i64(e, step)), emit_i64(e, step));
     if (a->padded != a->dim || !lies_so(e, a, a->v, layout_of_values, &s[SOURCE_FEW])) {
         pack_values(e, a, part, up);
         s[SOURCE_MANY] = s[SOURCE_FEW] =
             (struct attention_source){.base = a->v_block, .type = a->type, .whole = up};
         return;
     }
-    LLVMValueRef groups = divide_up(e, a->key_count, a->group_of_atom);
+    LLVMValueRef groups = emit_div_up(e, a->key_count, emit_i64(e, a->group_of_atom));
     LLVMValueRef number = emit_add(e, emit_mul(e, head_number(e, a, a->values_row), groups),
                                    emit_div(e, part->first, emit_i64(e, a->group_of_atom)));
     int64_t bytes = a->dim * a->group_of_atom * dtype_bytes(s[SOURCE_FEW].type);

@@ -82,7 +82,7 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
                       const struct attention_tile *t, const struct attention_source *values, int64_t column,
                       int vectors) {
     LLVMValueRef sums[MAX_TILE_SUMS], step = emit_i64(e, (int64_t)a->unroll * a->group_of_atom);
-    LLVMValueRef steps = emit_div(e, emit_add(e, t->count, emit_sub(e, step, emit_i64(e, 1))), step);
+    LLVMValueRef steps = emit_div_up(e, t->count, step);
     LLVMValueRef inputs = emit_min(e, emit_mul(e, steps, step), values->whole);
     int64_t group = a->group_of_atom * dtype_bytes(values->type);
     struct micro m = micro_of(e, a, t, a->probabilities, a->keys, inputs);

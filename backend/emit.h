@@ -136,6 +136,7 @@ LLVMValueRef emit_add(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_sub(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_mul(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_div(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* both >= 0 */
+LLVMValueRef emit_div_up(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* the same, rounded up */
 LLVMValueRef emit_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_extent(struct emitter *e, const struct extent *x); /* i64, computed at the kernel's entry */
 LLVMValueRef emit_extent_here(struct emitter *e, const struct extent *x); /* where the builder stands */

@@ -72,7 +72,7 @@ static LLVMValueRef border(struct emitter *e, LLVMValueRef units, LLVMValueRef t
 
 void emit_split(struct emitter *e, LLVMValueRef count, int64_t grain, LLVMValueRef *begin,
                 LLVMValueRef *end) {
-    LLVMValueRef units = emit_div(e, emit_add(e, count, emit_i64(e, grain - 1)), emit_i64(e, grain));
+    LLVMValueRef units = emit_div_up(e, count, emit_i64(e, grain));
     *begin = border(e, units, e->thread, count, grain);
     *end = border(e, units, emit_add(e, e->thread, emit_i64(e, 1)), count, grain);
 }

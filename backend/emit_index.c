@@ -62,6 +62,9 @@ LLVMValueRef emit_add(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { retur
 LLVMValueRef emit_sub(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { return arithmetic(e, SUB, a, b); }
 LLVMValueRef emit_mul(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { return arithmetic(e, MUL, a, b); }
 LLVMValueRef emit_div(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { return arithmetic(e, DIV, a, b); }
+LLVMValueRef emit_div_up(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
+    return emit_div(e, emit_add(e, a, emit_sub(e, b, emit_i64(e, 1))), b);
+}
 LLVMValueRef emit_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { return arithmetic(e, REM, a, b); }
 LLVMValueRef emit_min(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { return arithmetic(e, MIN, a, b); }
 LLVMValueRef emit_max(struct emitter *e, LLVMValueRef a, LLVMValueRef b) { return arithmetic(e, MAX, a, b); }

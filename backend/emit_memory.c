@@ -18,7 +18,7 @@ static struct index layout_position(struct emitter *e, const struct buffer *b, c
             at = index_scale_by(e, at, part->count, p->lanes);
         } else {
             LLVMValueRef n = emit_extent(e, b->type.extents[part->dim]), step = emit_i64(e, part->step);
-            LLVMValueRef count = emit_div(e, emit_add(e, n, emit_i64(e, part->step - 1)), step);
+            LLVMValueRef count = emit_div_up(e, n, step);
             at = LLVMIsAConstantInt(count) ? index_scale_by(e, at, LLVMConstIntGetSExtValue(count), p->lanes)
                  : index_is_uniform(&at)   ? index_uniform(emit_mul(e, at.base, count))
                                            : (ice("a layout splits a dimension above a symbolic one"), at);

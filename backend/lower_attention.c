@@ -219,7 +219,7 @@ bool lower_attention(struct emitter *e) {
     if (!program) ice("kernel %s: no way from its attention to its results", e->kernel->name);
     LLVMValueRef batches = a.batched ? emit_extent(e, a.q->type.extents[0]) : emit_i64(e, 1),
                  queries = emit_i64(e, a.queries);
-    LLVMValueRef blocks = emit_div(e, emit_add(e, a.query_count, emit_i64(e, a.queries - 1)), queries);
+    LLVMValueRef blocks = emit_div_up(e, a.query_count, queries);
     emit_split(e, emit_mul(e, emit_mul(e, batches, a.key_heads), blocks), 1, &begin, &end);
     struct emit_loop units;
     emit_loop_begin(e, &units, begin, end, 1, 0, NULL);

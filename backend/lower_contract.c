@@ -181,10 +181,6 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
 
 /* ---- a group's share of the kernel's work ---- */
 
-static LLVMValueRef divide_up(struct emitter *e, LLVMValueRef a, LLVMValueRef by) {
-    return emit_div(e, emit_sub(e, emit_add(e, a, by), emit_i64(e, 1)), by);
-}
-
 struct shape { /* of a group's work */
     LLVMValueRef rows, row_tiles, outputs, row_blocks, output_blocks, strips, total, block_outputs;
 };
@@ -194,9 +190,9 @@ static struct shape shape_of(struct emitter *e, const struct group *g) {
     struct shape s = {.rows = contraction_count(e, c, &c->rows), .outputs = outputs_of(e, g)};
     s.block_outputs =
         g->block_outputs ? emit_i64(e, g->block_outputs) : emit_max(e, s.outputs, emit_i64(e, 1));
-    s.row_blocks = divide_up(e, s.rows, emit_i64(e, g->block_rows));
-    s.row_tiles = divide_up(e, s.rows, emit_i64(e, g->tile_rows));
-    s.output_blocks = divide_up(e, s.outputs, s.block_outputs);
+    s.row_blocks = emit_div_up(e, s.rows, emit_i64(e, g->block_rows));
+    s.row_tiles = emit_div_up(e, s.rows, emit_i64(e, g->tile_rows));
+    s.output_blocks = emit_div_up(e, s.outputs, s.block_outputs);
     s.strips = emit_mul(e, contraction_count(e, c, &c->outer), s.row_blocks);
     s.total = emit_mul(e, s.strips, s.output_blocks);
     return s;
@@ -219,7 +215,7 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     struct emit_loop strips, blocks;
     LLVMValueRef one = emit_i64(e, 1), zero = emit_i64(e, 0);
     LLVMValueRef per_strip = emit_max(e, s->output_blocks, one), per_outer = emit_max(e, s->row_blocks, one);
-    emit_loop_begin(e, &strips, emit_div(e, begin, per_strip), divide_up(e, end, per_strip), 1, 0, NULL);
+    emit_loop_begin(e, &strips, emit_div(e, begin, per_strip), emit_div_up(e, end, per_strip), 1, 0, NULL);
     LLVMValueRef first = emit_mul(e, strips.counter, per_strip);
     LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero),
                  to = emit_min(e, emit_sub(e, end, first), per_strip);

@@ -220,8 +220,7 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
     m->inputs = inputs_count(e, p);
     int k = atom_info(p->atom)->k;
     if (k > 1 && !p->c.quantized)
-        m->inputs = emit_mul(e, emit_div(e, emit_add(e, m->inputs, emit_i64(e, k - 1)), emit_i64(e, k)),
-                             emit_i64(e, k));
+        m->inputs = emit_mul(e, emit_div_up(e, m->inputs, emit_i64(e, k)), emit_i64(e, k));
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef row = emit_add(e, first, emit_i64(e, r));
         contraction_unflatten(e, &p->c, &p->c.rows, row, at);
@@ -247,10 +246,6 @@ static LLVMValueRef outer_number(struct emitter *e, const struct panels *p, cons
     return flat;
 }
 
-static LLVMValueRef divide_up(struct emitter *e, LLVMValueRef a, int64_t by) {
-    return emit_div(e, emit_add(e, a, emit_i64(e, by - 1)), emit_i64(e, by));
-}
-
 void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                     const struct index *at, struct micro *m) {
     int k = atom_info(p->atom)->k;
@@ -274,8 +269,8 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
         m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, row, blocks), m->b_step));
         return;
     }
-    LLVMValueRef panel = emit_add(e, emit_mul(e, outer, divide_up(e, outputs, p->outputs)),
+    LLVMValueRef panel = emit_add(e, emit_mul(e, outer, emit_div_up(e, outputs, emit_i64(e, p->outputs))),
                                   emit_div(e, first, emit_i64(e, p->outputs)));
-    LLVMValueRef groups = divide_up(e, inputs_count(e, p), k);
+    LLVMValueRef groups = emit_div_up(e, inputs_count(e, p), emit_i64(e, k));
     m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
 }
