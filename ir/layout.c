@@ -27,30 +27,30 @@ bool layout_covers(const struct layout *l, int dim) {
     return whole;
 }
 
-static void part(struct layout *l, int dim, int64_t step, int64_t count) {
+void layout_add(struct layout *l, int dim, int64_t step, int64_t count) {
     l->parts[l->count++] = (struct layout_part){dim, step, count};
 }
 
 struct layout layout_of_keys(int rank, int group) {
     struct layout l = {0};
     int tokens = rank - 3, dims = rank - 1;
-    if (rank == 4) part(&l, 0, 1, 0);
-    part(&l, rank - 2, 1, 0);
-    part(&l, tokens, PANEL_KEYS, 0);
-    part(&l, dims, group, 0);
-    part(&l, tokens, 1, PANEL_KEYS);
-    if (group > 1) part(&l, dims, 1, group);
+    if (rank == 4) layout_add(&l, 0, 1, 0);
+    layout_add(&l, rank - 2, 1, 0);
+    layout_add(&l, tokens, PANEL_KEYS, 0);
+    layout_add(&l, dims, group, 0);
+    layout_add(&l, tokens, 1, PANEL_KEYS);
+    if (group > 1) layout_add(&l, dims, 1, group);
     return l;
 }
 
 struct layout layout_of_values(int rank, int group) {
     struct layout l = {0};
     int tokens = rank - 3;
-    if (rank == 4) part(&l, 0, 1, 0);
-    part(&l, rank - 2, 1, 0);
-    part(&l, tokens, group, 0);
-    part(&l, rank - 1, 1, 0);
-    if (group > 1) part(&l, tokens, 1, group);
+    if (rank == 4) layout_add(&l, 0, 1, 0);
+    layout_add(&l, rank - 2, 1, 0);
+    layout_add(&l, tokens, group, 0);
+    layout_add(&l, rank - 1, 1, 0);
+    if (group > 1) layout_add(&l, tokens, 1, group);
     return l;
 }
 

@@ -21,6 +21,8 @@ struct layout {
 bool layout_equal(const struct layout *a, const struct layout *b); /* NULL is row-major */
 /* Whether the parts of `dim` count each of its indices once: steps of 1 innermost, no count outermost. */
 bool layout_covers(const struct layout *l, int dim);
+/* One more part, the innermost so far. Room for MAX_LAYOUT is the caller's care. */
+void layout_add(struct layout *l, int dim, int64_t step, int64_t count);
 const char *layout_text(struct arena *a, const struct layout *l);
 const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: malformed */
 

@@ -11,8 +11,8 @@
  *
  *     k_cache: f32[8192, 3, 64]           read as keys alone    layout("1 0/64 2 0:64")
  *     v_cache: f32[8192, 3, 64]           as values             layout("1 0 2")
- *     the same, stored as bf16, tiles of pairs (dot_bf16)       layout("1 0/64 2/2 0:64 2:2"), layout("1 0/2
- * 2 0:2")
+ *     the keys stored as bf16, for dot_bf16                     layout("1 0/64 2/2 0:64 2:2")
+ *     the values                                                layout("1 0/2 2 0:2")
  *
  * Keys lie a panel at a time with tokens as lanes, so that scores are sums of whole vectors; a head's tokens
  * follow each other, so that a part of them is one stretch of memory. */
@@ -23,31 +23,27 @@
 
 enum { PACKED = 32 };
 
-static void part(struct layout *l, int dim, int64_t step, int64_t count) {
-    l->parts[l->count++] = (struct layout_part){dim, step, count};
-}
-
 /* ... outputs/width inputs/k outputs:width [inputs:k], after the other axes whole, in order. */
 static struct layout panels(int rank, int outputs, int inputs, int width, int k) {
     struct layout l = {0};
     for (int i = 0; i < rank; i++)
-        if (i != outputs && i != inputs) part(&l, i, 1, 0);
-    part(&l, outputs, width, 0);
-    part(&l, inputs, k, 0);
-    part(&l, outputs, 1, width);
-    if (k > 1) part(&l, inputs, 1, k);
+        if (i != outputs && i != inputs) layout_add(&l, i, 1, 0);
+    layout_add(&l, outputs, width, 0);
+    layout_add(&l, inputs, k, 0);
+    layout_add(&l, outputs, 1, width);
+    if (k > 1) layout_add(&l, inputs, 1, k);
     return l;
 }
 
 /* Tiles of 32 outputs by 32 inputs, for formats of blocks. */
 static struct layout tiles(int outputs, int inputs, int k) {
     struct layout l = {0};
-    part(&l, outputs, PACKED, 0);
-    part(&l, inputs, PACKED, 0);
-    if (k > 1) part(&l, inputs, k, PACKED / k);
-    if (k == 1) part(&l, inputs, 1, PACKED);
-    part(&l, outputs, 1, PACKED);
-    if (k > 1) part(&l, inputs, 1, k);
+    layout_add(&l, outputs, PACKED, 0);
+    layout_add(&l, inputs, PACKED, 0);
+    if (k > 1) layout_add(&l, inputs, k, PACKED / k);
+    if (k == 1) layout_add(&l, inputs, 1, PACKED);
+    layout_add(&l, outputs, 1, PACKED);
+    if (k > 1) layout_add(&l, inputs, 1, k);
     return l;
 }
 

@@ -112,8 +112,8 @@ static enum format chosen_format(const struct chooser *c, const struct global *w
     enum format format = stored_format(w);
     if (dtype_class(w->type.dtype) != CLASS_FLOAT || w->type.dtype == DTYPE_F64) return format;
     if (!c->weights[w->id] && !c->transposed[w->id]) return format;
-    if (c->weights[w->id] && c->quantize != FORMAT_COUNT && whole_blocks(w, c->quantize) && bits_of(format) > bits_of(c->quantize))
-        return c->quantize;
+    bool quantize = c->weights[w->id] && c->quantize != FORMAT_COUNT && whole_blocks(w, c->quantize);
+    if (quantize && bits_of(format) > bits_of(c->quantize)) return c->quantize;
     return c->precision == PRECISION_BF16 && format == FORMAT_f32 ? FORMAT_bf16 : format;
 }
 
@@ -170,8 +170,8 @@ static void choose_computing(struct chooser *c, struct function *f) {
         next = node_walk(f->body, n);
         for (int i = 0; i < n->operands_count; i++) n->operands[i] = value_now(n->operands[i]);
         if (!is_contraction(n)) continue;
-        bool attention = op_info(n->op)->family == FAMILY_sdpa && c->g->target && c->g->target->dot_bf16;
-        if (c->precision == PRECISION_BF16 || attention) use_bf16(c, n);
+        bool pays = op_info(n->op)->family == FAMILY_sdpa && c->g->target && c->g->target->dot_bf16;
+        if (c->precision == PRECISION_BF16 || pays) use_bf16(c, n);
         if (c->precision == PRECISION_INT8) use_int8(c, n);
     }
 }
