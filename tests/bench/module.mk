@@ -1,7 +1,7 @@
 # Speed is measured, never asserted: `make bench` prints ours beside the peers (tests/bench/README.md).
 EXTRA_PROGRAMS += tests/bench/bench-generate tests/bench/bench-limits tests/bench/bench-llm tests/bench/bench-batch
 MEASURE = tests/bench/measure.c tests/bench/measure.h
-tests_bench_bench_generate_SOURCES = tests/bench/generate.c
+tests_bench_bench_generate_SOURCES = tests/bench/generate.c $(MEASURE)
 tests_bench_bench_generate_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 tests_bench_bench_llm_SOURCES = tests/bench/llm.c $(MEASURE)
 tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
