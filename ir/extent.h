@@ -15,6 +15,8 @@
 struct dim {
     const char *name;
     int64_t min, max;
+    int64_t unit;                 /* what a caller passes is unit * this; 1 but where a mesh axis splits it */
+    const struct mesh_axis *axis; /* not NULL: a rank's coordinate, which no caller passes */
     struct loc loc;
     int id; /* dense in the graph */
 };

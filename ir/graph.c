@@ -13,9 +13,29 @@ struct graph *graph_new(struct arena *a, struct diag *d) {
 
 struct dim *graph_dim(struct graph *g, const char *name, int64_t min, int64_t max, struct loc loc) {
     struct dim *d = arena_new_object(g->arena, struct dim);
-    *d = (struct dim){arena_strdup(g->arena, name), min, max, loc, g->dims_count};
+    *d = (struct dim){.name = arena_strdup(g->arena, name),
+                      .min = min,
+                      .max = max,
+                      .unit = 1,
+                      .loc = loc,
+                      .id = g->dims_count};
     arena_push(g->arena, g->dims, g->dims_count, g->dims_capacity, d);
     return d;
+}
+
+struct mesh *graph_mesh(struct graph *g, const char *name, struct loc loc) {
+    struct mesh *made = arena_new_object(g->arena, struct mesh), **end = &g->meshes;
+    *made = (struct mesh){.name = arena_strdup(g->arena, name), .loc = loc};
+    for (; *end; end = &(*end)->next) made->id++;
+    return *end = made;
+}
+
+void graph_mesh_axis(struct graph *g, struct mesh *m, const char *name, int64_t size) {
+    struct mesh_axis *axis = &m->axes[m->axes_count++];
+    struct dim *coordinate =
+        graph_dim(g, arena_printf(g->arena, "%s.%s", m->name, name), 0, size - 1, m->loc);
+    coordinate->axis = axis;
+    *axis = (struct mesh_axis){arena_strdup(g->arena, name), size, coordinate};
 }
 
 struct global *graph_global(struct graph *g, enum global_kind kind, const char *name, struct loc loc) {

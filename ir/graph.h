@@ -16,6 +16,7 @@
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/schedule.h"
+#include "ir/sharding.h"
 #include "ir/target.h"
 #include "ir/type.h"
 
@@ -41,12 +42,13 @@ struct attr {
 struct value {
     int id; /* dense in the graph */
     struct type type;
-    struct node *def;            /* NULL: an argument of a function or block */
-    int index;                   /* among def's results, or among the arguments */
-    const char *name;            /* wished for in dumps; the printer makes names unique; may be NULL */
-    struct value *replaced;      /* set by value_replace; value_now() follows it */
-    const struct layout *layout; /* NULL: row-major */
-    struct place place;          /* where its buffer is, once the memory pass has run */
+    struct node *def;                /* NULL: an argument of a function or block */
+    int index;                       /* among def's results, or among the arguments */
+    const char *name;                /* wished for in dumps; the printer makes names unique; may be NULL */
+    struct value *replaced;          /* set by value_replace; value_now() follows it */
+    const struct layout *layout;     /* NULL: row-major */
+    const struct sharding *sharding; /* NULL: not said */
+    struct place place;              /* where its buffer is, once the memory pass has run */
     struct loc loc;
 };
 
@@ -71,6 +73,7 @@ struct node {
     const char *name;                /* kernel: k0; scan: its variable */
     const struct extent *count;      /* scan: iterations */
     const struct schedule *schedule; /* kernel, once scheduled */
+    const struct placement *on;      /* the ranks that run it; NULL: all */
     struct block *body; /* kernel, scan. scan: args = variable, carried; operands = carried at the start;
                            results = carried */
     struct block *parent;
@@ -108,9 +111,10 @@ struct global { /* a param or state, or an array of equal ones: wq[L], expert[L]
     struct stored *stored; /* params: [global_elements()], once bound to their files; NULL before, and for
                               initialisers */
     const struct layout
-        *layout;       /* packed form, chosen by the layout pass; NULL: row-major in `store` format */
-    enum format store; /* how elements are stored by the compiled model */
-    bool assigned;     /* some function assigns it */
+        *layout; /* packed form, chosen by the layout pass; NULL: row-major in `store` format */
+    const struct sharding *sharding; /* of each element; NULL: not said */
+    enum format store;               /* how elements are stored by the compiled model */
+    bool assigned;                   /* some function assigns it */
     struct loc loc;
     int id;
     struct global *next;
@@ -142,6 +146,7 @@ struct graph {
     const char *name;
     struct dim **dims;
     int dims_count, dims_capacity;
+    struct mesh *meshes;    /* in order of declaration */
     struct global *globals; /* in order of declaration */
     struct function *functions;
     struct option *options;
@@ -155,6 +160,9 @@ struct graph {
 
 struct graph *graph_new(struct arena *a, struct diag *d);
 struct dim *graph_dim(struct graph *g, const char *name, int64_t min, int64_t max, struct loc loc);
+/* A mesh without axes yet; graph_mesh_axis() adds one, with its coordinate. */
+struct mesh *graph_mesh(struct graph *g, const char *name, struct loc loc);
+void graph_mesh_axis(struct graph *g, struct mesh *m, const char *name, int64_t size);
 struct global *graph_global(struct graph *g, enum global_kind kind, const char *name, struct loc loc);
 struct function *graph_function(struct graph *g, const char *name, struct loc loc);
 const char *graph_option(const struct graph *g, const char *name); /* the last one given, or NULL */

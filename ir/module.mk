@@ -57,6 +57,7 @@ ir_libir_a_SOURCES = \
 	ir/scalar.c ir/scalar.h \
 	ir/scalars.def \
 	ir/schedule.c ir/schedule.h \
+	ir/sharding.c ir/sharding.h \
 	ir/target.c ir/target.h \
 	ir/targets.def \
 	ir/tensor.c ir/tensor.h \
@@ -70,4 +71,4 @@ ir_libir_a_SOURCES = \
 irincludedir = $(includedir)/mdlc/ir
 irinclude_HEADERS = \
 	ir/arena.h ir/atoms.def ir/diag.h ir/extent.h ir/families.def ir/format.h ir/formats.def ir/graph.h ir/imap.h \
-	ir/interp.h ir/layout.h ir/op.h ir/ops.def ir/print.h ir/scalar.h ir/scalars.def ir/schedule.h ir/target.h ir/type.h
+	ir/interp.h ir/layout.h ir/op.h ir/ops.def ir/print.h ir/scalar.h ir/scalars.def ir/schedule.h ir/sharding.h ir/target.h ir/type.h
