@@ -90,10 +90,12 @@ mdl_run_SOURCES = \
 	runtime/library_bench.c \
 	runtime/library_file.c \
 	runtime/library_list.c \
+	runtime/library_ranks.c runtime/library_ranks.h \
+	runtime/library_signals.c \
 	runtime/library_stats.c \
 	runtime/library_trace.c \
 	runtime/mdl_run.c
-mdl_run_LDADD = runtime/libcli.a -lm
+mdl_run_LDADD = runtime/libcli.a -lpthread -lm
 
 # Each tool writes its own man page and completion.
 nodist_man_MANS += mdl-run.1
