@@ -26,3 +26,9 @@ check-races-ranks:
 	    TSAN_OPTIONS=halt_on_error=1 tests/distributed/$$name-tsan || exit 1; done
 CLEANFILES += tests/distributed/ranks-tsan tests/distributed/ring-tsan
 .PHONY: check-races-ranks
+
+# Processes, under each MPI that is here. By hand: sh tests/distributed/kill.sh 100
+DISTRIBUTED_SCRIPTS = tests/distributed/kill.sh tests/distributed/mpi.sh
+EXTRA_DIST += tests/distributed/launchers.sh
+dist_check_SCRIPTS += $(DISTRIBUTED_SCRIPTS)
+TESTS += $(DISTRIBUTED_SCRIPTS)
