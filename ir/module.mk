@@ -4,6 +4,7 @@ noinst_LIBRARIES += ir/libir.a
 ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \
 	ir/atoms.def \
+	ir/collective.c ir/collective.h \
 	ir/contraction.c ir/contraction.h \
 	ir/diag.c ir/diag.h \
 	ir/einsum.c ir/einsum.h \
@@ -27,6 +28,7 @@ ir_libir_a_SOURCES = \
 	ir/half.h \
 	ir/imap.c ir/imap.h \
 	ir/imap_build.h \
+	ir/imap_collective.c \
 	ir/imap_contract.c \
 	ir/imap_cost.c \
 	ir/imap_elements.c \
@@ -36,6 +38,7 @@ ir_libir_a_SOURCES = \
 	ir/infer.c ir/infer.h \
 	ir/infer_attention.c \
 	ir/infer_check.c \
+	ir/infer_collective.c \
 	ir/infer_contract.c \
 	ir/infer_index.c \
 	ir/infer_pointwise.c \
