@@ -27,6 +27,9 @@ passes_libpasses_a_SOURCES = \
 	passes/precision.c \
 	passes/range.c passes/range.h \
 	passes/registry.c \
+	passes/reshard_moves.c passes/reshard_moves.h \
+	passes/reshard_path.c passes/reshard_path.h \
+	passes/reshard_permute.c \
 	passes/rules.c passes/rules.h \
 	passes/rules_helpers.c \
 	passes/rules_parse.c \

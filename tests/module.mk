@@ -105,6 +105,12 @@ tests_unit_passes_random_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_passes_random_LDFLAGS = -rdynamic
 tests_unit_passes_random_LDADD = passes/libpasses.a frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/reshard_path
+TESTS += tests/unit/reshard_path
+tests_unit_reshard_path_SOURCES = tests/unit/reshard_path.c tests/unit/reshard_sim.c tests/unit/reshard_sim.h
+tests_unit_reshard_path_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_reshard_path_LDADD = passes/libpasses.a ir/libir.a $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/weights
 TESTS += tests/unit/weights
 tests_unit_weights_SOURCES = tests/unit/weights.c tests/unit/weights_broken.c \
