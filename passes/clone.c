@@ -30,6 +30,7 @@ static void clone_attr(struct graph *g, struct attr *a, const int64_t *dims) {
 static void enter(struct clone_map *map, const struct value *from, struct value *to) {
     to->name = from->name;
     to->layout = from->layout;
+    to->sharding = from->sharding;
     to->place = from->place;
     to->loc = from->loc;
     if (from->id < map->count) map->values[from->id] = to;
@@ -69,6 +70,7 @@ struct node *node_clone(struct graph *g, const struct node *n, struct clone_map 
     copy->constant = n->constant;
     copy->name = n->name;
     copy->schedule = n->schedule;
+    copy->on = n->on;
     copy->count = n->count && map->dims ? extent_substitute(g->extents, n->count, map->dims) : n->count;
     for (int i = 0; i < n->results_count; i++) {
         struct type type = n->results[i]->type;

@@ -83,6 +83,7 @@ static struct function *make_version(struct graph *g, const struct function *f, 
         struct type type = from->type;
         clone_type(g, &type, fixed);
         map.values[from->id] = block_argument(g, body, &type, from->name, from->loc);
+        map.values[from->id]->sharding = from->sharding;
     }
     for (struct node *n = f->body->first; n; n = n->next) block_append(body, node_clone(g, n, &map));
     body->results_count = f->body->results_count;
