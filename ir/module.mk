@@ -61,6 +61,7 @@ ir_libir_a_SOURCES = \
 	ir/scalars.def \
 	ir/schedule.c ir/schedule.h \
 	ir/sharding.c ir/sharding.h \
+	ir/sharding_check.c \
 	ir/target.c ir/target.h \
 	ir/targets.def \
 	ir/tensor.c ir/tensor.h \
@@ -68,7 +69,8 @@ ir_libir_a_SOURCES = \
 	ir/verify.c ir/verify.h \
 	ir/verify_globals.c \
 	ir/verify_links.c \
-	ir/verify_parts.h
+	ir/verify_parts.h \
+	ir/verify_sharding.c
 
 # What passes outside of this tree are built against; half.h and the like stay ours.
 irincludedir = $(includedir)/mdlc/ir

@@ -18,6 +18,7 @@ enum {
     ROLE_OF_transpose = ROLE_VIEW,
     ROLE_OF_broadcast = ROLE_VIEW,
     ROLE_OF_slice = ROLE_VIEW,
+    ROLE_OF_reshard = ROLE_VIEW,
     ROLE_OF_concat = ROLE_VIEW,
     ROLE_OF_pad = ROLE_VIEW,
     ROLE_OF_flip = ROLE_VIEW,
