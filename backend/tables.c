@@ -5,10 +5,10 @@
 _Static_assert(sizeof(struct mdl_ref) == 32 && sizeof(struct mdl_step) == 56 &&
                    sizeof(struct mdl_variant) == 40,
                "as below");
-_Static_assert(sizeof(struct mdl_tensor) == 32 && sizeof(struct mdl_dim) == 24 &&
-                   sizeof(struct mdl_function) == 56,
+_Static_assert(sizeof(struct mdl_tensor) == 40 && sizeof(struct mdl_dim) == 40 &&
+                   sizeof(struct mdl_function) == 64,
                "as below");
-_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 152, "as below");
+_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 224, "as below");
 _Static_assert((int)MDL_BOOL == (int)DTYPE_BOOL && (int)MDL_F64 == (int)DTYPE_F64,
                "the ABI's element types are the graph's");
 
@@ -87,7 +87,8 @@ static V tensor_record(struct tables *t, const struct function *f, const char *n
         dims[i] = emit_i32(e, dim_number(t, f, type->extents[i]));
     }
     return RECORD(e, text(e, name), u32(e, (uint32_t)type->dtype), u32(e, (uint32_t)type->rank),
-                  array(e, extents, type->rank, "extents"), array(e, dims, type->rank, "dims"));
+                  array(e, extents, type->rank, "extents"), array(e, dims, type->rank, "dims"),
+                  LLVMConstNull(e->ptr));
 }
 
 static V tensors(struct tables *t, const struct function *f, struct value *const *values, int count,
@@ -132,14 +133,16 @@ static V function_record(struct tables *t, const struct function *named) {
     const struct block *b = f->body;
     V *dims = arena_new_array(t->code->arena, V, f->dims_count + 1);
     for (int i = 0; i < f->dims_count; i++)
-        dims[i] = RECORD(e, text(e, f->dims[i]->name), i64(e, f->dims[i]->min), i64(e, f->dims[i]->max));
+        dims[i] = RECORD(e, text(e, f->dims[i]->name), i64(e, f->dims[i]->min), i64(e, f->dims[i]->max),
+                         i64(e, 1), emit_i32(e, -1), u32(e, 0));
     int count = 0;
     V versions = variants(t, f->name, &count);
     return RECORD(e, text(e, f->name), array(e, dims, f->dims_count, "dims"),
                   tensors(t, f, b->args, b->args_count, false),
                   tensors(t, f, b->results, b->results_count, true), versions,
                   u32(e, (uint32_t)f->dims_count), u32(e, (uint32_t)b->args_count),
-                  u32(e, (uint32_t)b->results_count), u32(e, (uint32_t)count));
+                  u32(e, (uint32_t)b->results_count), u32(e, (uint32_t)count),
+                  u32(e, (uint32_t)f->dims_count), u32(e, 0));
 }
 
 static V functions(struct tables *t, int *count) {
@@ -234,14 +237,15 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
                            int states_count) {
     struct code *c = t->code;
     struct emitter *e = c->emitters[0];
-    V id[32];
+    V id[32], none = LLVMConstNull(e->ptr), zero = u32(e, 0); /* none, zero: there is no mesh */
     for (int i = 0; i < 32; i++) id[i] = LLVMConstInt(e->i8, c->build_id[i], 0);
     return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
                   u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
                   text(e, c->source), text(e, e->target->cpu), text(e, target_needs(c->arena, e->target)),
                   LLVMConstArray2(e->i8, id, 32), function_table, state_table, kernel_table(c), ref_table(t),
                   extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
-                  external(e, "mdl_api"));
+                  external(e, "mdl_api"), none, none, none, none, none, zero, zero, zero, zero, zero, zero,
+                  none);
 }
 
 bool tables_emit(struct code *c) {

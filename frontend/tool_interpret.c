@@ -63,7 +63,8 @@ static struct mdl_tensor describe_tensor(struct interpreter *p, const struct fun
         for (int d = 0; d < f->dims_count; d++)
             if (extent_dim(p->graph->extents, f->dims[d]) == v->type.extents[i]) dims[i] = d;
     }
-    return (struct mdl_tensor){name, (uint32_t)v->type.dtype, (uint32_t)v->type.rank, extents, dims};
+    return (struct mdl_tensor){name, (uint32_t)v->type.dtype, (uint32_t)v->type.rank, extents, dims,
+                               NULL};
 }
 
 static struct mdl_function describe(struct interpreter *p, const struct function *f) {
@@ -72,7 +73,7 @@ static struct mdl_function describe(struct interpreter *p, const struct function
     struct mdl_tensor *inputs = arena_new_array(p->arena, struct mdl_tensor, (size_t)body->args_count);
     struct mdl_tensor *results = arena_new_array(p->arena, struct mdl_tensor, (size_t)body->results_count);
     for (int i = 0; i < f->dims_count; i++)
-        dims[i] = (struct mdl_dim){f->dims[i]->name, f->dims[i]->min, f->dims[i]->max};
+        dims[i] = (struct mdl_dim){f->dims[i]->name, f->dims[i]->min, f->dims[i]->max, 1, -1, 0};
     for (int i = 0; i < body->args_count; i++)
         inputs[i] = describe_tensor(p, f, body->args[i], body->args[i]->name);
     for (int i = 0; i < body->results_count; i++)
@@ -83,7 +84,8 @@ static struct mdl_function describe(struct interpreter *p, const struct function
                                  .results = results,
                                  .dims_count = (uint32_t)f->dims_count,
                                  .inputs_count = (uint32_t)body->args_count,
-                                 .results_count = (uint32_t)body->results_count};
+                                 .results_count = (uint32_t)body->results_count,
+                                 .given_dims = (uint32_t)f->dims_count};
 }
 
 static void list_functions(struct interpreter *p, struct run_executor *e) {

@@ -12,8 +12,9 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 3u
+#define MDL_ABI_VERSION 4u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
+#define MDL_MAX_AXES 8
 
 /* A kernel, run by all threads of a call at once; `thread` in 0..threads takes its static share of the work.
  * buffers: one pointer for each of the kernel's operands and results, in order. dims: the call's dims, in the
@@ -40,12 +41,20 @@ struct mdl_ref {
     uint32_t loop, reserved;
 };
 
-enum mdl_step_kind { MDL_STEP_KERNEL, MDL_STEP_GUARD, MDL_STEP_LOOP, MDL_STEP_END };
+/* COLLECTIVE only starts its collective: nobody may touch its buffers until the AWAIT of the same number. */
+enum mdl_step_kind {
+    MDL_STEP_KERNEL,
+    MDL_STEP_GUARD,
+    MDL_STEP_LOOP,
+    MDL_STEP_END,
+    MDL_STEP_COLLECTIVE,
+    MDL_STEP_AWAIT
+};
 struct mdl_step {
     uint32_t kind;
     uint32_t barrier;        /* 1: all threads finish this step before any starts the next */
-    uint32_t kernel;         /* KERNEL, GUARD: number in mdl_descriptor.kernels */
-    uint32_t first_ref, refs; /* KERNEL, GUARD: its buffers, in mdl_descriptor.refs */
+    uint32_t kernel;         /* KERNEL, GUARD: number in mdl_descriptor.kernels; COLLECTIVE, AWAIT: in .collectives */
+    uint32_t first_ref, refs; /* KERNEL, GUARD: its buffers, in mdl_descriptor.refs; COLLECTIVE: operands, then results */
     uint32_t loop;           /* LOOP, END: the loop's number in its variant, which names its counter */
     uint32_t count;          /* LOOP: extent that says how often steps up to the matching END are run */
     uint32_t line, column;   /* of the model's text, file mdl_descriptor.source; 0: none */
@@ -56,7 +65,7 @@ struct mdl_step {
 
 /* One compiled version of a function: for any dims, or (--dim=S=1,128) for one choice of them. */
 struct mdl_variant {
-    const int64_t *dims; /* [function.dims], -1 where any value will do; NULL: all are free */
+    const int64_t *dims; /* [function.dims], -1 where any value will do; NULL: all are free. May fix coordinates */
     const struct mdl_step *steps;
     uint32_t steps_count, loops;
     int64_t arena_bytes;   /* the compiler's peak; the session reserves the largest variant's */
@@ -64,15 +73,24 @@ struct mdl_variant {
 };
 
 enum mdl_dtype { MDL_F64, MDL_F32, MDL_F16, MDL_BF16, MDL_I64, MDL_I32, MDL_I16, MDL_I8, MDL_U8, MDL_BOOL };
+/* The mesh axes that split one dimension, the major one first. */
+struct mdl_split {
+    uint32_t count, axes[4];
+};
 struct mdl_tensor {
     const char *name; /* results: "0", "1", ... */
     uint32_t dtype, rank;
-    const uint32_t *extents; /* [rank] extent numbers */
+    const uint32_t *extents; /* [rank] extent numbers; of the rank's own piece, where there is a mesh */
     const int32_t *dims;     /* [rank] the function's dim that this extent is, or -1 if it is an expression */
+    const struct mdl_split *splits; /* [rank]; NULL: whole on every rank */
 };
+/* Kernels and extents see how many units a dim has. A coordinate is filled in by the runtime. */
 struct mdl_dim {
     const char *name;
-    int64_t min, max; /* both included */
+    int64_t min, max; /* both included; they count units */
+    int64_t unit;     /* the caller passes a multiple of it */
+    int32_t axis;     /* -1: the caller passes it; else it is the rank's coordinate on this axis of the mesh */
+    uint32_t reserved;
 };
 struct mdl_function {
     const char *name;
@@ -80,6 +98,49 @@ struct mdl_function {
     const struct mdl_tensor *inputs, *results;
     const struct mdl_variant *variants; /* tried in order; the last takes any dims */
     uint32_t dims_count, inputs_count, results_count, variants_count;
+    uint32_t given_dims; /* how many of the dims the caller passes; they come first */
+    uint32_t reserved;
+};
+
+/* A mesh of ranks: first_rank .. first_rank + (product of the sizes) - 1; the last axis varies fastest. */
+struct mdl_axis {
+    const char *name;
+    int64_t size;
+};
+/* Ranks that differ only in these axes. Members are counted with the first axis as the major one. */
+struct mdl_group {
+    uint32_t axes_count;
+    uint32_t axes[MDL_MAX_AXES];
+};
+
+/* N members of a group, d elements; each operand and result is contiguous:
+ *     ALL_REDUCE [d] -> [d]   ALL_GATHER [d] -> [N, d]   REDUCE_SCATTER, ALL_TO_ALL [N, d] -> [d], [N, d]
+ *     PERMUTE [d] -> [d]      SEND [d] -> nothing        RECEIVE nothing -> [d] */
+enum mdl_collective_kind {
+    MDL_ALL_REDUCE,
+    MDL_ALL_GATHER,
+    MDL_REDUCE_SCATTER,
+    MDL_ALL_TO_ALL,
+    MDL_PERMUTE,
+    MDL_SEND,
+    MDL_RECEIVE
+};
+enum { MDL_COLLECTIVE_KINDS = MDL_RECEIVE + 1 };
+enum mdl_reduction { MDL_SUM, MDL_MAX, MDL_MIN, MDL_PROD };
+struct mdl_collective {
+    uint32_t kind, group, dtype, reduction;
+    uint32_t tensors; /* moved together, as one message series */
+    uint32_t reserved;
+    const uint32_t *elements; /* [tensors] extents: elements of each operand (RECEIVE: of each result) */
+    const int32_t *peers; /* PERMUTE: [members] where each member sends, -1: nowhere (who gets nothing has zeros);
+                             SEND, RECEIVE: [1] the member; else NULL */
+};
+
+/* Which piece of the weights file a rank maps where. Bytes are multiples of 4096. */
+struct mdl_section {
+    int64_t image_offset, bytes, file_offset; /* in the rank's image; in the file's data */
+    int64_t stride[MDL_MAX_AXES];             /* file_offset + sum of coordinate * stride */
+    uint64_t only[MDL_MAX_AXES];              /* bit c: ranks with coordinate c have it; 0: all */
 };
 
 /* A state's initial contents: zeros unless `initial` >= 0, its offset in the weights. */
@@ -89,6 +150,7 @@ struct mdl_state {
     int64_t initial;
 };
 
+struct mdl_comm;
 struct mdl_event;
 struct mdl_model;
 struct mdl_session;
@@ -106,8 +168,16 @@ struct mdl_descriptor {
     mdl_extent *extent;
     int64_t state_bytes;
     const void *embedded_weights; /* NULL: they are in a file */
-    int64_t weights_bytes;        /* of data, without the file's header */
+    int64_t weights_bytes;        /* of data, without the file's header; with sections: of a rank's image */
     const struct mdl_api *api;    /* the runtime linked into this library */
+    /* Of a model with a mesh; else zeros. */
+    const char *mesh; /* its name; NULL: none */
+    const struct mdl_axis *axes;
+    const struct mdl_group *groups;
+    const struct mdl_collective *collectives;
+    const struct mdl_section *sections;
+    uint32_t axes_count, groups_count, collectives_count, sections_count, first_rank, reserved;
+    const struct mdl_distributed *distributed; /* &mdl_distributed: what speaks to other ranks; NULL: not linked */
 };
 
 struct mdl_memory;
@@ -129,6 +199,27 @@ struct mdl_api {
     int (*session_load)(struct mdl_session *, const char *path, void *note, uint64_t room, uint64_t *note_bytes);
     void (*memory)(const struct mdl_session *, struct mdl_memory *);
 };
+
+/* Bytes that a model on this rank has sent since it was opened: payload where it leaves. */
+struct mdl_traffic {
+    uint64_t sent[MDL_COLLECTIVE_KINDS], started[MDL_COLLECTIVE_KINDS]; /* bytes; how many collectives */
+    uint64_t control;                                                   /* bytes of agreement and of bad news */
+};
+struct distributed_calls;
+/* The part of the runtime that only models with a mesh have (runtime/comm.h says what a comm is). */
+struct mdl_distributed {
+    int (*comm_threads)(int32_t ranks, struct mdl_comm **comms);
+    int (*comm_open)(const char *engine, char *error, uint64_t error_size, struct mdl_comm **);
+    int (*comm_nccl)(struct mdl_comm *bootstrap, char *error, uint64_t error_size, struct mdl_comm **);
+    void (*comm_close)(struct mdl_comm *);
+    void (*traffic)(const struct mdl_model *, struct mdl_traffic *);
+    /* What the model waits for now: "rank 1: collective 3 (all_reduce over tensor), m.mdl:7:9"; its length, 0 if for
+     * nothing. May be called in a signal handler. */
+    uint64_t (*waiting)(const struct mdl_model *, char *text, uint64_t size);
+    const struct distributed_calls *calls; /* the runtime's own */
+};
+extern const struct mdl_distributed mdl_distributed;
+
 /* What a session has mapped, in bytes, to whole pages. Pages are given at first touch. */
 struct mdl_memory {
     int64_t arena, scratch /* of each thread */, states;

@@ -51,7 +51,7 @@ int library_load(struct library *l, const struct run_request *r, const char *pat
 
 int library_start(struct library *l, const struct run_request *r, const char *weights, int threads) {
     char why[512] = "";
-    struct mdl_options options = {sizeof options, threads, why, sizeof why};
+    struct mdl_options options = {sizeof options, threads, why, sizeof why, NULL, 0, 0};
     const struct mdl_api *api = l->descriptor->api;
     int status = api->open(l->descriptor, weights, &options, &l->model);
     if (status) return run_error(r, run_exit_status(status), "%s", why);

@@ -70,4 +70,4 @@ CLEANFILES += mdl-run.1 completions/mdl-run
 
 # What programs that use a compiled model include.
 runtimeincludedir = $(pkgincludedir)/runtime
-runtimeinclude_HEADERS = runtime/abi.h runtime/mdl.h
+runtimeinclude_HEADERS = runtime/abi.h runtime/comm.h runtime/mdl.h

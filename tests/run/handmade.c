@@ -140,17 +140,17 @@ static const struct mdl_variant scan_variants[] = {{NULL, scan_steps, COUNT(scan
 
 static const uint32_t extents_s[] = {S_}, extents_428[] = {FOUR, TWO, EIGHT};
 static const int32_t dims_s[] = {0}, dims_none[] = {-1, -1, -1};
-static const struct mdl_tensor mix_inputs[] = {{"x", MDL_F32, 1, extents_s, dims_s},
-                                               {"ids", MDL_I32, 1, extents_s, dims_s},
-                                               {"a", MDL_F32, 0, extents_s, dims_s}};
-static const struct mdl_tensor mix_results[] = {{"0", MDL_F32, 1, extents_s, dims_s},
-                                                {"1", MDL_I32, 0, extents_s, dims_s}};
-static const struct mdl_tensor scan_results[] = {{"0", MDL_F32, 3, extents_428, dims_none},
-                                                 {"1", MDL_I32, 0, extents_s, dims_s}};
-static const struct mdl_dim dims[] = {{"S", 1, 1000}};
+static const struct mdl_tensor mix_inputs[] = {{"x", MDL_F32, 1, extents_s, dims_s, NULL},
+                                               {"ids", MDL_I32, 1, extents_s, dims_s, NULL},
+                                               {"a", MDL_F32, 0, extents_s, dims_s, NULL}};
+static const struct mdl_tensor mix_results[] = {{"0", MDL_F32, 1, extents_s, dims_s, NULL},
+                                                {"1", MDL_I32, 0, extents_s, dims_s, NULL}};
+static const struct mdl_tensor scan_results[] = {{"0", MDL_F32, 3, extents_428, dims_none, NULL},
+                                                 {"1", MDL_I32, 0, extents_s, dims_s, NULL}};
+static const struct mdl_dim dims[] = {{"S", 1, 1000, 1, -1, 0}};
 static const struct mdl_function functions[] = {
-    {"mix", dims, mix_inputs, mix_results, mix_variants, 1, 3, 2, 2},
-    {"scan", dims, mix_inputs, scan_results, scan_variants, 1, 1, 2, 1},
+    {"mix", dims, mix_inputs, mix_results, mix_variants, 1, 3, 2, 2, 1, 0},
+    {"scan", dims, mix_inputs, scan_results, scan_variants, 1, 1, 2, 1, 1, 0},
 };
 static const struct mdl_state states[] = {{"ring", 0, 64, -1}, {"count", 64, 4, 64}};
 

@@ -37,7 +37,7 @@ static const struct mdl_variant variants[] = {{.steps = steps, .steps_count = 1}
 static const struct mdl_tensor inputs[] = {{.name = "at", .dtype = MDL_I64},
                                            {.name = "value", .dtype = MDL_I64}};
 static const struct mdl_tensor results[] = {{.name = "0", .dtype = MDL_I64}};
-static const struct mdl_function functions[] = {{"swap", NULL, inputs, results, variants, 0, 2, 1, 1}};
+static const struct mdl_function functions[] = {{"swap", NULL, inputs, results, variants, 0, 2, 1, 1, 0, 0}};
 static const struct mdl_state states[] = {{"s", 0, CELLS * 8, 0}};
 static const int64_t first_cells[CELLS] = {5};
 static int64_t no_extent(uint32_t index, const int64_t *dims) { return (void)index, (void)dims, 0; }
@@ -70,7 +70,7 @@ static void begin(void) {
     strcpy(folder, "/tmp/mdl-saved-XXXXXX");
     cr_assert(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/file", folder);
-    struct mdl_options o = {sizeof o, 1, NULL, 0};
+    struct mdl_options o = {sizeof o, 1, NULL, 0, NULL, 0, 0};
     cr_assert_eq(mdl_open(&descriptor, NULL, &o, &model), MDL_OK);
     cr_assert_eq(mdl_session_new(model, &session), MDL_OK);
 }
