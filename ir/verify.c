@@ -84,6 +84,7 @@ static void check_types(struct verify *v, struct node *n) {
     const struct op_info *info = op_info(n->op);
     int results = info->results, operands = n->operands_count;
     if (n->body) results = n->body->results_count;
+    if (results < 0) results = operands; /* one for each */
     if (n->results_count != results) {
         verify_error(v, n->loc, "%s: has %d results, needs %d", info->name, n->results_count, results);
         return;

@@ -54,4 +54,8 @@ struct node *node_clone(struct graph *g, const struct node *n, struct clone_map 
 struct value *clone_value(const struct clone_map *map, struct value *v);
 void type_replace_dims(struct graph *g, struct type *t, const struct extent *const *by);
 void node_replace_dims(struct graph *g, struct node *n, const struct extent *const *by); /* not in its body */
+
+/* A copy of the function in which dim number d is fixed[d], where that is not negative; not linked into the
+ * graph. */
+struct function *function_version(struct graph *g, const struct function *f, const int64_t *fixed);
 #endif

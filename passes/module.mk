@@ -8,6 +8,7 @@ passes_libpasses_a_SOURCES = \
 	passes/cse.c \
 	passes/dce.c \
 	passes/decompose.c passes/decompose.def \
+	passes/factors.c passes/factors.h \
 	passes/fastmath.def \
 	passes/fold.c \
 	passes/fuse.c passes/fuse.h \
@@ -21,6 +22,9 @@ passes_libpasses_a_SOURCES = \
 	passes/memory_offsets.c \
 	passes/memory_scan.c \
 	passes/memory_share.c \
+	passes/partition.c passes/partition.h \
+	passes/partition_dims.c \
+	passes/partition_reshard.c \
 	passes/pass.h \
 	passes/passes.def passes/passes.h \
 	passes/pipeline.c \
@@ -34,6 +38,10 @@ passes_libpasses_a_SOURCES = \
 	passes/rules_helpers.c \
 	passes/rules_parse.c \
 	passes/schedule.c \
+	passes/shard.c passes/shard.h \
+	passes/shard_cost.c \
+	passes/shard_execute.c \
+	passes/shard_propagate.c \
 	passes/simplify.c passes/simplify.def \
 	passes/specialise.c
 

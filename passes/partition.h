@@ -20,10 +20,12 @@ struct type local_type(struct graph *g, const struct type *whole, const struct s
 /* The same sharding, of a piece. */
 const struct sharding *local_sharding(struct graph *g, const struct sharding *s);
 
-/* Every dim that some sharding cuts where its extent's factor does not suffice becomes a multiple; false after errors. */
+/* Every dim that some sharding cuts where its extent's factor does not suffice becomes a multiple; false
+ * after errors. */
 bool partition_dims(struct partition *p);
 
-/* Puts in front of node `n`, a reshard with its operand local already, what brings its operand there; its value. */
+/* Puts in front of node `n`, a reshard with its operand local already, what brings its operand there; its
+ * value. */
 struct value *partition_reshard(struct partition *p, struct node *n);
 /* The result of n, combined over the axes by a word of all_reduce; a node behind n. */
 void combine_behind(struct partition *p, struct node *n, uint32_t axes, const char *reduce);

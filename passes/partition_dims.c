@@ -4,8 +4,8 @@
  *     x : f32[S, 576] @m(data, _)          =>       x : f32[2*S, 576] @m(data, _)
  *
  * So pieces have plain extents (here S), and who calls with 7 is told that it is no multiple of 2. */
-#include "passes/partition.h"
 #include "passes/factors.h"
+#include "passes/partition.h"
 #include <inttypes.h>
 
 static int64_t common_divisor(int64_t a, int64_t b) {
@@ -38,7 +38,8 @@ static void need(struct units *u, const struct extent *extent, int64_t pieces) {
         if (factor == 1) continue;
         if (!d) ice("an extent was cut that cannot be");
         int64_t *unit = &u->of[d->id];
-        if (__builtin_mul_overflow(*unit, factor / common_divisor(*unit, factor), unit)) ice("too many pieces");
+        if (__builtin_mul_overflow(*unit, factor / common_divisor(*unit, factor), unit))
+            ice("too many pieces");
     }
 }
 
@@ -65,8 +66,9 @@ static const struct extent *rescale(struct units *u, int id) {
     scaled->min = (scaled->min + unit - 1) / unit;
     scaled->max /= unit;
     if (scaled->min > scaled->max) {
-        diag_error(g->diag, scaled->loc, "dim %s: no multiple of %" PRId64 " is in its range, but mesh %s cuts it so",
-                   scaled->name, unit, u->p->mesh->name);
+        diag_error(g->diag, scaled->loc,
+                   "dim %s: no multiple of %" PRId64 " is in its range, but mesh %s cuts it so", scaled->name,
+                   unit, u->p->mesh->name);
         u->good = false;
     }
     g->dims[id] = scaled;
@@ -89,7 +91,8 @@ static void rescale_function(struct units *u, struct function *f) {
         dims[i] = u->p->g->dims[id];
         if (!f->fixed || f->fixed[id] < 0 || u->of[id] == 1) continue;
         if (f->fixed[id] % u->of[id]) {
-            diag_error(u->p->g->diag, f->loc, "dim %s = %" PRId64 " is no multiple of %" PRId64 ", as mesh %s cuts it",
+            diag_error(u->p->g->diag, f->loc,
+                       "dim %s = %" PRId64 " is no multiple of %" PRId64 ", as mesh %s cuts it",
                        dims[i]->name, f->fixed[id], u->of[id], u->p->mesh->name);
             u->good = false;
         }

@@ -1,10 +1,10 @@
 /* A reshard, as what ranks do: slices of what they have, collectives, and views around them.
  *
- *     y : f32[S, 192] @m(_, tensor) = reshard(x : f32[S, 576])       y = x[:, m.tensor*192 : m.tensor*192 + 192]
- *     y : f32[S, 576] = reshard(x : f32[S, 192] @m(_, tensor))       t : f32[3, S, 192] = all_gather("m.tensor", x)
- *                                                                    y = reshape(transpose(t, [1, 0, 2]), [S, 576])
- * Collectives have a leading axis for their members; transposes and reshapes around them cost nothing, as kernels read
- * through them. The way is the cheapest there is (reshard_path.h). */
+ *     y : f32[S, 192] @m(_, tensor) = reshard(x : f32[S, 576])       y = x[:, m.tensor*192 : m.tensor*192 +
+ * 192] y : f32[S, 576] = reshard(x : f32[S, 192] @m(_, tensor))       t : f32[3, S, 192] =
+ * all_gather("m.tensor", x) y = reshape(transpose(t, [1, 0, 2]), [S, 576]) Collectives have a leading axis
+ * for their members; transposes and reshapes around them cost nothing, as kernels read through them. The way
+ * is the cheapest there is (reshard_path.h). */
 #include "passes/partition.h"
 #include "passes/reshard_path.h"
 #include "passes/shard.h"
@@ -15,7 +15,9 @@ struct route {
     struct value *at; /* the value so far */
 };
 
-static const struct extent *number(const struct partition *p, int64_t n) { return extent_const(p->g->extents, n); }
+static const struct extent *number(const struct partition *p, int64_t n) {
+    return extent_const(p->g->extents, n);
+}
 
 static const struct extent *times(const struct partition *p, const struct extent *e, int64_t n) {
     return extent_mul(p->g->extents, e, number(p, n));
@@ -77,8 +79,9 @@ static void slice(struct route *r, const struct reshard_step *step) {
         bool cut = i == step->to_dim;
         ones[i] = 1;
         extent[i] = cut ? part(p, t->extents[i], rank_group_members(&step->over)) : t->extents[i];
-        start[i] = cut ? extent_mul(p->g->extents, axes_index(p, step->over.axes, step->over.count), extent[i])
-                       : number(p, 0);
+        start[i] =
+            cut ? extent_mul(p->g->extents, axes_index(p, step->over.axes, step->over.count), extent[i])
+                : number(p, 0);
     }
     struct node *n = node_new(p->g, OP_slice, 1, &r->at, r->b.loc);
     *node_attr(n, "start") = attr_extents(p->g, t->rank, start);
@@ -89,8 +92,8 @@ static void slice(struct route *r, const struct reshard_step *step) {
 
 /* ---- Collectives ---- */
 
-static struct node *collective(struct partition *p, enum op op, struct value *x, const struct rank_group *over,
-                               struct loc loc) {
+static struct node *collective(struct partition *p, enum op op, struct value *x,
+                               const struct rank_group *over, struct loc loc) {
     struct node *n = node_new(p->g, op, 1, &x, loc);
     *node_attr(n, "over") = (struct attr){.set = true, .s = rank_group_text(p->g->arena, over)};
     return n;
@@ -164,8 +167,8 @@ struct value *partition_reshard(struct partition *p, struct node *n) {
     struct reshard_step *steps;
     const char *why;
     struct route r = {p, {p->g, n, n->loc}, from};
-    int count = reshard_path(p->g->pass->scratch, &x, from->sharding, n->results[0]->sharding, &shard_cost, &steps,
-                             &why);
+    int count = reshard_path(p->g->pass->scratch, &x, from->sharding, n->results[0]->sharding, &shard_cost,
+                             &steps, &why);
     if (count < 0) ice("a reshard without a way was let through: %s", why);
     for (int i = 0; i < count; i++) take_step(&r, &steps[i]);
     return r.at;

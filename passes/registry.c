@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char default_pipeline[] = "specialise,fold,simplify,cse,dce,precision,decompose,fold,simplify,cse,dce,"
+const char default_pipeline[] = "specialise,fold,simplify,cse,dce,decompose,shard,partition,precision,fold,simplify,cse,dce,"
                                 "guards,fuse,schedule,layout,memory";
 
 const char pass_leave_out[] = "leave out", pass_always[] = "always";

@@ -1,12 +1,13 @@
 /* Where every value lives on the mesh.
  *
  *     param w_up : f32[1536, 576] @m(tensor, _)            h : f32[S, 1536] @m(_, tensor) = linear(x, w_up)
- *     h = linear(x, w_up)                          =>      y0 : f32[S, 576] @m(_, _, tensor partial) = linear(h, w_down)
- *     y = linear(h, w_down)                                y : f32[S, 576] @m(_, _) = reshard(y0)
+ *     h = linear(x, w_up)                          =>      y0 : f32[S, 576] @m(_, _, tensor partial) =
+ * linear(h, w_down) y = linear(h, w_down)                                y : f32[S, 576] @m(_, _) =
+ * reshard(y0)
  *
- * Annotations are propagated in the order of their priorities; then each node is cut, and what does not fit is moved
- * by explicit `reshard` nodes. Types stay those of the whole: partition makes them local. Arguments and results of
- * functions are whole unless annotated, as a caller would not guess otherwise. */
+ * Annotations are propagated in the order of their priorities; then each node is cut, and what does not fit
+ * is moved by explicit `reshard` nodes. Types stay those of the whole: partition makes them local. Arguments
+ * and results of functions are whole unless annotated, as a caller would not guess otherwise. */
 #include "passes/shard.h"
 #include <string.h>
 
@@ -26,7 +27,8 @@ const struct factors *shard_factors(struct sharder *s, const struct node *n) {
 static void see_mesh(struct graph *g, const struct mesh *m, struct loc loc, const struct mesh **found) {
     if (!m || m == *found || mesh_ranks(m) == 1) return;
     if (*found) {
-        diag_error(g->diag, loc, "this lives on mesh %s, what came before on mesh %s: a model's values live on one mesh",
+        diag_error(g->diag, loc,
+                   "this lives on mesh %s, what came before on mesh %s: a model's values live on one mesh",
                    m->name, (*found)->name);
         diag_note(g->diag, m->loc, "declared here; one mesh with all axes can say both");
         return;
@@ -65,14 +67,16 @@ static struct sharding nothing_said(const struct mesh *m, int rank, bool open) {
     return s;
 }
 
-/* Where an annotation's priority has not come yet, its dimension is open and empty. Axes of one rank cut nothing. */
+/* Where an annotation's priority has not come yet, its dimension is open and empty. Axes of one rank cut
+ * nothing. */
 static struct sharding in_force(const struct sharder *s, const struct sharding *given, int rank) {
     if (!given || given->mesh != s->mesh) return nothing_said(s->mesh, rank, true);
     struct sharding now = *given;
     for (int d = 0; d < rank; d++) {
         struct dim_sharding *dim = &now.dims[d];
         int count = 0;
-        if (dim->priority > s->priority) *dim = (struct dim_sharding){.open = true, .priority = dim->priority};
+        if (dim->priority > s->priority)
+            *dim = (struct dim_sharding){.open = true, .priority = dim->priority};
         for (int i = 0; i < dim->count; i++)
             if (s->mesh->axes[dim->axes[i]].size > 1) dim->axes[count++] = dim->axes[i];
         dim->count = count;
@@ -86,13 +90,17 @@ static struct sharding in_force(const struct sharder *s, const struct sharding *
 static void apply(const struct sharder *s, struct sharding *slot, const struct sharding *given) {
     struct sharding now = in_force(s, given, slot->rank);
     if (!given) return;
-    for (int d = 0; d < slot->rank; d++)
-        if (given->dims[d].priority == s->priority) slot->dims[d] = now.dims[d];
+    for (int d = 0; d < slot->rank; d++) {
+        const struct dim_sharding *dim = &now.dims[d], *found = &slot->dims[d];
+        bool goes_on =
+            dim->open && dim->count <= found->count && !memcmp(dim->axes, found->axes, (size_t)dim->count);
+        if (given->dims[d].priority == s->priority && !goes_on) slot->dims[d] = *dim;
+    }
     slot->partial = now.partial;
 }
 
-static void each_annotation(struct sharder *s, void (*see)(struct sharder *, struct sharding *,
-                                                           const struct sharding *)) {
+static void each_annotation(struct sharder *s,
+                            void (*see)(struct sharder *, struct sharding *, const struct sharding *)) {
     for (const struct global *w = s->g->globals; w; w = w->next) see(s, &s->globals[w->id], w->sharding);
     for (struct function *f = s->g->functions; f; f = f->next) {
         for (int i = 0; i < f->body->args_count; i++)
@@ -110,11 +118,10 @@ static void apply_one(struct sharder *s, struct sharding *slot, const struct sha
     apply(s, slot, given);
 }
 
-static int next_priority; /* the lowest that has not come yet */
 static void find_priority(struct sharder *s, struct sharding *slot, const struct sharding *given) {
     for (int d = 0; given && d < slot->rank; d++) {
         int p = given->dims[d].priority;
-        if (p > s->priority && p < next_priority) next_priority = p;
+        if (p > s->priority && p < s->next_priority) s->next_priority = p;
     }
 }
 
@@ -160,7 +167,8 @@ static void explain_values(struct sharder *s) {
             for (int i = 0; i < n->results_count && n->id < s->nodes; i++) {
                 const struct value *v = n->results[i];
                 if (n->op == OP_param || v->id >= s->values) continue;
-                pass_explain(s->g, n->loc, "%s lives at %s: %s", value_label(s, v), sharding_text(s->a, v->sharding),
+                pass_explain(s->g, n->loc, "%s lives at %s: %s", value_label(s, v),
+                             sharding_text(s->a, v->sharding),
                              s->asked[v->id] ? "as annotated"
                              : s->why[v->id] ? s->why[v->id]
                                              : "nothing asked for more");
@@ -201,7 +209,12 @@ bool pass_shard(struct graph *g) {
     struct arena *a = g->pass->scratch;
     if (is_partitioned(g)) return false;
     if (!m) return forget(g);
-    struct sharder s = {.g = g, .a = a, .mesh = m, .values = g->values, .nodes = g->nodes, .priority = -1,
+    struct sharder s = {.g = g,
+                        .a = a,
+                        .mesh = m,
+                        .values = g->values,
+                        .nodes = g->nodes,
+                        .priority = -1,
                         .typical = pass_option(g, "typical")};
     s.wanted = arena_new_array(a, struct sharding, (size_t)g->values + 1);
     s.globals = arena_new_array(a, struct sharding, (size_t)g->globals_count + 1);
@@ -211,10 +224,10 @@ bool pass_shard(struct graph *g) {
     s.factors = arena_new_array(a, const struct factors *, (size_t)g->nodes + 1);
     start_slots(&s);
     for (;;) {
-        next_priority = MAX_PRIORITY + 1;
+        s.next_priority = MAX_PRIORITY + 1;
         each_annotation(&s, find_priority);
-        if (next_priority > MAX_PRIORITY) break;
-        s.priority = next_priority;
+        if (s.next_priority > MAX_PRIORITY) break;
+        s.priority = s.next_priority;
         each_annotation(&s, apply_one);
         shard_propagate(&s);
     }
@@ -222,7 +235,8 @@ bool pass_shard(struct graph *g) {
     for (struct global *w = g->globals; w; w = w->next) {
         struct sharding *kept = arena_new_object(g->arena, struct sharding);
         *kept = s.globals[w->id];
-        for (int d = 0; d < kept->rank; d++) kept->dims[d].open = false, kept->dims[d].priority = MAX_PRIORITY;
+        for (int d = 0; d < kept->rank; d++)
+            kept->dims[d].open = false, kept->dims[d].priority = MAX_PRIORITY;
         w->sharding = kept;
     }
     explain_values(&s);

@@ -15,17 +15,18 @@ struct sharder {
     struct graph *g;
     struct arena *a; /* the pass's scratch */
     const struct mesh *mesh;
-    struct function *f;         /* the one at work; NULL: all */
-    int values;                 /* of the graph when the pass began: arrays have so many entries */
-    struct sharding *wanted;    /* [values] by annotation and propagation */
-    struct sharding *globals;   /* [globals] */
-    bool *asked;                /* [values] a person wrote where it lives */
-    const char **why;           /* [values] what last changed it, in words; NULL: nothing did */
-    const char **global_why;    /* [globals] */
+    struct function *f;             /* the one at work; NULL: all */
+    int values;                     /* of the graph when the pass began: arrays have so many entries */
+    struct sharding *wanted;        /* [values] by annotation and propagation */
+    struct sharding *globals;       /* [globals] */
+    bool *asked;                    /* [values] a person wrote where it lives */
+    const char **why;               /* [values] what last changed it, in words; NULL: nothing did */
+    const char **global_why;        /* [globals] */
     const struct factors **factors; /* [nodes], made at first use */
     int nodes;
-    int64_t typical; /* what a dim is taken to be where bytes are compared */
-    int priority;    /* annotations up to this one are in force */
+    int64_t typical;   /* what a dim is taken to be where bytes are compared */
+    int priority;      /* annotations up to this one are in force */
+    int next_priority; /* the lowest that has not come yet */
 };
 
 /* Where a value is wanted; params and states share their global's. */
@@ -41,10 +42,12 @@ void shard_propagate(struct sharder *s);
 struct reshard_tensor shard_tensor(const struct sharder *s, const struct type *t);
 extern const struct reshard_cost shard_cost;
 /* Bytes that a rank sends when a value of that type moves; false if it cannot. */
-bool move_bytes(struct sharder *s, const struct type *t, const struct sharding *from, const struct sharding *to,
-                double *bytes);
-/* Says what reshard node n moves and for whom, for --explain=shard and --deny=reshard; an error where there is no way. */
-void explain_reshard(struct sharder *s, const struct value *from, const struct node *n, const struct node *reader);
+bool move_bytes(struct sharder *s, const struct type *t, const struct sharding *from,
+                const struct sharding *to, double *bytes);
+/* Says what reshard node n moves and for whom, for --explain=shard and --deny=reshard; an error where there
+ * is no way. */
+void explain_reshard(struct sharder *s, const struct value *from, const struct node *n,
+                     const struct node *reader);
 /* Where the function's result must be: as annotated, else whole. */
 struct sharding shard_result(const struct sharder *s, const struct function *f, int i);
 /* Gives every value its sharding; explicit reshards where it changes. */

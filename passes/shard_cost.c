@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Per round and byte: InfiniBand between nodes, 20 us and 0.9 of 25 GB/s (the constants that planners of Megatron's
- * kind use for A100 clusters). */
+/* Per round and byte: InfiniBand between nodes, 20 us and 0.9 of 25 GB/s (the constants that planners of
+ * Megatron's kind use for A100 clusters). */
 const struct reshard_cost shard_cost = {20e-6, 1 / (0.9 * 25e9)};
 
 int64_t shard_extent(const struct sharder *s, const struct extent *e) {
@@ -32,14 +32,14 @@ struct reshard_tensor shard_tensor(const struct sharder *s, const struct type *t
 }
 
 /* Steps to go, or -1 with *why. */
-static int path(struct sharder *s, const struct type *t, const struct sharding *from, const struct sharding *to,
-                struct reshard_step **steps, const char **why) {
+static int path(struct sharder *s, const struct type *t, const struct sharding *from,
+                const struct sharding *to, struct reshard_step **steps, const char **why) {
     struct reshard_tensor x = shard_tensor(s, t);
     return reshard_path(s->a, &x, from, to, &shard_cost, steps, why);
 }
 
-bool move_bytes(struct sharder *s, const struct type *t, const struct sharding *from, const struct sharding *to,
-                double *bytes) {
+bool move_bytes(struct sharder *s, const struct type *t, const struct sharding *from,
+                const struct sharding *to, double *bytes) {
     struct reshard_step *steps;
     const char *why;
     *bytes = 0;
@@ -90,7 +90,8 @@ void explain_reshard(struct sharder *s, const struct value *from, const struct n
     if (most < 0 || bytes <= most || was_asked(s, n)) return;
     diag_error(s->g->diag, n->loc, "%s moves unasked from %s to %s%s: a rank sends %.0f bytes (%s)",
                value_label(s, from), a, b, cause, bytes, text);
-    diag_note(s->g->diag, from->loc, "it is made here; write %s beside it if it shall move, or give its operands "
-                                     "a sharding that needs no move",
+    diag_note(s->g->diag, from->loc,
+              "it is made here; write %s beside it if it shall move, or give its operands "
+              "a sharding that needs no move",
               b);
 }

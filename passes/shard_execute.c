@@ -1,11 +1,11 @@
 /* How each node is cut, and what has to move for it.
  *
- *     y = linear(h, w)     h : @m(_, tensor)     w : @m(_, tensor)     k is cut: y0 : @m(_, _, tensor partial)
- *                                                                      y : @m(_, _) = reshard(y0)
+ *     y = linear(h, w)     h : @m(_, tensor)     w : @m(_, tensor)     k is cut: y0 : @m(_, _, tensor
+ * partial) y : @m(_, _) = reshard(y0)
  *
- * The candidates for a node's cut are what its operands and results suggest, each filled up with what the others
- * say; the one that moves the fewest bytes is taken, of equals the one in most pieces. A partial sum stays one for as
- * long as all who read it can do with it. */
+ * The candidates for a node's cut are what its operands and results suggest, each filled up with what the
+ * others say; the one that moves the fewest bytes is taken, of equals the one in most pieces. A partial sum
+ * stays one for as long as all who read it can do with it. */
 #include "passes/reshard_path.h"
 #include "passes/shard.h"
 #include <string.h>
@@ -157,7 +157,8 @@ static bool price(struct sharder *s, const struct factors *f, struct candidate *
     return true;
 }
 
-static void consider(struct sharder *s, const struct factors *f, const struct cut *cut, struct candidate *best) {
+static void consider(struct sharder *s, const struct factors *f, const struct cut *cut,
+                     struct candidate *best) {
     struct candidate c = {.cut = *cut};
     if (!price(s, f, &c)) return;
     bool better = c.bytes < best->bytes || (c.bytes == best->bytes && c.pieces > best->pieces);
@@ -227,8 +228,8 @@ static double elements(const struct sharder *s, const struct type *t) {
     return count;
 }
 
-/* The axes over which the node's result is partial because its operands are: all of them, where it adds, or the one
- * that it is linear in. 0: partial operands are reduced first. */
+/* The axes over which the node's result is partial because its operands are: all of them, where it adds, or
+ * the one that it is linear in. 0: partial operands are reduced first. */
 static uint32_t passes_partial(struct sharder *s, const struct node *n) {
     uint32_t axes = 0;
     int partial = 0, at = -1;
@@ -349,9 +350,9 @@ static void execute_scan(struct sharder *s, struct node *n) {
 /* What is made of nothing is made whole, or as its global lives. */
 static void execute_source(struct sharder *s, struct node *n) {
     for (int i = 0; i < n->results_count; i++) {
-        struct sharding place = n->op == OP_param ? settled(s, n->results[i])
-                                                  : (struct sharding){.mesh = s->mesh,
-                                                                      .rank = n->results[i]->type.rank};
+        struct sharding place = n->op == OP_param
+                                    ? settled(s, n->results[i])
+                                    : (struct sharding){.mesh = s->mesh, .rank = n->results[i]->type.rank};
         n->results[i]->sharding = keep(s, &place);
     }
 }

@@ -1,11 +1,12 @@
-/* From annotations to all values, forwards and backwards, to a fixed point (GSPMD, arXiv 2105.04663, section 3.5; Shardy's basic strategy).
+/* From annotations to all values, forwards and backwards, to a fixed point (GSPMD, arXiv 2105.04663,
+ * section 3.5; Shardy's basic strategy).
  *
  *     w_up : f32[F, D] @m(tensor, _)
  *     h = linear(x, w_up)          n is cut by tensor, so h : @m(_, tensor)
  *     y = linear(h, w_down)        k is cut by tensor, so w_down : @m(_, tensor)
  *
- * A node's loops take the longest list of axes that all who have an opinion agree on; whoever walks the loop and is
- * open takes it over. Elementwise ops and views come first, as they move nothing. */
+ * A node's loops take the longest list of axes that all who have an opinion agree on; whoever walks the loop
+ * and is open takes it over. Elementwise ops and views come first, as they move nothing. */
 #include "passes/shard.h"
 #include <string.h>
 
@@ -96,8 +97,7 @@ static bool through_node(struct sharder *s, struct node *n) {
     for (int i = 0; i < n->results_count; i++)
         changed |= take_over(s, f, &f->map->results[i], n->results[i], &cut);
     for (int i = 0; i < n->operands_count; i++)
-        if (n->operands[i])
-            changed |= take_over(s, f, &f->map->operands[i], value_now(n->operands[i]), &cut);
+        if (n->operands[i]) changed |= take_over(s, f, &f->map->operands[i], value_now(n->operands[i]), &cut);
     return changed;
 }
 
