@@ -165,14 +165,6 @@ static void localise_block(struct partition *p, struct block *b) {
 
 /* ---- Functions ---- */
 
-static void add_coordinates(struct partition *p, struct function *f) {
-    const struct dim **dims =
-        arena_new_array(p->g->arena, const struct dim *, (size_t)(f->dims_count + p->mesh->axes_count));
-    if (f->dims_count) memcpy(dims, f->dims, (size_t)f->dims_count * sizeof *dims);
-    for (int i = 0; i < p->mesh->axes_count; i++) dims[f->dims_count++] = p->mesh->axes[i].coordinate;
-    f->dims = dims;
-}
-
 /* Shardings have served: what is left stands beside arguments and results, which callers see. */
 static void forget_shardings(struct function *f) {
     for (struct node *n = NULL; (n = node_walk(f->body, n));) {
@@ -195,7 +187,6 @@ static void localise_function(struct partition *p, struct function *f) {
     forget_shardings(f);
     for (int i = 0; i < b->args_count; i++) b->args[i]->sharding = local_sharding(g, b->args[i]->sharding);
     f->result_shardings = results;
-    add_coordinates(p, f);
 }
 
 static bool is_sharded(const struct graph *g, const struct mesh **m) {
