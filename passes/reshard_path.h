@@ -7,13 +7,13 @@
  * A step is one collective of a group of N ranks, S bytes a rank's piece before it. It costs alpha * rounds +
  * beta * bytes, where bytes are those that one rank sends:
  *
- *     step            effect                                                         rounds      bytes
- *     slice           unused axes become the minor axes of `to_dim`                  0           0
- *     all-gather      the minor axes of `from_dim` vanish                            N - 1       (N - 1) * S
- *     reduce-scatter  partial axes become the minor axes of `to_dim`                 N - 1       (N - 1) / N
- * * S all-reduce      partial axes vanish                                            2 * (N - 1) 2 * (N - 1)
- * / N * S all-to-all      the minor axes of `from_dim` become, in order, `to_dim`'s      N - 1       (N - 1)
- * / N * S permute         other axes cut each dimension into as many pieces as before    1           S
+ *     step            effect                                             rounds     bytes
+ *     slice           unused axes become the minor axes of `to_dim`      0          0
+ *     all-gather      the minor axes of `from_dim` vanish                N - 1      (N - 1) S
+ *     reduce-scatter  partial axes become the minor axes of `to_dim`     N - 1      (N - 1)/N S
+ *     all-reduce      partial axes vanish                                2 (N - 1)  2 (N - 1)/N S
+ *     all-to-all      minor axes of `from_dim` become those of `to_dim`  N - 1      (N - 1)/N S
+ *     permute         other axes cut dimensions into as many pieces      1          S
  *
  * The model is Hockney's ("The communication challenge for MPP", Parallel Computing 20, 1994), applied to
  * rings as by Thakur, Rabenseifner and Gropp ("Optimization of collective communication operations in MPICH",

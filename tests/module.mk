@@ -107,7 +107,9 @@ tests_unit_passes_random_LDADD = passes/libpasses.a frontend/libfrontend.a ir/li
 
 check_PROGRAMS += tests/unit/reshard_path
 TESTS += tests/unit/reshard_path
-tests_unit_reshard_path_SOURCES = tests/unit/reshard_path.c tests/unit/reshard_sim.c tests/unit/reshard_sim.h
+tests_unit_reshard_path_SOURCES = tests/unit/reshard_path.c \
+	tests/unit/reshard_oracle.c tests/unit/reshard_oracle.h \
+	tests/unit/reshard_sim.c tests/unit/reshard_sim.h
 tests_unit_reshard_path_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_reshard_path_LDADD = passes/libpasses.a ir/libir.a $(UNIT_LIBS)
 

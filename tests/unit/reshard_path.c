@@ -1,12 +1,8 @@
 /* Reshard paths: as cheap as the cheapest of all ways, found by trying every step on ranks in memory; and
  * each path, carried out there, ends with what the target means. */
-#include "passes/reshard_path.h"
-#include "reshard_sim.h"
+#include "reshard_oracle.h"
 #include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { STATES = 128, ELEMENT_BYTES = 4 };
 static const int64_t costs[][2] = {{1, 0}, {0, 1}, {1, 1}, {100, 1}, {1, 100}, {37, 3}}; /* alpha, beta */
 enum { COSTS = sizeof costs / sizeof *costs };
 
@@ -21,143 +17,6 @@ static struct reshard_tensor make_tensor(int rank, const int64_t *extents) {
     struct reshard_tensor x = {.rank = rank, .element_bytes = ELEMENT_BYTES};
     for (int d = 0; d < rank; d++) x.extents[d] = x.multiples[d] = extents[d];
     return x;
-}
-
-static void insert_axis(struct dim_sharding *d, int position, int axis) {
-    memmove(d->axes + position + 1, d->axes + position, (size_t)(d->count++ - position));
-    d->axes[position] = (uint8_t)axis;
-}
-
-/* All that can be said of a tensor on a mesh. */
-static int all_states(struct sharding s, int axis, struct sharding *states, int count) {
-    if (axis == s.mesh->axes_count) return states[count] = s, count + 1;
-    count = all_states(s, axis + 1, states, count);
-    struct sharding next = s;
-    next.partial |= 1u << axis;
-    count = all_states(next, axis + 1, states, count);
-    for (int d = 0; d < s.rank; d++)
-        for (int i = 0; i <= s.dims[d].count; i++) {
-            next = s;
-            insert_axis(&next.dims[d], i, axis);
-            count = all_states(next, axis + 1, states, count);
-        }
-    return count;
-}
-
-static bool legal(const struct reshard_tensor *x, const struct sharding *s) {
-    for (int d = 0; d < s->rank; d++)
-        for (int64_t i = 0, left = x->extents[d]; i < s->dims[d].count; i++) {
-            int64_t size = s->mesh->axes[s->dims[d].axes[i]].size;
-            if (left % size) return false;
-            left /= size;
-        }
-    return true;
-}
-
-/* The exhaustive search: all states, all edges, found by carrying out all steps. */
-struct edge {
-    int from, to;
-    int64_t rounds, sent;
-};
-struct distance {
-    int64_t time, steps, sent; /* time < 0: none */
-};
-struct oracle {
-    struct arena *arena, *scratch;
-    const struct reshard_tensor *x;
-    int count;
-    struct sharding states[STATES];
-    struct sim *placed[STATES]; /* as seen from the state whose edges are being found; NULL: never arises */
-    struct edge *edges;
-    int edges_count, edges_capacity;
-    struct distance distance[STATES][STATES];
-};
-
-static void try_step(struct oracle *o, int from, const struct reshard_step *step) {
-    struct sim *after = sim_step(o->scratch, o->placed[from], step);
-    if (!after) return;
-    struct edge e = {.from = from};
-    sim_price(o->placed[from], step, &e.rounds, &e.sent);
-    for (e.to = 0; e.to < o->count; e.to++)
-        if (e.to != from && o->placed[e.to] && sim_equal(after, o->placed[e.to]))
-            arena_push(o->arena, o->edges, o->edges_count, o->edges_capacity, e);
-}
-
-static void try_group(struct oracle *o, int from, const struct rank_group *over) {
-    int rank = o->x->rank;
-    for (int kind = RESHARD_SLICE; kind < RESHARD_PERMUTE; kind++)
-        for (int from_dim = 0; from_dim < rank; from_dim++)
-            for (int to_dim = 0; to_dim < rank; to_dim++) {
-                struct reshard_step step = {
-                    .kind = (enum reshard_kind)kind, .over = *over, .from_dim = from_dim, .to_dim = to_dim};
-                try_step(o, from, &step);
-            }
-}
-
-/* Every sequence of axes. */
-static void try_groups(struct oracle *o, int from, struct rank_group over, uint32_t used) {
-    for (int axis = 0; axis < over.mesh->axes_count; axis++) {
-        if (used >> axis & 1) continue;
-        struct rank_group next = over;
-        next.axes[next.count++] = (uint8_t)axis;
-        try_group(o, from, &next);
-        try_groups(o, from, next, used | 1u << axis);
-    }
-}
-
-/* Whether the ranks of one are those of the other in another order. */
-static bool is_permutation(const struct sim *s, const struct sim *t) {
-    bool taken[SIM_RANKS] = {false};
-    for (int64_t i = 0, j; i < mesh_ranks(s->mesh); i++) {
-        for (j = 0; j < mesh_ranks(t->mesh); j++)
-            if (!taken[j] && sim_piece_equal(&s->pieces[i], &t->pieces[j], s->rank)) break;
-        if (j == mesh_ranks(t->mesh)) return false;
-        taken[j] = true;
-    }
-    return true;
-}
-
-static void find_edges(struct oracle *o, int from) {
-    const struct sharding *s = &o->states[from];
-    arena_reset(o->scratch);
-    for (int t = 0; t < o->count; t++) {
-        bool arises = legal(o->x, &o->states[t]) && !(o->states[t].partial & ~s->partial);
-        o->placed[t] = arises ? sim_place(o->scratch, o->x, &o->states[t], s->partial) : NULL;
-    }
-    if (!o->placed[from]) return;
-    try_groups(o, from, (struct rank_group){.mesh = s->mesh}, 0);
-    struct edge e = {from, 0, 1, sim_cells(o->placed[from]) * mesh_ranks(s->mesh)};
-    for (e.to = 0; e.to < o->count; e.to++)
-        if (e.to != from && o->placed[e.to] && is_permutation(o->placed[from], o->placed[e.to]))
-            arena_push(o->arena, o->edges, o->edges_count, o->edges_capacity, e);
-}
-
-static void shorten(struct distance *best, struct distance d) {
-    bool better = best->time < 0 || d.time < best->time;
-    if (d.time == best->time)
-        better = d.steps < best->steps || (d.steps == best->steps && d.sent < best->sent);
-    if (better) *best = d;
-}
-
-/* Floyd and Warshall; times count 1/ranks of the costs' unit, so that they are whole numbers. */
-static void all_distances(struct oracle *o, const int64_t *cost) {
-    for (int i = 0; i < o->count; i++)
-        for (int j = 0; j < o->count; j++)
-            o->distance[i][j] = (struct distance){i == j && legal(o->x, &o->states[i]) ? 0 : -1, 0, 0};
-    for (int i = 0; i < o->edges_count; i++) {
-        const struct edge *e = &o->edges[i];
-        int64_t time =
-            cost[0] * e->rounds * mesh_ranks(o->states[0].mesh) + cost[1] * e->sent * ELEMENT_BYTES;
-        shorten(&o->distance[e->from][e->to], (struct distance){time, 1, e->sent});
-    }
-    for (int k = 0; k < o->count; k++)
-        for (int i = 0; i < o->count; i++)
-            for (int j = 0; j < o->count; j++) {
-                struct distance a = o->distance[i][k], b = o->distance[k][j];
-                if (a.time < 0 || b.time < 0) continue;
-                shorten(&o->distance[i][j],
-                        (struct distance){a.time + b.time, a.steps + b.steps, a.sent + b.sent});
-            }
 }
 
 static bool near(double a, double b) { return a - b <= 1e-9 * b && b - a <= 1e-9 * b; }
@@ -204,7 +63,7 @@ static void check_pair(struct oracle *o, int i, int j, const int64_t *cost) {
 }
 
 static void check_all_pairs(struct oracle *o, const int64_t *cost) {
-    all_distances(o, cost);
+    oracle_distances(o, cost);
     for (int i = 0; i < o->count; i++) {
         arena_reset(o->scratch);
         for (int j = 0; j < o->count; j++) check_pair(o, i, j, cost);
@@ -214,22 +73,17 @@ static void check_all_pairs(struct oracle *o, const int64_t *cost) {
 /* Returns how many states there are. */
 static int check_exhaustively(const struct mesh *mesh, int rank, const int64_t *extents) {
     struct reshard_tensor x = make_tensor(rank, extents);
-    struct oracle *o = calloc(1, sizeof *o);
-    o->arena = arena_new(), o->scratch = arena_new(), o->x = &x;
-    struct sharding whole = {.mesh = mesh, .rank = rank};
-    for (int d = 0; d < rank; d++) whole.dims[d].priority = MAX_PRIORITY;
-    int count = o->count = all_states(whole, 0, o->states, 0);
-    for (int s = 0; s < o->count; s++) find_edges(o, s);
+    struct oracle *o = oracle_new(mesh, &x);
+    int count = o->count;
     for (int c = 0; c < COSTS; c++) check_all_pairs(o, costs[c]);
-    arena_release(o->arena), arena_release(o->scratch);
-    free(o);
+    oracle_release(o);
     return count;
 }
 
 Test(reshard_path, is_optimal_on_all_states_of_3d_tensors_over_2_axis_meshes) {
     static const int64_t meshes[][2] = {{2, 2}, {2, 3}, {4, 2}, {3, 3}};
-    static const int64_t extents[][3] = {{12, 12, 24}, {8, 8, 8}, {36, 9, 18}, {8, 2, 6}, {4, 1, 2},
-                                         {5, 4, 7},    {6, 4, 3}, {1, 24, 1},  {2, 2, 2}, {3, 9, 5}};
+    static const int64_t extents[][3] = {{12, 12, 4}, {4, 4, 4}, {18, 9, 3}, {8, 2, 6}, {4, 1, 2},
+                                         {5, 4, 7},   {6, 4, 3}, {1, 24, 1}, {2, 2, 2}, {3, 9, 5}};
     for (size_t m = 0; m < sizeof meshes / sizeof *meshes; m++)
         for (size_t e = 0; e < sizeof extents / sizeof *extents; e++) {
             struct mesh mesh = make_mesh(2, meshes[m]);
@@ -243,4 +97,138 @@ Test(reshard_path, is_optimal_on_all_states_of_matrices_over_3_axis_meshes) {
         struct mesh mesh = make_mesh(3, cases[i]);
         cr_assert_eq(check_exhaustively(&mesh, 2, cases[i] + 3), 92);
     }
+}
+
+/* Numbers that are the same in each run. */
+static uint64_t random_state = 1;
+static int random_below(int n) {
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (int)((random_state >> 33) % (uint64_t)n);
+}
+
+static struct sharding random_sharding(const struct mesh *m, int rank, uint32_t may_be_partial) {
+    struct sharding s = {.mesh = m, .rank = rank};
+    for (int axis = 0; axis < m->axes_count; axis++) {
+        int d = random_below(rank + 2);
+        if (d < rank && s.dims[d].count < MAX_DIM_AXES)
+            insert_axis(&s.dims[d], random_below(s.dims[d].count + 1), axis);
+        else if (d == rank && may_be_partial >> axis & 1)
+            s.partial |= 1u << axis;
+    }
+    return s;
+}
+
+/* Gathers and reduces everything, then slices: what nothing found may be dearer than. */
+static double plain_way(const struct reshard_tensor *x, const struct sharding *from,
+                        const struct sharding *to, const struct reshard_cost *cost) {
+    double bytes = ELEMENT_BYTES, whole, rounds = 0, summands = 1;
+    for (int d = 0; d < x->rank; d++) bytes *= (double)x->extents[d];
+    whole = bytes;
+    for (int d = 0; d < x->rank; d++) bytes /= (double)sharding_pieces(from, d);
+    double sent = whole - bytes;
+    for (int d = 0; d < x->rank; d++) rounds += (double)(sharding_pieces(from, d) - 1);
+    for (int axis = 0; axis < from->mesh->axes_count; axis++)
+        if ((from->partial & ~to->partial) >> axis & 1) summands *= (double)from->mesh->axes[axis].size;
+    return cost->alpha * (rounds + 2 * (summands - 1)) +
+           cost->beta * (sent + 2 * whole * (summands - 1) / summands);
+}
+
+/* One random tensor and pair of shardings; false if the extents do not allow them. */
+static bool check_random(struct arena *a, const struct mesh *m) {
+    static const int64_t some[] = {1, 2, 3, 4, 6, 8, 12};
+    int rank = 1 + random_below(4);
+    int64_t extents[4];
+    for (int d = 0; d < rank; d++) extents[d] = some[random_below(rank < 4 ? 7 : 5)];
+    struct reshard_tensor x = make_tensor(rank, extents);
+    struct sharding from = random_sharding(m, rank, ~0u), to = random_sharding(m, rank, from.partial);
+    struct reshard_cost cost = {random_below(1000), random_below(10)};
+    struct reshard_step *steps;
+    const char *why;
+    int count = reshard_path(a, &x, &from, &to, &cost, &steps, &why);
+    bool possible = oracle_legal(&x, &from) && oracle_legal(&x, &to);
+    cr_assert_eq(count >= 0, possible);
+    if (!possible) return false;
+    double seconds = 0;
+    for (int i = 0; i < count; i++) seconds += steps[i].seconds;
+    cr_assert_leq(seconds, plain_way(&x, &from, &to, &cost) * (1 + 1e-9));
+    check_path(a, &x, &from, &to, &cost, steps, count);
+    return true;
+}
+
+static void check_random_meshes(int axes, int largest, int cases) {
+    struct arena *a = arena_new();
+    for (int found = 0; found < cases;) {
+        int64_t sizes[MAX_MESH_AXES];
+        arena_reset(a);
+        for (int i = 0; i < axes; i++) sizes[i] = 1 + random_below(largest);
+        struct mesh m = make_mesh(axes, sizes);
+        if (mesh_ranks(&m) <= SIM_RANKS) found += check_random(a, &m);
+    }
+    arena_release(a);
+}
+
+Test(reshard_path, is_valid_on_random_meshes_of_3_axes) { check_random_meshes(3, 4, 3000); }
+
+/* More axes than the search is optimal for. */
+Test(reshard_path, is_valid_on_random_meshes_of_4_to_6_axes) {
+    check_random_meshes(4, 3, 500);
+    check_random_meshes(5, 2, 500);
+    check_random_meshes(6, 2, 500);
+}
+
+static struct sharding with_axis(struct sharding s, int dim, int axis) {
+    insert_axis(&s.dims[dim], s.dims[dim].count, axis);
+    return s;
+}
+
+static const char *path_text(struct arena *a, const struct reshard_tensor *x, const struct sharding *from,
+                             const struct sharding *to, struct reshard_cost cost) {
+    struct reshard_step *steps;
+    const char *text = "", *why;
+    int count = reshard_path(a, x, from, to, &cost, &steps, &why);
+    if (count < 0) return why;
+    for (int i = 0; i < count; i++)
+        text = arena_printf(a, "%s%s%s", text, i ? "; " : "", reshard_step_text(a, &steps[i]));
+    return text;
+}
+
+Test(reshard_path, finds_what_people_write) {
+    struct arena *a = arena_new();
+    struct mesh m = make_mesh(2, (int64_t[]){4, 2});
+    struct reshard_tensor x = make_tensor(2, (int64_t[]){16, 8});
+    struct sharding whole = {.mesh = &m, .rank = 2}, rows = with_axis(whole, 0, 0), partial = whole;
+    struct sharding columns = with_axis(whole, 1, 0);
+    struct reshard_cost far = {1, 1e-6}, wide = {1e-6, 1};
+    partial.partial = 1;
+    cr_expect_str_eq(path_text(a, &x, &rows, &columns, wide),
+                     "all-to-all of dimension 0 to 1 over m.x: 96 bytes");
+    cr_expect_str_eq(path_text(a, &x, &partial, &rows, far),
+                     "reduce-scatter of dimension 0 over m.x: 384 bytes");
+    cr_expect_str_eq(path_text(a, &x, &rows, NULL, wide), "all-gather of dimension 0 over m.x: 384 bytes");
+    cr_expect_str_eq(path_text(a, &x, NULL, &rows, wide), "slice of dimension 0 over m.x: 0 bytes");
+    cr_expect_str_eq(path_text(a, &x, &partial, NULL, far), "all-reduce over m.x: 768 bytes");
+    cr_expect_str_eq(path_text(a, &x, &partial, &whole, wide),
+                     "slice of dimension 0 over m.y: 0 bytes; all-reduce over m.x: 384 bytes; "
+                     "all-gather of dimension 0 over m.y: 256 bytes");
+    arena_release(a);
+}
+
+Test(reshard_path, says_why_there_is_none) {
+    struct arena *a = arena_new();
+    struct mesh m = make_mesh(2, (int64_t[]){4, 1}), other = m;
+    struct reshard_tensor x = make_tensor(1, (int64_t[]){6});
+    struct sharding whole = {.mesh = &m, .rank = 1}, cut = with_axis(whole, 0, 0), partial = whole, far = cut;
+    struct reshard_cost cost = {1, 1};
+    partial.partial = 1, far.mesh = &other;
+    cr_expect_str_eq(path_text(a, &x, &whole, &cut, cost),
+                     "dimension 0, a multiple of 6, cannot be cut into 4 pieces");
+    cr_expect_str_eq(path_text(a, &x, &whole, &partial, cost),
+                     "what is no partial sum over m.x does not become one");
+    cr_expect_str_eq(path_text(a, &x, &cut, &far, cost), "the two shardings are on different meshes");
+    partial.partial = 2; /* the sum of one addend */
+    cr_expect_str_eq(path_text(a, &x, &whole, &partial, cost), "");
+    x.multiples[0] = 0; /* symbolic: 6 is an estimate */
+    cr_expect_str_eq(path_text(a, &x, &whole, &cut, cost), "slice of dimension 0 over m.x: 0 bytes");
+    cr_expect_str_eq(path_text(a, &x, &cut, &whole, cost), "all-gather of dimension 0 over m.x: 18 bytes");
+    arena_release(a);
 }

@@ -125,8 +125,7 @@ bool sim_equal(const struct sim *s, const struct sim *t) {
     return true;
 }
 
-/* Copies all of `from`, its index moved by `shift` along `dim`, into the cells of `to` that there are (or,
- * `back`, the other way round). */
+/* Fills `small` from the part of `big` that begins at `shift` along `dim`; or, `back`, that part from it. */
 static void copy_cells(struct sim_piece *small, const struct sim_piece *big, int rank, int dim, int64_t shift,
                        bool back) {
     int64_t index[SHARDING_RANK] = {0};
