@@ -27,6 +27,7 @@ frontend_libfrontend_a_SOURCES = \
 	frontend/npz.c \
 	frontend/operation.c \
 	frontend/option.c \
+	frontend/override.c \
 	frontend/parser.h \
 	frontend/placement.c \
 	frontend/safetensors.c \

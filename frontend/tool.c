@@ -89,12 +89,25 @@ static int add_language_options(struct tool *t) {
     return status;
 }
 
+static bool read_constants(struct tool *t, struct frontend_options *o) {
+    struct frontend_constant *list = NULL;
+    const struct option_arg *given;
+    for (int at = 0; (given = options_next(t->list, "const", &at));)
+        if (!frontend_constants(t->arena, given->value, &list)) {
+            options_error(t->program, "--const=%s: numbers were expected, as in L=4,SCALE=0.5", given->value);
+            return false;
+        }
+    o->constants = list;
+    return true;
+}
+
 int tool_parse(struct tool *t, int n) {
     size_t length;
     struct frontend_options options = {.seed = 0, .weights = options_value(t->list, "weights")};
     int64_t seed = 0;
     if (options_given(t->list, "seed") && !tool_number(t, "seed", 0, &seed)) return TOOL_USAGE;
     options.seed = (uint64_t)seed;
+    if (!read_constants(t, &options)) return TOOL_USAGE;
     t->path = options_operand(t->list, n);
     if (!t->path) return options_error(t->program, "no model was given");
     diag_init(&t->diag, t->arena, stderr);

@@ -30,6 +30,8 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
 #define TOOL_INPUT_ROWS                                                                                      \
     {0, "weights", "PATH", "where weight files are, instead of beside the model",                            \
      "A folder, or a file that serves every tensor."},                                                       \
+        {0, "const", "NAME=VALUE,...", "give constants of the model other values",                           \
+         "May be given many times."},                                                                        \
     {                                                                                                        \
         0, "seed", "N", "seed of random initialisers, and of inputs that are `random` [0]", NULL             \
     }
