@@ -33,6 +33,9 @@ frontend_libfrontend_a_SOURCES = \
 	frontend/safetensors.c \
 	frontend/scope.c \
 	frontend/sharding.c \
+	frontend/sharding_json.h \
+	frontend/sharding_read.c \
+	frontend/sharding_write.c \
 	frontend/statement.c \
 	frontend/subscript.c \
 	frontend/sugar.c \
