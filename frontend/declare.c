@@ -86,7 +86,9 @@ static struct item evaluate_dim(struct expander *x, struct declared *d) {
 }
 
 static struct item evaluate_const(struct expander *x, const struct decl *e) {
-    struct item i = evaluate_constant(x, e->value, arena_printf(x->arena, "the constant %s", e->name));
+    struct item i;
+    if (override_find(x, e->name, &i)) return i;
+    i = evaluate_constant(x, e->value, arena_printf(x->arena, "the constant %s", e->name));
     if (i.kind == ITEM_ERROR || item_known(&i)) return i;
     diag_error(x->diag, e->value->loc, "a constant is a number, not %s", item_text(x, &i));
     return item_error();
@@ -206,6 +208,7 @@ static void declare_global(struct expander *x, struct declared *d, const struct 
 void declare(struct expander *x) {
     const struct decl *weights = NULL;
     for (struct decl *d = x->tree->decls; d; d = d->next) declarers[d->kind](x, d);
+    check_overrides(x);
     for (int i = 0; i < x->values.count; i++) {
         struct declared *d = x->values.entries[i].data;
         if (d->decl->kind == DECL_DIM || d->decl->kind == DECL_CONST) declared_item(x, d, d->decl->loc);

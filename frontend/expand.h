@@ -130,6 +130,9 @@ void declare(struct expander *x);
 struct declared *declared_find(struct expander *x, const char *name);
 /* The item of a constant or dim, evaluated now if it was not yet. */
 struct item declared_item(struct expander *x, struct declared *d, struct loc use);
+/* override.c: --const */
+bool override_find(const struct expander *x, const char *name, struct item *item);
+void check_overrides(struct expander *x); /* reports those that the file has not */
 /* initializer.c */
 bool initializer(struct expander *x, const struct expr *e, const struct type *type, struct init *init);
 

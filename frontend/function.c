@@ -348,7 +348,7 @@ static void check_signature(struct expander *x, const struct decl *f) {
         diag_error(x->diag, f->loc, "%s is exported, so it has no argument of type index", f->name);
 }
 
-/* Marks the functions that others call. */
+/* Marks the functions that others call, and the params and states that are assigned. */
 static void mark_called_expr(struct expander *x, const struct expr *e) {
     if (!e) return;
     if (e->kind == EXPR_CALL && e->left->kind == EXPR_NAME) {
@@ -364,15 +364,20 @@ static void mark_called_expr(struct expander *x, const struct expr *e) {
     }
 }
 
-static void mark_called(struct expander *x, const struct stmt *s) {
+/* A param or state that is not hidden by an argument of `f`. */
+static void mark_assigned(struct expander *x, const struct decl *f, const struct assignee *t) {
+    struct declared *d = t->name ? declared_find(x, t->name) : NULL;
+    for (const struct param_expr *p = f->params; p && d; p = p->next)
+        if (!strcmp(p->name, t->name)) return;
+    if (d) d->decl->assigned = true;
+}
+
+static void mark_called(struct expander *x, const struct decl *f, const struct stmt *s) {
     for (; s; s = s->next) {
         mark_called_expr(x, s->value);
         for (const struct arg *a = s->values; a; a = a->next) mark_called_expr(x, a->value);
-        for (const struct assignee *t = s->targets; t; t = t->next) {
-            struct declared *d = t->name ? declared_find(x, t->name) : NULL;
-            if (d) d->decl->assigned = true;
-        }
-        mark_called(x, s->body);
+        for (const struct assignee *t = s->targets; t; t = t->next) mark_assigned(x, f, t);
+        mark_called(x, f, s->body);
     }
 }
 
@@ -395,7 +400,7 @@ void expand_functions(struct expander *x) {
     for (struct decl *d = x->tree->decls; d; d = d->next) {
         if (d->kind != DECL_FUNCTION) continue;
         check_signature(x, d);
-        mark_called(x, d->body);
+        mark_called(x, d, d->body);
         any |= d->exported;
     }
     for (struct decl *d = x->tree->decls; d && !x->stopped; d = d->next) {

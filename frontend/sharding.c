@@ -102,7 +102,8 @@ static bool is_written_alike(struct expander *x, const struct sharding *a, const
 static bool made_since(struct expander *x, const struct value *v, int first) {
     const struct node *n = v->def;
     if (!n || n->id < first) return false;
-    return n->op != OP_param || declared_find(x, n->global->name)->decl->assigned;
+    return n->op != OP_param || n->global->kind == GLOBAL_STATE ||
+           declared_find(x, n->global->name)->decl->assigned;
 }
 
 struct value *place_value(struct expander *x, struct value *v, const struct sharding_expr *e, int first,

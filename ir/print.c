@@ -38,7 +38,7 @@ static void print_sharding(const struct printer *p, const struct sharding *s) {
  * otherwise. */
 static void print_end(const struct printer *p, const struct node *n) {
     const struct placement *around = NULL;
-    for (const struct node *o = n->parent->owner; o && !around; o = o->parent->owner) around = o->on;
+    for (const struct block *b = n->parent; b && b->owner && !around; b = b->owner->parent) around = b->owner->on;
     if (n->on && !placement_equal(n->on, around)) fprintf(p->out, " %s", placement_text(p->arena, n->on));
     print_loc(p, n->loc);
     fputc('\n', p->out);

@@ -194,6 +194,17 @@ int pipeline_parse(const char *text, struct arena *a, struct step **steps, const
     }
 }
 
+const char *pipeline_until(struct arena *a, const char *pass) {
+    const char *at = default_pipeline;
+    while (*at) {
+        size_t length = strcspn(at, ",{"), whole = *(at + length) == '{' ? strcspn(at, "}") + 1 : length;
+        if (strlen(pass) == length && !memcmp(at, pass, length))
+            return arena_strndup(a, default_pipeline, (size_t)(at - default_pipeline) + whole);
+        at += whole + (at[whole] == ',');
+    }
+    return "";
+}
+
 bool pipeline_check(const char *text, struct arena *a, const char **error) {
     struct step *steps;
     return pipeline_parse(text, a, &steps, error) >= 0;

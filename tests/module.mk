@@ -1,6 +1,6 @@
 # tests: unit tests are Criterion programs, one a part; README.md says what each kind of test promises.
 EXTRA_DIST += tests/README.md tests/run.sh tests/setup.sh
-EXTRA_DIST += tests/frontend
+EXTRA_DIST += tests/frontend tests/options
 
 if HAVE_CRITERION
 UNIT_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) -Wno-pedantic

@@ -42,6 +42,7 @@ static const struct {
     {"concat", "f32[S, 2]; f32[T, 2]; f32[E, 2]", "axis=0"},
     {"pad", "f32[S, 2]", "pads=[[0, 0], [2, 1]]"},
     {"flip", "f32[S, 2, T]", "axis=[0, 2]"},
+    {"reshard", "f32[S, 2, T]", ""},
     {"gather", "f32[3, 5, T]; i32[S, 2]", "axis=1"},
     {"take_along", "f32[S, 5, T]; i32[S, 2, T]", "axis=1"},
     {"scatter", "f32[3, 5, T]; i32[S, 2]; f32[3, S, 2, T]", "axis=1"},

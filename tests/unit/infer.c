@@ -66,6 +66,7 @@ static const struct row good[] = {
     {"pad", "f32[S, 4]", "pads=[[0, 0], [1, 2]]", "f32[S, 7]"},
     {"pad", "u8[S, 4]", "pads=1 value=255", "u8[S + 2, 6]"},
     {"flip", "f32[S, 4]", "axis=[-1, 0]", "f32[S, 4]"},
+    {"reshard", "bf16[S, 4]", "", "bf16[S, 4]"},
     {"gather", "f32[100, 6]; i32[S]", "", "f32[S, 6]"},
     {"gather", "f32[5, 100, 6]; i64[S, 2]", "axis=1", "f32[5, S, 2, 6]"},
     {"gather", "f32[5, 6]; i32", "", "f32[6]"},
