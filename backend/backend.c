@@ -173,10 +173,12 @@ static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o)
         return out && write_text(c, out, header_text(c));
     }
     if (!is_supported(c) || !graph_ready(c)) return false;
+    c->mesh = mesh_in_use(c->graph);
+    mesh_add_coordinates(c);
     weights_place(c);
     homes_place_states(c);
     show_progress(c,
-                  arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->weights_bytes >> 20)));
+                  arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->file_bytes >> 20)));
     if (!weights_pack(c)) return false;
     return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
 }

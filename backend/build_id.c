@@ -43,7 +43,7 @@ void build_id_make(struct code *c) {
         mix_text(&h, w->name);
         mix(&h, &w->offset, sizeof w->offset);
         mix(&h, &w->bytes, sizeof w->bytes);
-        mix(&h, &w->sum, sizeof w->sum);
+        mix(&h, w->sums, (size_t)c->sections[w->section].copies * sizeof *w->sums);
     }
     memcpy(c->build_id, h.lane, sizeof c->build_id);
 }

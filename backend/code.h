@@ -29,8 +29,19 @@ struct weight {
     const struct node *constant;
     const char *name;
     int64_t offset, bytes;
-    uint32_t sum; /* CRC-32C, once packed */
+    int section;    /* of the weights, which ranks map by sections */
+    uint32_t *sums; /* [copies of the section] CRC-32C, once packed */
     struct weight *next;
+};
+
+/* Weights that the same ranks have, in as many pieces: a copy for each choice of coordinates on `axes`. Without a mesh
+ * there is one section, which is all. */
+struct section {
+    uint32_t axes;                /* bit a: mesh axis a cuts its tensors */
+    uint64_t only[MAX_MESH_AXES]; /* bit c: ranks with this coordinate use it; 0: all */
+    int64_t bytes;                /* of a copy, to whole pages */
+    int64_t image, file;          /* where it begins for a rank; where its first copy begins in the file's data */
+    int64_t copies;
 };
 
 struct code {
@@ -44,7 +55,12 @@ struct code {
     int kernels_count;
     struct weight *weights, **weights_end;
     int weights_count;
-    int64_t weights_bytes;
+    int64_t weights_bytes; /* as a rank sees them */
+    int64_t file_bytes;    /* of the data in their file */
+    const struct mesh *mesh; /* that the functions run on; NULL: none, one rank is all */
+    struct section *sections;
+    int sections_count, sections_capacity;
+    uint64_t (*used)[MAX_MESH_AXES]; /* [globals] as `only` of sections */
     struct weight **global_weights; /* [globals]: its first tensor, or NULL */
     bool io_failed;                 /* an error was the system's, not the model's */
     int64_t *state_offsets;         /* [globals]; of a state's first element */
@@ -82,6 +98,21 @@ void homes_place_states(struct code *c);
 const struct kernel_code *kernel_of(struct code *c, const struct function *f, const struct node *n);
 LLVMTypeRef kernel_type(struct emitter *e); /* of mdl_kernel */
 
+/* mesh.c: which mesh the program runs on; NULL: none. Coordinates of its axes become dims of all functions. */
+const struct mesh *mesh_in_use(const struct graph *g);
+void mesh_add_coordinates(struct code *c);
+/* Which ranks' programs use each global. */
+void mesh_mark_uses(struct code *c);
+void mesh_mark_function(const struct code *c, const struct function *f, uint64_t *only /* [axes] */);
+/* The section for tensors that these axes cut and these ranks use; made if it is new. */
+int mesh_section(struct code *c, uint32_t axes, const uint64_t *only);
+/* Where the sections lie, once all tensors are in them. */
+void mesh_place_sections(struct code *c);
+/* Bytes from the section's first copy to that of a rank with coordinate 1 on the axis. */
+int64_t section_stride(const struct code *c, const struct section *s, int axis);
+/* The coordinates that copy number `copy` is for, [axes of the mesh]. */
+void section_coordinates(const struct code *c, const struct section *s, int64_t copy, int64_t *coordinates);
+
 /* weights.c */
 const struct weight *weight_of_global(struct code *c, const struct global *g, int64_t element);
 const struct weight *weight_of_constant(struct code *c, const struct node *n);
@@ -96,6 +127,7 @@ bool tables_emit(struct code *c);
 void entry_emit(struct code *c, LLVMValueRef descriptor);
 /* The function's variants are consecutive functions of one name; the first of them is what callers see. */
 const struct function *general_variant(const struct graph *g, const char *name);
+int given_dims(const struct function *f); /* dims that callers pass; they come first */
 bool function_has_shape(
     const struct function *f); /* some extent of a result depends on a dim: m_f_shape exists */
 bool is_variant_of_earlier(const struct graph *g, const struct function *f);

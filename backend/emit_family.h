@@ -8,7 +8,8 @@ typedef LLVMValueRef emit_family(struct emitter *e, const struct node *n, int re
 
 emit_family unsupported;                                                   /* says so, at the node's place */
 emit_family emit_family_pointwise, emit_family_cast, emit_family_constant; /* emit_value.c */
-emit_family emit_family_reshape, emit_family_transpose, emit_family_broadcast; /* emit_view.c */
+emit_family emit_family_reshape, emit_family_transpose, emit_family_broadcast,
+    emit_family_reshard; /* emit_view.c */
 emit_family emit_family_slice, emit_family_concat, emit_family_pad, emit_family_flip, emit_family_write;
 emit_family emit_family_gather, emit_family_take_along, emit_family_one_hot; /* emit_lookup.c */
 emit_family emit_family_iota, emit_family_extent, emit_family_random;

@@ -19,6 +19,9 @@ LLVMValueRef unsupported(struct emitter *e, const struct node *n, int result, co
 #define emit_family_cross_entropy unsupported
 #define emit_family_sdpa unsupported
 #define emit_family_guard unsupported
+#define emit_family_collective unsupported
+#define emit_family_send unsupported
+#define emit_family_receive unsupported
 #define emit_family_sugar unsupported
 #define emit_family_param unsupported
 #define emit_family_assign unsupported

@@ -45,6 +45,11 @@ LLVMValueRef emit_family_reshape(struct emitter *e, const struct node *n, int re
     return emit_value(e, n->operands[0], &q);
 }
 
+LLVMValueRef emit_family_reshard(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    (void)result;
+    return emit_value(e, n->operands[0], p);
+}
+
 LLVMValueRef emit_family_transpose(struct emitter *e, const struct node *n, int result,
                                    const struct point *p) {
     (void)result;

@@ -48,14 +48,20 @@ static V slots(struct emitter *e, int count) {
     return LLVMBuildArrayAlloca(e->builder, e->i64, emit_i64(e, count + 1), "");
 }
 
+int given_dims(const struct function *f) {
+    int given = 0;
+    while (given < f->dims_count && !f->dims[given]->axis) given++;
+    return given;
+}
+
 /* int m_f(m_session *, int64_t dims..., inputs (scalars by value)..., results...) */
 static void emit_call(struct code *c, const struct function *f, uint32_t number) {
     struct emitter *e = c->emitters[0];
     const struct block *b = f->body;
-    int count = 1 + f->dims_count + b->args_count + b->results_count, at = 0;
+    int given = given_dims(f), count = 1 + given + b->args_count + b->results_count, at = 0;
     LLVMTypeRef *types = arena_new_array(c->arena, LLVMTypeRef, count);
     types[at++] = e->ptr;
-    for (int i = 0; i < f->dims_count; i++) types[at++] = e->i64;
+    for (int i = 0; i < given; i++) types[at++] = e->i64;
     for (int i = 0; i < b->args_count; i++) {
         enum dtype t = b->args[i]->type.dtype;
         bool half = t == DTYPE_F16 || t == DTYPE_BF16;
@@ -64,18 +70,18 @@ static void emit_call(struct code *c, const struct function *f, uint32_t number)
     for (int i = 0; i < b->results_count; i++) types[at++] = e->ptr;
     LLVMTypeRef i32 = e->i32;
     V made = define(e, arena_printf(c->arena, "%s_%s", c->graph->name, f->name), i32, types, count);
-    V dims = slots(e, f->dims_count), inputs = slots(e, b->args_count), results = slots(e, b->results_count);
+    V dims = slots(e, given), inputs = slots(e, b->args_count), results = slots(e, b->results_count);
     unsigned p = 1;
-    for (int i = 0; i < f->dims_count; i++)
+    for (int i = 0; i < given; i++)
         LLVMBuildStore(e->builder, LLVMGetParam(made, p++), slot(e, dims, i));
     for (int i = 0; i < b->args_count; i++, p++) {
-        V given = LLVMGetParam(made, p);
+        V value = LLVMGetParam(made, p);
         if (!b->args[i]->type.rank) {
-            V copy = LLVMBuildAlloca(e->builder, LLVMTypeOf(given), "");
-            LLVMBuildStore(e->builder, given, copy);
-            given = copy;
+            V copy = LLVMBuildAlloca(e->builder, LLVMTypeOf(value), "");
+            LLVMBuildStore(e->builder, value, copy);
+            value = copy;
         }
-        LLVMBuildStore(e->builder, given, slot(e, inputs, i));
+        LLVMBuildStore(e->builder, value, slot(e, inputs, i));
     }
     for (int i = 0; i < b->results_count; i++)
         LLVMBuildStore(e->builder, LLVMGetParam(made, p++), slot(e, results, i));
@@ -93,24 +99,29 @@ bool function_has_shape(const struct function *f) {
     return false;
 }
 
-/* void m_f_shape(int64_t dims..., int64_t *shape0 [rank], ...): NULL where a result's shape is not wanted. */
+/* void m_f_shape(int64_t dims..., int64_t *shape0 [rank], ...): NULL where a result's shape is not wanted. Shapes are
+ * the same for all ranks, so any coordinates will do. */
 static void emit_shape(struct code *c, const struct function *f) {
     struct emitter *e = c->emitters[0];
     const struct block *b = f->body;
-    int count = f->dims_count + b->results_count;
+    int given = given_dims(f), count = given + b->results_count;
     LLVMTypeRef *types = arena_new_array(c->arena, LLVMTypeRef, count + 1);
-    for (int i = 0; i < count; i++) types[i] = i < f->dims_count ? e->i64 : e->ptr;
+    for (int i = 0; i < count; i++) types[i] = i < given ? e->i64 : e->ptr;
     e->function = define(e, arena_printf(c->arena, "%s_%s_shape", c->graph->name, f->name),
                          LLVMVoidTypeInContext(e->context), types, count);
     e->dims = slots(e, f->dims_count);
     e->owner = f;
-    for (int i = 0; i < f->dims_count; i++)
-        LLVMBuildStore(e->builder, LLVMGetParam(e->function, (unsigned)i), slot(e, e->dims, i));
+    for (int i = 0; i < f->dims_count; i++) {
+        V units = i < given ? LLVMBuildSDiv(e->builder, LLVMGetParam(e->function, (unsigned)i),
+                                            emit_i64(e, f->dims[i]->unit), "")
+                            : emit_i64(e, 0);
+        LLVMBuildStore(e->builder, units, slot(e, e->dims, i));
+    }
     e->memo = NULL;
     emit_scope_begin(e);
     for (int i = 0; i < b->results_count; i++) {
         struct emit_if wanted;
-        V to = LLVMGetParam(e->function, (unsigned)(f->dims_count + i));
+        V to = LLVMGetParam(e->function, (unsigned)(given + i));
         emit_if_begin(e, &wanted, LLVMBuildIsNotNull(e->builder, to, ""));
         for (int j = 0; j < b->results[i]->type.rank; j++)
             LLVMBuildStore(e->builder, emit_extent_here(e, b->results[i]->type.extents[j]), slot(e, to, j));

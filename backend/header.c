@@ -124,9 +124,12 @@ static void put_about(FILE *out, const struct function *f) {
         fprintf(out, ":%d", f->loc.line);
     }
     fputs(".", out);
-    for (int i = 0; i < f->dims_count; i++)
-        fprintf(out, " %s: %lld..%lld%s", f->dims[i]->name, (long long)f->dims[i]->min,
-                (long long)f->dims[i]->max, i + 1 < f->dims_count ? "," : ".");
+    for (int i = 0, given = given_dims(f); i < given; i++) {
+        const struct dim *d = f->dims[i];
+        fprintf(out, " %s: %lld..%lld", d->name, (long long)(d->min * d->unit), (long long)(d->max * d->unit));
+        if (d->unit > 1) fprintf(out, " by %lld", (long long)d->unit);
+        fputs(i + 1 < given ? "," : ".", out);
+    }
     fputs(" */\n", out);
 }
 
@@ -136,13 +139,13 @@ static void put_function(struct code *c, FILE *out, const struct function *f) {
     fputc('\n', out);
     put_about(out, f);
     fprintf(out, "int %s_%s(%s_session *session", m, f->name, m);
-    for (int i = 0; i < f->dims_count; i++) fprintf(out, ",\n    int64_t %s", c_name(c, f->dims[i]->name, i));
+    for (int i = 0; i < given_dims(f); i++) fprintf(out, ",\n    int64_t %s", c_name(c, f->dims[i]->name, i));
     for (int i = 0; i < b->args_count; i++) put_input(c, out, b->args[i], i);
     for (int i = 0; i < b->results_count; i++) put_result(c, out, b->results[i], i);
     fputs(");\n", out);
     if (!function_has_shape(f)) return;
     fprintf(out, "/* The extents of its results; a pointer may be NULL. */\nvoid %s_%s_shape(", m, f->name);
-    for (int i = 0; i < f->dims_count; i++) fprintf(out, "int64_t %s, ", c_name(c, f->dims[i]->name, i));
+    for (int i = 0; i < given_dims(f); i++) fprintf(out, "int64_t %s, ", c_name(c, f->dims[i]->name, i));
     for (int i = 0; i < b->results_count; i++)
         fprintf(out, "%sint64_t *shape%d /* [%d] */", i ? ", " : "", i, b->results[i]->type.rank);
     fputs(");\n", out);

@@ -37,6 +37,7 @@ backend_libbackend_a_SOURCES = \
 	backend/homes.c \
 	backend/kernel_key.c backend/kernel_key.h \
 	backend/kernels.c \
+	backend/mesh.c \
 	backend/link.c \
 	backend/lower_attention.c \
 	backend/lower_contract.c \

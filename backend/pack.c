@@ -67,11 +67,32 @@ static int64_t *offsets_of(struct arena *scratch, const struct global *w, int di
     return table;
 }
 
+/* Which part of a whole tensor is packed. */
+struct piece {
+    int64_t start[MAX_RANK], whole[MAX_RANK];
+};
+
+static struct piece piece_of(const struct global *w, const int64_t *coordinates) {
+    struct piece p = {{0}, {0}};
+    const struct sharding *s = w->sharding;
+    for (int d = 0; d < w->type.rank; d++) {
+        int64_t number = 0, extent = extent_value(&w->type, d);
+        for (int i = 0; s && i < s->dims[d].count; i++) {
+            int axis = s->dims[d].axes[i];
+            number = number * s->mesh->axes[axis].size + coordinates[axis];
+        }
+        p.start[d] = number * extent;
+        p.whole[d] = sharding_pieces(s, d) * extent;
+    }
+    return p;
+}
+
 struct reader { /* one tensor's source, and room for a row of it */
     const struct graph *graph;
     const struct global *global;
     const struct stored *from; /* NULL: the initialiser */
     int64_t element, columns;
+    struct piece piece;
     struct arena *scratch;
     float *floats;
     double *doubles;
@@ -79,9 +100,10 @@ struct reader { /* one tensor's source, and room for a row of it */
 };
 
 static struct reader reader_new(const struct graph *g, struct arena *scratch, const struct global *w,
-                                int64_t element, int64_t columns) {
-    struct reader r = {g,    w,   w->stored ? &w->stored[element] : NULL, element, columns, scratch, NULL,
-                       NULL, NULL};
+                                int64_t element, const int64_t *coordinates, int64_t columns) {
+    struct reader r = {.graph = g, .global = w, .from = w->stored ? &w->stored[element] : NULL,
+                       .element = element, .columns = columns, .scratch = scratch};
+    r.piece = piece_of(w, coordinates);
     r.floats = arena_new_array(scratch, float, (size_t)columns);
     r.doubles = arena_new_array(scratch, double, (size_t)columns);
     r.integers = arena_new_array(scratch, int64_t, (size_t)columns);
@@ -117,14 +139,27 @@ static void read_exactly(struct reader *r, int64_t first, void *out) {
     }
 }
 
+/* Where row `row` of the piece begins in the whole. */
+static int64_t first_of(const struct reader *r, int64_t row) {
+    const struct type *t = &r->global->type;
+    int64_t first = 0, stride = 1;
+    for (int d = t->rank - 1; d >= 0; d--) {
+        int64_t extent = extent_value(t, d), index = d == t->rank - 1 ? 0 : row % extent;
+        if (d < t->rank - 1) row /= extent;
+        first += (r->piece.start[d] + index) * stride;
+        stride *= r->piece.whole[d];
+    }
+    return first;
+}
+
 /* Row `row` of the source, as the store format holds elements, into `out`. NULL, or what is wrong. */
 static const char *read_row(struct reader *r, int64_t row, uint8_t *out) {
     enum format store = r->global->store;
     const struct format_info *f = format_info(store);
-    int64_t first = row * r->columns, bad;
+    int64_t first = first_of(r, row), bad;
     if (r->from && r->from->format == store) {
-        int64_t bytes = r->columns / f->elements * f->bytes;
-        memcpy(out, (const uint8_t *)r->from->data + row * bytes, (size_t)bytes);
+        const uint8_t *from = (const uint8_t *)r->from->data + first / f->elements * f->bytes;
+        memcpy(out, from, (size_t)(r->columns / f->elements * f->bytes));
         return NULL;
     }
     if (dtype_class(r->global->type.dtype) != CLASS_FLOAT || store == FORMAT_f64) {
@@ -143,9 +178,9 @@ static void scatter_row(uint8_t *out, const uint8_t *row, const int64_t *offsets
 }
 
 static const char *pack_plain(const struct graph *g, struct arena *scratch, const struct global *w,
-                              int64_t element, const struct shape *s, uint8_t *out) {
+                              int64_t element, const int64_t *coordinates, const struct shape *s, uint8_t *out) {
     int bytes = format_info(w->store)->bytes, rank = w->type.rank;
-    struct reader reader = reader_new(g, scratch, w, element, s->columns);
+    struct reader reader = reader_new(g, scratch, w, element, coordinates, s->columns);
     uint8_t *row = arena_alloc(scratch, (size_t)s->columns, (size_t)bytes);
     int64_t *offsets[MAX_RANK], index[MAX_RANK] = {0};
     for (int d = 0; w->layout && d < rank; d++) offsets[d] = offsets_of(scratch, w, d);
@@ -194,12 +229,12 @@ static void put_block(enum format format, const struct format_info *f, const str
 }
 
 static const char *pack_tiles(const struct graph *g, struct arena *scratch, const struct global *w,
-                              int64_t element, const struct shape *s, uint8_t *out) {
+                              int64_t element, const int64_t *coordinates, const struct shape *s, uint8_t *out) {
     const struct format_info *f = tile_format(w->store);
     struct tile_map *map = arena_new_object(scratch, struct tile_map);
     int64_t blocks = s->columns / TILE_INPUTS, bytes = tile_bytes(f);
     int step = tile_step(w->layout);
-    struct reader reader = reader_new(g, scratch, w, element, s->columns);
+    struct reader reader = reader_new(g, scratch, w, element, coordinates, s->columns);
     uint8_t *row = arena_alloc(scratch, (size_t)(s->columns / f->elements), (size_t)f->bytes);
     for (int o = 0; o < TILE_OUTPUTS; o++)
         for (int i = 0; i < TILE_INPUTS; i++) map->code[o][i] = tile_code(f, tile_position(i, o, step));
@@ -214,10 +249,10 @@ static const char *pack_tiles(const struct graph *g, struct arena *scratch, cons
 }
 
 const char *pack_tensor(const struct graph *g, struct arena *scratch, const struct global *w, int64_t element,
-                        void *out) {
+                        const int64_t *coordinates, void *out) {
     struct shape s;
     shape_of(&w->type, &s);
     memset(out, 0, (size_t)packed_bytes(w));
-    return tile_format(w->store) ? pack_tiles(g, scratch, w, element, &s, out)
-                                 : pack_plain(g, scratch, w, element, &s, out);
+    return tile_format(w->store) ? pack_tiles(g, scratch, w, element, coordinates, &s, out)
+                                 : pack_plain(g, scratch, w, element, coordinates, &s, out);
 }

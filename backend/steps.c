@@ -2,7 +2,9 @@
  * where it must end. */
 #include "backend/steps.h"
 #include "backend/pack.h"
+#include "ir/collective.h"
 #include "ir/imap.h"
+#include <string.h>
 
 static bool same_dims(const struct function *a, const struct function *b) {
     if (a->dims_count != b->dims_count) return false;
@@ -210,9 +212,76 @@ static void add_scan(struct tables *t, struct steps *s, const struct function *f
     if (loop + 1 > s->loops) s->loops = loop + 1;
 }
 
+/* ---- Collectives ---- */
+
+static const int32_t *peers_of(struct tables *t, const struct node *n) {
+    const char *attr = n->op == OP_send ? "to" : n->op == OP_receive ? "from" : n->op == OP_permute ? "to" : NULL;
+    if (!attr) return NULL;
+    const struct attr *a = node_attr(n, attr);
+    int count = n->op == OP_permute ? a->count : 1;
+    int32_t *peers = arena_new_array(t->code->arena, int32_t, (size_t)count);
+    for (int i = 0; i < count; i++) peers[i] = (int32_t)(n->op == OP_permute ? a->ints[i] : a->i);
+    return peers;
+}
+
+static uint32_t reduction_of(const struct node *n) {
+    static const char *const words[] = {[MDL_SUM] = "sum", [MDL_MAX] = "max", [MDL_MIN] = "min", [MDL_PROD] = "prod"};
+    for (uint32_t i = 0; n->op == OP_all_reduce && i < sizeof words / sizeof *words; i++)
+        if (!strcmp(words[i], node_attr(n, "reduce")->s)) return i;
+    return MDL_SUM;
+}
+
+static void add_collective(struct tables *t, struct steps *s, const struct function *f, const struct node *n) {
+    static const struct {
+        enum op op;
+        uint32_t kind;
+    } kinds[] = {{OP_all_reduce, MDL_ALL_REDUCE}, {OP_all_gather, MDL_ALL_GATHER},
+                 {OP_reduce_scatter, MDL_REDUCE_SCATTER}, {OP_all_to_all, MDL_ALL_TO_ALL},
+                 {OP_permute, MDL_PERMUTE}, {OP_send, MDL_SEND}, {OP_receive, MDL_RECEIVE}};
+    struct code *c = t->code;
+    struct rank_group over = collective_group(c->graph, n);
+    struct value *const *tensors = n->operands_count ? n->operands : n->results;
+    struct collective_entry made = {.tensors = n->operands_count ? n->operands_count : n->results_count};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].op == n->op) made.kind = kinds[i].kind;
+    made.group = tables_group(t, &over);
+    made.dtype = (uint32_t)tensors[0]->type.dtype;
+    made.reduction = reduction_of(n);
+    made.peers = peers_of(t, n);
+    made.peers_count = n->op == OP_permute ? node_attr(n, "to")->count : made.peers ? 1 : 0;
+    made.elements = arena_new_array(c->arena, uint32_t, (size_t)made.tensors);
+    for (int i = 0; i < made.tensors; i++)
+        made.elements[i] = tables_extent(t, f, type_elements(c->graph->extents, &tensors[i]->type));
+    struct mdl_step step = {.kind = MDL_STEP_COLLECTIVE, .kernel = (uint32_t)t->collectives_count,
+                            .refs = (uint32_t)(n->operands_count + n->results_count), .name = op_info(n->op)->name};
+    int first = t->refs_count;
+    for (int i = 0; i < n->operands_count; i++) add_ref(t, f, n->operands[i], false);
+    for (int i = 0; i < n->results_count; i++) add_ref(t, f, n->results[i], true);
+    step.first_ref = share_refs(t, first);
+    arena_push(c->arena, t->collectives, t->collectives_count, t->collectives_capacity, made);
+    add_step(t, s, f, step, n);
+}
+
+/* Waits before `n` (NULL: the block's end) for collectives of the block that must have ended there. */
+static void add_awaits(struct tables *t, struct steps *s, const struct function *f, const struct block *b,
+                       const struct node *n, const int *numbers) {
+    for (const struct node *m = b->first; m != n; m = m->next) {
+        if (!collective_of(m) || collective_end(m) != n) continue;
+        struct mdl_step step = {.kind = MDL_STEP_AWAIT, .kernel = (uint32_t)numbers[m->id], .name = op_info(m->op)->name};
+        add_step(t, s, f, step, m);
+    }
+}
+
 static void add_block(struct tables *t, struct steps *s, const struct function *f, const struct block *b) {
+    int *numbers = arena_new_array(t->code->arena, int, (size_t)t->code->graph->nodes + 1); /* of collectives */
     for (struct node *n = b->first; n; n = n->next) {
+        if (t->code->mesh) add_awaits(t, s, f, b, n, numbers);
         add_buffers(t, s, f, n);
+        if (collective_of(n)) {
+            numbers[n->id] = t->collectives_count;
+            add_collective(t, s, f, n);
+            continue;
+        }
         if (n->op == OP_kernel || n->op == OP_guard)
             add_kernel(t, s, f, n);
         else if (n->op == OP_assign)
@@ -222,6 +291,7 @@ static void add_block(struct tables *t, struct steps *s, const struct function *
         else if (n->op != OP_param && n->op != OP_constant)
             emit_error(t->code->emitters[0], n->loc, "%s stands outside of a kernel", op_info(n->op)->name);
     }
+    if (t->code->mesh) add_awaits(t, s, f, b, NULL, numbers);
 }
 
 /* The arena's end: past every buffer that is in it. */

@@ -13,6 +13,7 @@ _Static_assert((int)MDL_BOOL == (int)DTYPE_BOOL && (int)MDL_F64 == (int)DTYPE_F6
                "the ABI's element types are the graph's");
 
 typedef LLVMValueRef V;
+enum { MESH_FIELDS = 12 };
 
 static V u32(struct emitter *e, uint32_t value) { return LLVMConstInt(e->i32, value, 0); }
 static V i64(struct emitter *e, int64_t value) { return emit_i64(e, value); }
@@ -72,23 +73,34 @@ static V variant_record(struct tables *t, const struct function *f) {
                   u32(e, s.loops), i64(e, s.arena), i64(e, s.scratch));
 }
 
-static int32_t dim_number(const struct tables *t, const struct function *f, const struct extent *x) {
+/* The dim that a whole extent is, as callers count it. */
+static int32_t dim_number(const struct tables *t, const struct function *f, const struct extent *whole) {
+    struct extents *x = t->code->graph->extents;
     for (int i = 0; i < f->dims_count; i++)
-        if (extent_dim(t->code->graph->extents, f->dims[i]) == x) return i;
+        if (extent_mul(x, extent_const(x, f->dims[i]->unit), extent_dim(x, f->dims[i])) == whole) return i;
     return -1;
 }
 
-static V tensor_record(struct tables *t, const struct function *f, const char *name,
-                       const struct type *type) {
+static V split_record(struct emitter *e, const struct dim_sharding *d) {
+    V axes[MAX_DIM_AXES];
+    for (int i = 0; i < MAX_DIM_AXES; i++) axes[i] = u32(e, i < d->count ? d->axes[i] : 0);
+    return RECORD(e, u32(e, (uint32_t)d->count), LLVMConstArray2(e->i32, axes, MAX_DIM_AXES));
+}
+
+static V tensor_record(struct tables *t, const struct function *f, const char *name, const struct type *type,
+                       const struct sharding *s) {
     struct emitter *e = t->code->emitters[0];
-    V extents[MAX_RANK + 1], dims[MAX_RANK + 1];
+    struct extents *x = t->code->graph->extents;
+    V extents[MAX_RANK + 1], dims[MAX_RANK + 1], splits[MAX_RANK + 1];
     for (int i = 0; i < type->rank; i++) {
+        const struct extent *whole = extent_mul(x, type->extents[i], extent_const(x, sharding_pieces(s, i)));
         extents[i] = u32(e, tables_extent(t, f, type->extents[i]));
-        dims[i] = emit_i32(e, dim_number(t, f, type->extents[i]));
+        dims[i] = emit_i32(e, dim_number(t, f, whole));
+        if (s) splits[i] = split_record(e, &s->dims[i]);
     }
     return RECORD(e, text(e, name), u32(e, (uint32_t)type->dtype), u32(e, (uint32_t)type->rank),
                   array(e, extents, type->rank, "extents"), array(e, dims, type->rank, "dims"),
-                  LLVMConstNull(e->ptr));
+                  s ? array(e, splits, type->rank, "splits") : LLVMConstNull(e->ptr));
 }
 
 static V tensors(struct tables *t, const struct function *f, struct value *const *values, int count,
@@ -96,8 +108,10 @@ static V tensors(struct tables *t, const struct function *f, struct value *const
     V *items = arena_new_array(t->code->arena, V, count + 1);
     for (int i = 0; i < count; i++) {
         const char *name = results ? arena_printf(t->code->arena, "%d", i) : values[i]->name;
-        items[i] =
-            tensor_record(t, f, name ? name : arena_printf(t->code->arena, "x%d", i), &values[i]->type);
+        const struct sharding *s = !results               ? values[i]->sharding
+                                   : f->result_shardings ? f->result_shardings[i]
+                                                          : NULL;
+        items[i] = tensor_record(t, f, name ? name : arena_printf(t->code->arena, "x%d", i), &values[i]->type, s);
     }
     return array(t->code->emitters[0], items, count, results ? "results" : "inputs");
 }
@@ -108,11 +122,18 @@ bool is_variant_of_earlier(const struct graph *g, const struct function *f) {
     return false;
 }
 
+/* Whether a version is for one choice of dims that callers pass; coordinates are nobody's choice. */
+static bool is_special(const struct function *f) {
+    for (int i = 0; f->fixed && i < f->dims_count; i++)
+        if (!f->dims[i]->axis && f->fixed[f->dims[i]->id] >= 0) return true;
+    return false;
+}
+
 /* Callers see the version for any dims: its types name them. */
 const struct function *general_variant(const struct graph *g, const char *name) {
     const struct function *found = NULL;
     for (const struct function *f = g->functions; f; f = f->next)
-        if (f->exported && !strcmp(f->name, name) && (!found || !f->fixed)) found = f;
+        if (f->exported && !strcmp(f->name, name) && (!found || !is_special(f))) found = f;
     return found;
 }
 
@@ -122,19 +143,26 @@ static V variants(struct tables *t, const char *name, int *count) {
     const struct graph *g = t->code->graph;
     for (int any = 0; any < 2; any++)
         for (const struct function *f = g->functions; f; f = f->next)
-            if (f->exported && !strcmp(f->name, name) && any == !f->fixed)
+            if (f->exported && !strcmp(f->name, name) && any == !is_special(f))
                 arena_push(t->code->arena, items, *count, capacity, variant_record(t, f));
     return array(t->code->emitters[0], items, *count, "variants");
 }
 
+static int32_t axis_number(const struct mesh *m, const struct dim *d) {
+    for (int i = 0; m && i < m->axes_count; i++)
+        if (m->axes[i].coordinate == d) return i;
+    return -1;
+}
+
 static V function_record(struct tables *t, const struct function *named) {
-    struct emitter *e = t->code->emitters[0];
+    struct code *c = t->code;
+    struct emitter *e = c->emitters[0];
     const struct function *f = general_variant(t->code->graph, named->name);
     const struct block *b = f->body;
     V *dims = arena_new_array(t->code->arena, V, f->dims_count + 1);
     for (int i = 0; i < f->dims_count; i++)
         dims[i] = RECORD(e, text(e, f->dims[i]->name), i64(e, f->dims[i]->min), i64(e, f->dims[i]->max),
-                         i64(e, 1), emit_i32(e, -1), u32(e, 0));
+                         i64(e, f->dims[i]->unit), emit_i32(e, axis_number(c->mesh, f->dims[i])), u32(e, 0));
     int count = 0;
     V versions = variants(t, f->name, &count);
     return RECORD(e, text(e, f->name), array(e, dims, f->dims_count, "dims"),
@@ -142,7 +170,7 @@ static V function_record(struct tables *t, const struct function *named) {
                   tensors(t, f, b->results, b->results_count, true), versions,
                   u32(e, (uint32_t)f->dims_count), u32(e, (uint32_t)b->args_count),
                   u32(e, (uint32_t)b->results_count), u32(e, (uint32_t)count),
-                  u32(e, (uint32_t)f->dims_count), u32(e, 0));
+                  u32(e, (uint32_t)given_dims(f)), u32(e, 0));
 }
 
 static V functions(struct tables *t, int *count) {
@@ -227,25 +255,109 @@ static V embedded_weights(struct code *c) {
     return c->embedded ? emit_table(e, c->embedded, (size_t)c->weights_bytes) : LLVMConstNull(e->ptr);
 }
 
+/* ---- Ranks ---- */
+
+uint32_t tables_group(struct tables *t, const struct rank_group *group) {
+    for (int i = 0; i < t->groups_count; i++)
+        if (t->groups[i].count == group->count && !memcmp(t->groups[i].axes, group->axes, (size_t)group->count))
+            return (uint32_t)i;
+    arena_push(t->code->arena, t->groups, t->groups_count, t->groups_capacity, *group);
+    return (uint32_t)t->groups_count - 1;
+}
+
+static V axis_table(struct emitter *e, const struct mesh *m) {
+    V items[MAX_MESH_AXES];
+    for (int i = 0; i < m->axes_count; i++) items[i] = RECORD(e, text(e, m->axes[i].name), i64(e, m->axes[i].size));
+    return array(e, items, m->axes_count, "axes");
+}
+
+static V group_table(struct tables *t) {
+    struct emitter *e = t->code->emitters[0];
+    V *items = arena_new_array(t->code->arena, V, t->groups_count + 1);
+    for (int i = 0; i < t->groups_count; i++) {
+        V axes[MDL_MAX_AXES];
+        for (int k = 0; k < MDL_MAX_AXES; k++) axes[k] = u32(e, k < t->groups[i].count ? t->groups[i].axes[k] : 0);
+        items[i] = RECORD(e, u32(e, (uint32_t)t->groups[i].count), LLVMConstArray2(e->i32, axes, MDL_MAX_AXES));
+    }
+    return array(e, items, t->groups_count, "groups");
+}
+
+static V collective_record(struct tables *t, const struct collective_entry *x) {
+    struct emitter *e = t->code->emitters[0];
+    V *elements = arena_new_array(t->code->arena, V, x->tensors + 1);
+    V *peers = arena_new_array(t->code->arena, V, x->peers_count + 1);
+    for (int i = 0; i < x->tensors; i++) elements[i] = u32(e, x->elements[i]);
+    for (int i = 0; i < x->peers_count; i++) peers[i] = emit_i32(e, x->peers[i]);
+    return RECORD(e, u32(e, x->kind), u32(e, x->group), u32(e, x->dtype), u32(e, x->reduction),
+                  u32(e, (uint32_t)x->tensors), u32(e, 0), array(e, elements, x->tensors, "elements"),
+                  array(e, peers, x->peers_count, "peers"));
+}
+
+static V collective_table(struct tables *t) {
+    V *items = arena_new_array(t->code->arena, V, t->collectives_count + 1);
+    for (int i = 0; i < t->collectives_count; i++) items[i] = collective_record(t, &t->collectives[i]);
+    return array(t->code->emitters[0], items, t->collectives_count, "collectives");
+}
+
+/* Those with anything in them. */
+static V section_table(struct code *c, int *count) {
+    struct emitter *e = c->emitters[0];
+    V *items = arena_new_array(c->arena, V, c->sections_count + 1);
+    for (int i = 0; i < c->sections_count; i++) {
+        const struct section *s = &c->sections[i];
+        if (!s->bytes) continue;
+        V strides[MDL_MAX_AXES], only[MDL_MAX_AXES];
+        for (int k = 0; k < MDL_MAX_AXES; k++) {
+            strides[k] = i64(e, k < c->mesh->axes_count ? section_stride(c, s, k) : 0);
+            only[k] = i64(e, (int64_t)s->only[k]);
+        }
+        items[(*count)++] = RECORD(e, i64(e, s->image), i64(e, s->bytes), i64(e, s->file),
+                          LLVMConstArray2(e->i64, strides, MDL_MAX_AXES), LLVMConstArray2(e->i64, only, MDL_MAX_AXES));
+    }
+    return array(e, items, *count, "sections");
+}
+
 static V external(struct emitter *e, const char *name) {
     V global = LLVMAddGlobal(e->module, e->i8, name);
     LLVMSetVisibility(global, LLVMHiddenVisibility);
     return global;
 }
 
+/* The descriptor's last fields; zeros where there is no mesh. */
+static void mesh_fields(struct tables *t, V fields[MESH_FIELDS]) {
+    struct code *c = t->code;
+    struct emitter *e = c->emitters[0];
+    const struct mesh *m = c->mesh;
+    V none = LLVMConstNull(e->ptr);
+    int sections = 0;
+    fields[0] = text(e, m ? m->name : NULL);
+    fields[1] = m ? axis_table(e, m) : none;
+    fields[2] = m ? group_table(t) : none;
+    fields[3] = m ? collective_table(t) : none;
+    fields[4] = m ? section_table(c, &sections) : none;
+    fields[5] = u32(e, m ? (uint32_t)m->axes_count : 0);
+    fields[6] = u32(e, (uint32_t)t->groups_count);
+    fields[7] = u32(e, (uint32_t)t->collectives_count);
+    fields[8] = u32(e, (uint32_t)sections);
+    fields[9] = u32(e, m ? (uint32_t)m->first_rank : 0);
+    fields[10] = u32(e, 0);
+    fields[11] = m ? external(e, "mdl_distributed") : none;
+}
+
 static V descriptor_record(struct tables *t, V function_table, int functions_count, V state_table,
                            int states_count) {
     struct code *c = t->code;
     struct emitter *e = c->emitters[0];
-    V id[32], none = LLVMConstNull(e->ptr), zero = u32(e, 0); /* none, zero: there is no mesh */
+    V id[32], m[MESH_FIELDS];
+    mesh_fields(t, m);
     for (int i = 0; i < 32; i++) id[i] = LLVMConstInt(e->i8, c->build_id[i], 0);
     return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
                   u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
                   text(e, c->source), text(e, e->target->cpu), text(e, target_needs(c->arena, e->target)),
                   LLVMConstArray2(e->i8, id, 32), function_table, state_table, kernel_table(c), ref_table(t),
                   extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
-                  external(e, "mdl_api"), none, none, none, none, none, zero, zero, zero, zero, zero, zero,
-                  none);
+                  external(e, "mdl_api"), m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
+                  m[11]);
 }
 
 bool tables_emit(struct code *c) {

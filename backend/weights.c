@@ -16,11 +16,13 @@
 
 enum { DATA_ALIGN = 4096, MAX_PACKERS = 8 };
 
+/* At the end of its section; mesh_place_sections says where that is. */
 static struct weight *add(struct code *c, struct weight w) {
     struct weight *made = arena_new_object(c->arena, struct weight);
-    w.offset = c->weights_bytes;
-    if (w.bytes < 0 || c->weights_bytes > INT64_MAX / 2 - w.bytes) ice("weights of more than 2^62 bytes");
-    c->weights_bytes += w.bytes;
+    struct section *s = &c->sections[w.section];
+    w.offset = s->bytes;
+    if (w.bytes < 0 || s->bytes > INT64_MAX / 2 - w.bytes) ice("weights of more than 2^62 bytes");
+    s->bytes += w.bytes;
     c->weights_count++;
     *made = w;
     *c->weights_end = made;
@@ -38,10 +40,11 @@ static const char *element_name(struct code *c, const struct global *g, int64_t 
 /* All tensors of a global, one after the other: a loop may walk them. */
 static void place_global(struct code *c, const struct global *g) {
     if (c->global_weights[g->id]) return;
+    int section = mesh_section(c, sharding_used(g->sharding), c->used[g->id]);
     for (int64_t i = 0; i < global_elements(g); i++) {
         struct weight *w =
             add(c, (struct weight){
-                       .global = g, .element = i, .name = element_name(c, g, i), .bytes = home_bytes(g)});
+                       .global = g, .element = i, .name = element_name(c, g, i), .bytes = home_bytes(g), .section = section});
         if (!i) c->global_weights[g->id] = w;
     }
 }
@@ -53,22 +56,27 @@ static int64_t constant_bytes(const struct tensor *t) {
     return bytes;
 }
 
-static void place_node(struct code *c, const struct node *n) {
+static void place_node(struct code *c, const struct function *f, const struct node *n) {
     bool inside = n->parent->owner && n->parent->owner->op == OP_kernel;
     if (n->op == OP_param && n->global->kind == GLOBAL_PARAM) place_global(c, n->global);
     if (n->op == OP_constant && !inside) {
         int64_t bytes = round_up(constant_bytes(n->constant), MDL_ALIGN);
+        uint64_t only[MAX_MESH_AXES] = {0};
+        mesh_mark_function(c, f, only);
         add(c, (struct weight){
-                   .constant = n, .name = arena_printf(c->arena, "constant.%d", n->id), .bytes = bytes});
+                   .constant = n, .name = arena_printf(c->arena, "constant.%d", n->id), .bytes = bytes,
+                   .section = mesh_section(c, 0, only)});
     }
 }
 
 void weights_place(struct code *c) {
     c->global_weights = arena_new_array(c->arena, struct weight *, c->graph->globals_count);
+    mesh_mark_uses(c);
     for (const struct function *f = c->graph->functions; f; f = f->next)
-        for (struct node *n = NULL; f->exported && (n = node_walk(f->body, n));) place_node(c, n);
+        for (struct node *n = NULL; f->exported && (n = node_walk(f->body, n));) place_node(c, f, n);
     for (const struct global *g = c->graph->globals; g; g = g->next)
         if (g->kind == GLOBAL_STATE && !(g->init.kind == INIT_FILL && g->init.a == 0)) place_global(c, g);
+    mesh_place_sections(c);
 }
 
 const struct weight *weight_of_global(struct code *c, const struct global *g, int64_t element) {
@@ -102,14 +110,25 @@ static struct weight *take(struct packing *p) {
     return w;
 }
 
+/* Where a copy of the tensor lies in the file's data. */
+static int64_t offset_in_file(const struct code *c, const struct weight *w, int64_t copy) {
+    const struct section *s = &c->sections[w->section];
+    return s->file + copy * s->bytes + w->offset - s->image;
+}
+
 static const char *pack(struct packing *p, struct arena *scratch, struct weight *w) {
-    char *out = p->data + w->offset;
+    const struct section *s = &p->code->sections[w->section];
     const char *wrong = NULL;
-    if (w->global)
-        wrong = pack_tensor(p->code->graph, scratch, w->global, w->element, out);
-    else
-        memcpy(out, w->constant->constant->data, (size_t)constant_bytes(w->constant->constant));
-    w->sum = checksum(out, (size_t)w->bytes);
+    for (int64_t copy = 0; copy < s->copies && !wrong; copy++) {
+        char *out = p->data + offset_in_file(p->code, w, copy);
+        int64_t coordinates[MAX_MESH_AXES];
+        section_coordinates(p->code, s, copy, coordinates);
+        if (w->global)
+            wrong = pack_tensor(p->code->graph, scratch, w->global, w->element, coordinates, out);
+        else
+            memcpy(out, w->constant->constant->data, (size_t)constant_bytes(w->constant->constant));
+        w->sums[copy] = checksum(out, (size_t)w->bytes);
+    }
     return wrong;
 }
 
@@ -144,11 +163,18 @@ struct layout_of_file {
     int64_t data, names, names_bytes, all;
 };
 
+/* A tensor has an entry for each copy. */
+static int64_t entries_of(const struct code *c) {
+    int64_t entries = 0;
+    for (const struct weight *w = c->weights; w; w = w->next) entries += c->sections[w->section].copies;
+    return entries;
+}
+
 static struct layout_of_file plan_file(const struct code *c) {
     struct layout_of_file l = {0};
-    int64_t table = (int64_t)c->weights_count * (int64_t)sizeof(struct mdl_weights_entry);
+    int64_t table = entries_of(c) * (int64_t)sizeof(struct mdl_weights_entry);
     l.data = round_up((int64_t)sizeof(struct mdl_weights_header) + table, DATA_ALIGN);
-    l.names = l.data + c->weights_bytes;
+    l.names = l.data + c->file_bytes;
     for (const struct weight *w = c->weights; w; w = w->next) l.names_bytes += (int64_t)strlen(w->name) + 1;
     l.all = l.names + l.names_bytes;
     return l;
@@ -162,23 +188,24 @@ static void fill_header(const struct code *c, char *file, const struct layout_of
     *h = (struct mdl_weights_header){.magic = "MDLWTS\0\1",
                                      .file_bytes = (uint64_t)l->all,
                                      .data_offset = (uint64_t)l->data,
-                                     .data_bytes = (uint64_t)c->weights_bytes,
-                                     .tensors = (uint32_t)c->weights_count,
+                                     .data_bytes = (uint64_t)c->file_bytes,
+                                     .tensors = (uint32_t)entries_of(c),
                                      .names_offset = (uint64_t)l->names,
                                      .names_bytes = (uint64_t)l->names_bytes};
     memcpy(h->build_id, c->build_id, sizeof h->build_id);
     for (const struct weight *w = c->weights; w; w = w->next) {
-        *entry++ = (struct mdl_weights_entry){(uint64_t)w->offset, (uint64_t)w->bytes, (uint32_t)(at - names),
-                                              w->sum};
+        for (int64_t copy = 0; copy < c->sections[w->section].copies; copy++)
+            *entry++ = (struct mdl_weights_entry){(uint64_t)offset_in_file(c, w, copy), (uint64_t)w->bytes,
+                                                  (uint32_t)(at - names), w->sums[copy]};
         size_t length = strlen(w->name) + 1;
         memcpy(at, w->name, length);
         at += length;
     }
-    h->header_sum = checksum(file, sizeof *h + (size_t)c->weights_count * sizeof(struct mdl_weights_entry));
+    h->header_sum = checksum(file, sizeof *h + (size_t)entries_of(c) * sizeof(struct mdl_weights_entry));
 }
 
 bool weights_pack(struct code *c) {
-    if (c->weights_bytes > c->options->embed_limit) return true;
+    if (c->mesh || c->weights_bytes > c->options->embed_limit) return true; /* ranks map their pieces of a file */
     char *data = arena_alloc(c->arena, (size_t)c->weights_bytes + 1, 1);
     c->embedded = data;
     return pack_all(c, data);

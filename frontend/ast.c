@@ -70,6 +70,23 @@ struct arg *ast_range(struct parser *p, struct expr *start, struct expr *stop, s
     return a;
 }
 
+struct sharding_entry *ast_entry(struct parser *p, struct loc loc) {
+    struct sharding_entry *e = arena_new_object(p->arena, struct sharding_entry);
+    *e = (struct sharding_entry){.loc = loc, .priority = -1};
+    return e;
+}
+
+void ast_entry_axis(struct parser *p, struct sharding_entry *e, const char *name, struct loc loc) {
+    struct arg **end = &e->axes;
+    if (e->open) diag_error(p->diag, loc, "'?' comes last: what stands before it is in its place");
+    if (!name) {
+        e->open = true;
+        return;
+    }
+    while (*end) end = &(*end)->next;
+    *end = ast_arg(p, name, NULL, loc);
+}
+
 /* Collects the subscripts of x[i][j], innermost bracket first. */
 static struct expr *strip_subscripts(struct assignee *t, struct expr *e) {
     if (e->kind != EXPR_INDEX) return e;
@@ -87,7 +104,7 @@ struct assignee *ast_target(struct parser *p, struct expr *left, struct type_exp
     t->type = type;
     t->marks = marks;
     struct expr *base = strip_subscripts(t, left);
-    if (base->kind == EXPR_NAME && !base->parenthesised)
+    if (base->kind == EXPR_NAME && !base->parenthesised && !strchr(base->text, '.'))
         t->name = base->text;
     else if (base->kind != EXPR_ERROR)
         diag_error(p->diag, t->loc, "only a name, or a state or param with its index, can be assigned");

@@ -46,11 +46,34 @@ struct arg {
     struct arg *next;
 };
 
+/* Where a value lives: @m(tensor, [data, ?]!0, data partial) local */
+struct sharding_entry {
+    struct loc loc;
+    struct arg *axes; /* their names, major first; none: `_`, or `?` where open */
+    bool open;        /* `?`, alone or last in its brackets */
+    bool partial;     /* `data partial` */
+    int64_t priority; /* -1: not given */
+    struct sharding_entry *next;
+};
+struct sharding_expr {
+    struct loc loc;
+    const char *mesh;
+    struct sharding_entry *entries;
+    bool local;
+};
+struct placement_expr { /* on pipeline(i) */
+    struct loc loc;
+    const char *name;
+    struct expr *index;
+};
+
 /* What may stand beside a type or at the end of a statement. */
 struct marks {
     const char *store, *layout, *space;
-    int64_t offset, over; /* in arena(4096), result(0), over(1); -1: not given */
-    const char *from;     /* of params */
+    int64_t offset, over;                 /* in arena(4096), result(0), over(1); -1: not given */
+    const char *from;                     /* of params */
+    const struct sharding_expr *sharding; /* NULL: not given */
+    const struct placement_expr *on;
     struct loc store_loc, layout_loc, space_loc, over_loc, from_loc, loc_loc;
     struct loc loc; /* loc("file":3:9); source NULL: not given */
 };
@@ -62,7 +85,8 @@ struct type_expr {
     enum dtype dtype;
     int rank; /* may exceed MAX_RANK, which is reported when the type is evaluated */
     struct arg *extents;
-    struct type_expr *next; /* in a list of result types */
+    const struct sharding_expr *sharding; /* of a function's result */
+    struct type_expr *next;               /* in a list of result types */
 };
 
 struct assignee { /* left of `=`: x, x : f32[2], k_cache[i] */
@@ -75,7 +99,7 @@ struct assignee { /* left of `=`: x, x : f32[2], k_cache[i] */
     struct assignee *next;
 };
 
-enum stmt_kind { STMT_ASSIGN, STMT_CALL, STMT_RETURN, STMT_FOR, STMT_SCAN, STMT_KERNEL };
+enum stmt_kind { STMT_ASSIGN, STMT_CALL, STMT_RETURN, STMT_FOR, STMT_SCAN, STMT_STAGE, STMT_KERNEL };
 struct stmt {
     enum stmt_kind kind;
     struct loc loc;
@@ -83,7 +107,7 @@ struct stmt {
     struct expr *value;       /* ASSIGN, CALL */
     struct arg *values;       /* RETURN; KERNEL: what it takes */
     const char *name;         /* FOR, SCAN: variable; KERNEL */
-    struct expr *from, *to;   /* FOR, SCAN */
+    struct expr *from, *to;   /* FOR, SCAN; STAGE: from is its number */
     const char *schedule;     /* KERNEL: text between its brackets, or NULL */
     struct loc schedule_loc;
     struct stmt *body;
@@ -104,7 +128,8 @@ struct param_expr { /* of a function */
 enum decl_kind {
     DECL_MODEL,   /* name */
     DECL_CONST,   /* name, value */
-    DECL_DIM,     /* name, value..to */
+    DECL_DIM,     /* name, value..to, unit */
+    DECL_MESH,    /* name, counts: axes with their sizes; ranks value..to or NULL; text: device or NULL */
     DECL_WEIGHTS, /* text */
     DECL_PARAM,   /* name, counts, type, marks, value */
     DECL_STATE,
@@ -114,11 +139,13 @@ enum decl_kind {
 struct decl {
     enum decl_kind kind;
     struct loc loc; /* of the name, or the word if it has none */
+    struct loc at;  /* MESH: of its device */
     const char *name, *text;
-    struct expr *value, *to;
+    struct expr *value, *to, *unit;
     struct arg *counts;
     struct type_expr *type; /* FUNCTION: list of result types, NULL: inferred */
     bool exported, called;  /* called: by some function of the file */
+    bool assigned;          /* PARAM, STATE: by some function of the file */
     bool busy,
         broken; /* being expanded: a call of it now is recursion; results were wrong, which was reported */
     struct arg *fixed; /* fixed(S=1), or NULL */
@@ -147,6 +174,9 @@ struct expr *ast_binary(struct parser *p, const char *op, struct expr *a, struct
 struct expr *ast_apply(struct parser *p, enum expr_kind kind, struct expr *left, struct arg *args,
                        struct loc loc);
 struct arg *ast_arg(struct parser *p, const char *name, struct expr *value, struct loc loc);
+struct sharding_entry *ast_entry(struct parser *p, struct loc loc);
+/* Adds an axis, or `?` where `name` is NULL. */
+void ast_entry_axis(struct parser *p, struct sharding_entry *e, const char *name, struct loc loc);
 struct arg *ast_range(struct parser *p, struct expr *start, struct expr *stop, struct expr *step,
                       struct loc loc);
 struct assignee *ast_target(struct parser *p, struct expr *left, struct type_expr *type, struct marks marks);

@@ -45,20 +45,33 @@ static void declare_option(struct expander *x, struct decl *d) {
         frontend_option(x->graph, d->name, d->text, d->loc);
 }
 
+static void declare_later(struct expander *x, struct decl *d) { (void)x, (void)d; }
+
 static void declare_weights(struct expander *x, struct decl *d) {
     if (!*d->text) diag_error(x->diag, d->loc, "weights: the path is empty");
 }
 
 static void (*const declarers[])(struct expander *, struct decl *) = {
-    [DECL_MODEL] = declare_model,   [DECL_CONST] = declare_value,      [DECL_DIM] = declare_value,
-    [DECL_PARAM] = declare_value,   [DECL_STATE] = declare_value,      [DECL_WEIGHTS] = declare_weights,
-    [DECL_OPTION] = declare_option, [DECL_FUNCTION] = declare_function};
+    [DECL_MESH] = declare_later,      [DECL_MODEL] = declare_model,   [DECL_CONST] = declare_value,
+    [DECL_DIM] = declare_value,       [DECL_PARAM] = declare_value,   [DECL_STATE] = declare_value,
+    [DECL_WEIGHTS] = declare_weights, [DECL_OPTION] = declare_option, [DECL_FUNCTION] = declare_function};
 
 enum { DIM_LARGEST = INT32_MAX }; /* a dim used as a value is an i32 */
 
+/* dim S in 1..4096 unit 2: what a caller passes is 2*S. */
+static bool evaluate_unit(struct expander *x, const struct decl *d, int64_t max, int64_t *unit) {
+    *unit = 1;
+    if (!d->unit) return true;
+    if (!evaluate_int(x, d->unit, "a dim's unit", unit)) return false;
+    if (*unit >= 1 && *unit <= DIM_LARGEST && max <= DIM_LARGEST / *unit) return true;
+    diag_error(x->diag, d->unit->loc, "dim %s: %lld units of %lld are no extent", d->name, (long long)max,
+               (long long)*unit);
+    return false;
+}
+
 static struct item evaluate_dim(struct expander *x, struct declared *d) {
     const struct decl *e = d->decl;
-    int64_t min, max;
+    int64_t min, max, unit;
     if (!evaluate_int(x, e->value, "a dim's bound", &min) || !evaluate_int(x, e->to, "a dim's bound", &max))
         return item_error();
     if (min < 0 || max < min || max > DIM_LARGEST) {
@@ -66,12 +79,16 @@ static struct item evaluate_dim(struct expander *x, struct declared *d) {
                    (long long)max);
         return item_error();
     }
+    if (!evaluate_unit(x, e, max, &unit)) return item_error();
     d->dim = graph_dim(x->graph, e->name, min, max, e->loc);
+    d->dim->unit = unit;
     return item_extent(extent_dim(x->graph->extents, d->dim));
 }
 
 static struct item evaluate_const(struct expander *x, const struct decl *e) {
-    struct item i = evaluate_constant(x, e->value, arena_printf(x->arena, "the constant %s", e->name));
+    struct item i;
+    if (override_find(x, e->name, &i)) return i;
+    i = evaluate_constant(x, e->value, arena_printf(x->arena, "the constant %s", e->name));
     if (i.kind == ITEM_ERROR || item_known(&i)) return i;
     diag_error(x->diag, e->value->loc, "a constant is a number, not %s", item_text(x, &i));
     return item_error();
@@ -129,6 +146,8 @@ static void global_marks(struct expander *x, const struct marks *m, struct globa
     if (m->store && (g->store = format_find(m->store)) == FORMAT_COUNT)
         diag_error(x->diag, m->store_loc, "unknown storage format '%s'", m->store);
     find_layout(x, m, &g->layout);
+    if (m->on) diag_error(x->diag, m->on->loc, "only statements run on a device");
+    if (m->sharding) evaluate_sharding(x, m->sharding, &g->type, g->name, &g->sharding);
     if (m->space) diag_error(x->diag, m->space_loc, "only values inside functions have a place");
     if (m->over >= 0) diag_error(x->diag, m->over_loc, "only values inside functions have a place");
 }
@@ -189,10 +208,13 @@ static void declare_global(struct expander *x, struct declared *d, const struct 
 void declare(struct expander *x) {
     const struct decl *weights = NULL;
     for (struct decl *d = x->tree->decls; d; d = d->next) declarers[d->kind](x, d);
+    check_overrides(x);
     for (int i = 0; i < x->values.count; i++) {
         struct declared *d = x->values.entries[i].data;
         if (d->decl->kind == DECL_DIM || d->decl->kind == DECL_CONST) declared_item(x, d, d->decl->loc);
     }
+    for (struct decl *d = x->tree->decls; d; d = d->next)
+        if (d->kind == DECL_MESH) declare_mesh(x, d);
     for (struct decl *d = x->tree->decls; d; d = d->next) {
         if (d->kind == DECL_WEIGHTS) weights = d;
         if (d->kind != DECL_PARAM && d->kind != DECL_STATE) continue;

@@ -4,6 +4,7 @@
  *     function.c   signatures, calls, results      statement.c  assignments, effects
  *     loop.c       for, scan                       kernel.c     kernel blocks of dumps
  *     expression.c names and operators             subscript.c  x[a:b, 0, t]
+ *     mesh.c       meshes                          sharding.c   @m(tensor, _)       placement.c  stage, on
  *     operation.c  calls of ops                    attribute.c  their attributes      sugar.c  ops that are
  * others constant.c   arithmetic on what is known     literal.c    constants as nodes    scope.c  names in
  * force
@@ -85,6 +86,7 @@ struct frame { /* a function being expanded */
     struct item *results;
     struct loc *results_locs;
     int results_count;
+    int first_node; /* of the body */
     bool returned, failed;
     int loops; /* blocks open around the statement: no return there */
 };
@@ -101,9 +103,10 @@ struct expander {
     const char *constant_of;        /* then: what for ("a constant", "an extent") */
     struct scope *scope;
     struct frame *frame;
-    const struct function
-        *function; /* of the graph, whose body is expanded; NULL while signatures are read */
-    struct loc at; /* loc("file":…) of the statement; source NULL: none */
+    struct function *function;  /* of the graph, whose body is expanded; NULL while signatures are read */
+    const struct placement *on; /* where statements run; NULL: everywhere */
+    bool staged;                /* in a `stage` */
+    struct loc at;              /* loc("file":…) of the statement; source NULL: none */
     int depth, frames, first_node, noted; /* noted: errors when calls were last reported */
     int64_t steps;
     bool stopped; /* a limit was passed and reported */
@@ -127,6 +130,9 @@ void declare(struct expander *x);
 struct declared *declared_find(struct expander *x, const char *name);
 /* The item of a constant or dim, evaluated now if it was not yet. */
 struct item declared_item(struct expander *x, struct declared *d, struct loc use);
+/* override.c: --const */
+bool override_find(const struct expander *x, const char *name, struct item *item);
+void check_overrides(struct expander *x); /* reports those that the file has not */
 /* initializer.c */
 bool initializer(struct expander *x, const struct expr *e, const struct type *type, struct init *init);
 
@@ -224,6 +230,26 @@ void expand_statements(struct expander *x, struct stmt *s);
 int evaluate_call(struct expander *x, const struct expr *e, struct item *results);
 void bind_target(struct expander *x, const struct assignee *t, struct item item, struct loc loc);
 
+/* mesh.c */
+void declare_mesh(struct expander *x, const struct decl *d);
+/* The coordinate named "m.tensor"; NULL after reporting that there is none. */
+const struct dim *axis_coordinate(struct expander *x, const char *name, struct loc loc);
+
+/* sharding.c */
+/* What `e` says for a value of this type. `whole`: what it is for, if that cannot be a partial sum; else
+ * NULL. False after reporting. */
+bool evaluate_sharding(struct expander *x, const struct sharding_expr *e, const struct type *type,
+                       const char *whole, const struct sharding **sharding);
+/* The value has this sharding; nothing where `e` is NULL. */
+void mark_sharding(struct expander *x, struct value *v, const struct sharding_expr *e, const char *whole);
+/* `v` where `e` says: itself, if a node from number `first` on made it, else reshard(v). NULL: reported. */
+struct value *place_value(struct expander *x, struct value *v, const struct sharding_expr *e, int first,
+                          struct loc loc);
+
+/* placement.c */
+bool evaluate_placement(struct expander *x, const struct placement_expr *e, const struct placement **on);
+void expand_stage(struct expander *x, struct stmt *s);
+
 /* loop.c, kernel.c */
 void expand_for(struct expander *x, struct stmt *s);
 void expand_scan(struct expander *x, struct stmt *s);
@@ -236,7 +262,6 @@ bool find_layout(struct expander *x, const struct marks *m, const struct layout 
 /* function.c */
 int call_function(struct expander *x, struct decl *f, const struct expr *call, struct item *results);
 void expand_functions(struct expander *x);
-bool function_has_dim(const struct function *f, const struct dim *d);
 void report_calls(struct expander *x); /* notes that say through which calls the last error was reached */
 
 #endif

@@ -55,6 +55,14 @@ static struct item not_constant(struct expander *x, const struct decl *d, struct
     return item_error();
 }
 
+/* m.tensor: where a rank is on the axis. */
+static struct item coordinate(struct expander *x, const struct expr *e) {
+    const struct dim *d = axis_coordinate(x, e->text, e->loc);
+    if (!d) return item_error();
+    if (x->function) function_add_coordinate(x->graph, x->function, d);
+    return item_extent(extent_dim(x->graph->extents, d));
+}
+
 static struct item name(struct expander *x, const struct expr *e) {
     struct local *local = scope_find(x, e->text);
     if (local) {
@@ -65,6 +73,7 @@ static struct item name(struct expander *x, const struct expr *e) {
         return item_error();
     }
     struct declared *d = declared_find(x, e->text);
+    if (strchr(e->text, '.')) return coordinate(x, e);
     if (!d) {
         report_unknown_name(x, e->text, e->loc);
         return item_error();

@@ -108,7 +108,10 @@ static bool bind_param(struct expander *x, const struct decl *f, const struct pa
         return false;
     }
     if (!v->name) v->name = p->name;
-    scope_define(x, p->name, item, p->loc);
+    if (p->marks.sharding && !(v = place_value(x, v, p->marks.sharding, x->graph->nodes, p->loc)))
+        return false;
+    if (!v->name) v->name = p->name;
+    scope_define(x, p->name, item_value(v), p->loc);
     return true;
 }
 
@@ -154,6 +157,8 @@ static bool check_results(struct expander *x, const struct decl *f, struct frame
             evaluate_type(x, t, &type) ? value_of_type(x, &frame->results[i], &type, what, loc) : NULL;
         if (!v && frame->results[i].kind != ITEM_ERROR)
             diag_note(x->diag, t->loc, "the signature says so here");
+        if (v && t->sharding && frame->call.source)
+            v = place_value(x, v, t->sharding, frame->first_node, t->loc);
         frame->results[i] = item_value(v);
         good &= v != NULL;
     }
@@ -166,6 +171,7 @@ static bool expand_body(struct expander *x, struct decl *f, struct frame *frame)
     frame->function = f;
     frame->outer = x->frame;
     x->frame = frame;
+    frame->first_node = x->graph->nodes;
     f->busy = true;
     expand_statements(x, f->body);
     if (x->diag->errors == errors && !frame->failed && !x->stopped && !check_results(x, f, frame))
@@ -201,12 +207,6 @@ int call_function(struct expander *x, struct decl *f, const struct expr *call, s
     return good ? frame.results_count : -1;
 }
 
-bool function_has_dim(const struct function *f, const struct dim *d) {
-    for (int i = 0; i < f->dims_count; i++)
-        if (f->dims[i] == d) return true;
-    return false;
-}
-
 /* Adds the dims of `e` to a function's list, in order of first use. */
 static void collect_dims(struct expander *x, struct function *f, const struct extent *e, int *capacity) {
     for (int t = 0; t < e->count; t++)
@@ -214,7 +214,7 @@ static void collect_dims(struct expander *x, struct function *f, const struct ex
             const struct symbol *s = e->terms[t].symbols[i];
             if (!s->dim)
                 collect_dims(x, f, s->numerator, capacity);
-            else if (!function_has_dim(f, s->dim))
+            else if (!s->dim->axis && !function_has_dim(f, s->dim))
                 arena_push(x->graph->arena, f->dims, f->dims_count, *capacity, s->dim);
         }
 }
@@ -246,9 +246,20 @@ static bool function_arguments(struct expander *x, const struct decl *d, struct 
         struct value *v = block_argument(x->graph, f->body, &type, p->name, p->loc);
         for (int i = 0; i < type.rank; i++) collect_dims(x, f, type.extents[i], &capacity);
         mark_value(x, v, &p->marks);
+        mark_sharding(x, v, p->marks.sharding, "an argument");
         scope_define(x, p->name, item_value(v), p->loc);
     }
     return good;
+}
+
+/* What `fixed` speaks of: a dim, or a coordinate m.pipeline. */
+static bool fixed_dim(struct expander *x, const struct arg *a, const struct dim **dim) {
+    struct declared *d = a->name ? declared_find(x, a->name) : NULL;
+    bool coordinate = a->name && strchr(a->name, '.');
+    *dim = coordinate ? axis_coordinate(x, a->name, a->loc) : d ? d->dim : NULL;
+    if (!coordinate && (!d || d->decl->kind != DECL_DIM))
+        diag_error(x->diag, a->loc, "fixed(…) gives dims their extents: fixed(S=1)");
+    return *dim;
 }
 
 /* fixed(S=1, T=128): a version made for those extents. */
@@ -257,29 +268,39 @@ static bool function_fixed(struct expander *x, const struct decl *d, struct func
     f->fixed = arena_new_array(x->graph->arena, int64_t, x->graph->dims_count + 1);
     for (int i = 0; i < x->graph->dims_count; i++) f->fixed[i] = -1;
     for (const struct arg *a = d->fixed; a; a = a->next) {
-        struct declared *dim = a->name ? declared_find(x, a->name) : NULL;
+        const struct dim *dim;
         int64_t value;
-        if (!dim || dim->decl->kind != DECL_DIM) {
-            diag_error(x->diag, a->loc, "fixed(…) gives dims their extents: fixed(S=1)");
-            return false;
-        }
-        if (!evaluate_int(x, a->value, "an extent", &value) || !dim->dim) return false;
-        if (value < dim->dim->min || value > dim->dim->max) {
+        if (!fixed_dim(x, a, &dim) || !evaluate_int(x, a->value, "an extent", &value)) return false;
+        if (value < dim->min || value > dim->max) {
             diag_error(x->diag, a->value->loc, "%lld is not among the extents of %s", (long long)value,
                        a->name);
             return false;
         }
-        f->fixed[dim->dim->id] = value;
+        f->fixed[dim->id] = value;
     }
     return true;
 }
 
-static void function_results(struct expander *x, struct function *f, const struct frame *frame) {
+/* Where the caller gets the results: said in the signature, since a value may have a place of its own. */
+static void result_shardings(struct expander *x, const struct decl *d, struct function *f) {
+    int i = 0;
+    for (const struct type_expr *t = d->type; t && i < f->body->results_count; t = t->next, i++) {
+        if (!t->sharding) continue;
+        if (!f->result_shardings)
+            f->result_shardings =
+                arena_new_array(x->graph->arena, const struct sharding *, (size_t)f->body->results_count);
+        evaluate_sharding(x, t->sharding, &f->body->results[i]->type, "a result", &f->result_shardings[i]);
+    }
+}
+
+static void function_results(struct expander *x, const struct decl *d, struct function *f,
+                             const struct frame *frame) {
     f->body->results = arena_new_array(x->graph->arena, struct value *, frame->results_count + 1);
     for (int i = 0; i < frame->results_count; i++) {
         struct value *v = item_as_value(x, &frame->results[i], DTYPE_ANY, frame->results_locs[i]);
         if (v) f->body->results[f->body->results_count++] = v;
     }
+    result_shardings(x, d, f);
 }
 
 /* A function of the graph. */
@@ -292,7 +313,7 @@ static void expand_function(struct expander *x, struct decl *d) {
     scope_push(x, &scope, SCOPE_FUNCTION);
     bool good = function_arguments(x, d, f) && function_fixed(x, d, f);
     x->function = f;
-    if (good && expand_body(x, d, &frame)) function_results(x, f, &frame);
+    if (good && expand_body(x, d, &frame)) function_results(x, d, f, &frame);
     x->function = NULL;
     scope_pop(x);
     x->block = NULL;
@@ -327,7 +348,7 @@ static void check_signature(struct expander *x, const struct decl *f) {
         diag_error(x->diag, f->loc, "%s is exported, so it has no argument of type index", f->name);
 }
 
-/* Marks the functions that others call. */
+/* Marks the functions that others call, and the params and states that are assigned. */
 static void mark_called_expr(struct expander *x, const struct expr *e) {
     if (!e) return;
     if (e->kind == EXPR_CALL && e->left->kind == EXPR_NAME) {
@@ -343,11 +364,20 @@ static void mark_called_expr(struct expander *x, const struct expr *e) {
     }
 }
 
-static void mark_called(struct expander *x, const struct stmt *s) {
+/* A param or state that is not hidden by an argument of `f`. */
+static void mark_assigned(struct expander *x, const struct decl *f, const struct assignee *t) {
+    struct declared *d = t->name ? declared_find(x, t->name) : NULL;
+    for (const struct param_expr *p = f->params; p && d; p = p->next)
+        if (!strcmp(p->name, t->name)) return;
+    if (d) d->decl->assigned = true;
+}
+
+static void mark_called(struct expander *x, const struct decl *f, const struct stmt *s) {
     for (; s; s = s->next) {
         mark_called_expr(x, s->value);
         for (const struct arg *a = s->values; a; a = a->next) mark_called_expr(x, a->value);
-        mark_called(x, s->body);
+        for (const struct assignee *t = s->targets; t; t = t->next) mark_assigned(x, f, t);
+        mark_called(x, f, s->body);
     }
 }
 
@@ -370,7 +400,7 @@ void expand_functions(struct expander *x) {
     for (struct decl *d = x->tree->decls; d; d = d->next) {
         if (d->kind != DECL_FUNCTION) continue;
         check_signature(x, d);
-        mark_called(x, d->body);
+        mark_called(x, d, d->body);
         any |= d->exported;
     }
     for (struct decl *d = x->tree->decls; d && !x->stopped; d = d->next) {

@@ -28,6 +28,8 @@
     struct { struct stmt *first, **last; } stmts;
     struct param_expr *param;
     struct { struct param_expr *first, **last; } params;
+    struct sharding_entry *entry;
+    struct { struct sharding_entry *first, **last; } entries;
     struct decl *decl;
     bool flag;
     struct token token;
@@ -56,17 +58,18 @@ static struct expr *called(struct parser *p, struct expr *e);
 %token <token> VALUE_TEXT "a value" BAD "a bad token"
 %token <token> MODEL "model" CONST "const" DIM "dim" WEIGHTS "weights" PARAM "param" STATE "state" EXPORT "export"
 %token <token> OPTION "option" MESH "mesh" KERNEL "kernel" SCAN "scan" FROM "from" STORE "store" LAYOUT "layout"
-%token <token> SCHEDULE "schedule" FIXED "fixed" OVER "over" ON "on" LOC "loc"
+%token <token> SCHEDULE "schedule" FIXED "fixed" OVER "over" ON "on" RANKS "ranks"
+%token <token> UNIT "unit" LOCAL "local" LOC "loc" DOTTED "an axis" STAGE "'stage'"
 %token FN "fn" RETURN "return" FOR "for" IN "in" AND "and" OR "or" NOT "not" TRUE "true" FALSE "false"
 %token INF "inf" NOT_A_NUMBER "nan" UNDERSCORE "_"
 %token RANGE ".." ARROW "->" POW "**" FLOORDIV "//" EQ "==" NE "!=" LE "<=" GE ">="
 %token NEWLINE "end of the line" BLANK
 %token <token> '(' "(" ')' ")"
 
-%type <token> name word stored schedule_open schedule_close option_name
-%type <expr> bound expr or_expr and_expr not_expr comparison sum product unary power postfix primary
-%type <arg> arg subscript element fixed
-%type <args> args args_list subscripts elements elements_list exprs counts extents
+%type <token> name word stored schedule_open schedule_close option_name device place
+%type <expr> unit bound expr or_expr and_expr not_expr comparison sum product unary power postfix primary
+%type <arg> arg subscript element fixed axis
+%type <args> args args_list subscripts elements elements_list exprs counts extents axes
 %type <type> type function_type
 %type <types> result_types
 %type <marks> marks mark some_marks
@@ -78,7 +81,9 @@ static struct expr *called(struct parser *p, struct expr *e);
 %type <param> param
 %type <params> params params_list
 %type <decl> decl
-%type <flag> export
+%type <flag> export local
+%type <entry> entry axes_entry axes_list
+%type <entries> entries entries_list
 
 %%
 file: %empty | file item ;
@@ -86,7 +91,6 @@ item: NEWLINE
     | decl NEWLINE              { append_decl(p, $1); }
     | consts NEWLINE
     | dims NEWLINE
-    | unsupported NEWLINE
     | error NEWLINE             { yyerrok; }
     | error '{' stmts '}' NEWLINE   { yyerrok; }
     ;
@@ -99,6 +103,11 @@ option_name: name               { $$ = $1; }
 decl: MODEL name                { $$ = ast_decl(p, DECL_MODEL, $2.text, @2); }
     | WEIGHTS STRING            { $$ = ast_decl(p, DECL_WEIGHTS, NULL, @2); $$->text = $2.text; }
     | OPTION option_name '=' VALUE_TEXT    { $$ = ast_decl(p, DECL_OPTION, $2.text, @2); $$->text = $4.text; }
+    | MESH name '=' '<' axes comma '>' device
+        { $$ = ast_decl(p, DECL_MESH, $2.text, @2); $$->counts = $5.first; $$->text = $8.text; $$->at = $8.loc; }
+    | MESH name '=' '<' axes comma '>' RANKS expr RANGE expr device
+        { $$ = ast_decl(p, DECL_MESH, $2.text, @2); $$->counts = $5.first; $$->value = $9; $$->to = $11;
+          $$->text = $12.text; $$->at = $12.loc; }
     | PARAM name counts ':' type marks
         { $$ = ast_decl(p, DECL_PARAM, $2.text, @2); $$->counts = $3.first; $$->type = $5; $$->marks = $6; }
     | PARAM name counts ':' type marks '=' expr marks
@@ -123,11 +132,19 @@ export: %empty                  { $$ = false; }
 consts: CONST const | consts ',' const ;
 const: name '=' expr            { struct decl *d = ast_decl(p, DECL_CONST, $1.text, @1); d->value = $3; append_decl(p, d); } ;
 dims: DIM dim | dims ',' dim ;
-dim: name IN expr RANGE expr    { struct decl *d = ast_decl(p, DECL_DIM, $1.text, @1); d->value = $3; d->to = $5;
-                                  append_decl(p, d); } ;
-unsupported: MESH name '=' '<' axes '>'     { absent(p, @1, "mesh"); } ;
-axes: axis | axes ',' axis | axes ',' ;
-axis: name '=' sum ;
+dim: name IN expr RANGE expr unit
+        { struct decl *d = ast_decl(p, DECL_DIM, $1.text, @1); d->value = $3; d->to = $5; d->unit = $6;
+          append_decl(p, d); } ;
+unit: %empty                    { $$ = NULL; }
+    | UNIT expr                 { $$ = $2; }
+    ;
+axes: axis                      { $$ = (struct arg_list){0}; APPEND($$, $1); }
+    | axes ',' axis             { $$ = $1; APPEND($$, $3); }
+    ;
+axis: name '=' sum              { $$ = ast_arg(p, $1.text, $3, @1); } ;
+device: %empty                  { $$ = (struct token){0}; }
+    | ON name                   { $$ = $2; }
+    ;
 
 counts: %empty                  { $$ = (struct arg_list){0}; }
     | counts '[' expr ']'       { $$ = $1; struct arg *a = ast_arg(p, NULL, $3, @3); APPEND($$, a); }
@@ -151,8 +168,8 @@ function_type: %empty           { $$ = NULL; }
 fixed: %empty                   { $$ = NULL; }
     | FIXED '(' args ')'        { $$ = $3.first; }
     ;
-result_types: type marks        { $$.first = NULL; APPEND($$, $1); }
-    | result_types ',' type marks   { $$ = $1; APPEND($$, $3); }
+result_types: type marks        { $$.first = NULL; $1->sharding = $2.sharding; APPEND($$, $1); }
+    | result_types ',' type marks   { $$ = $1; $3->sharding = $4.sharding; APPEND($$, $3); }
     ;
 
 /* Types and what stands beside them. */
@@ -184,16 +201,40 @@ mark: STORE '(' stored ')'       { $$ = ast_marks(); $$.store = $3.text; $$.stor
           if ($5.integer < 1 || $5.integer > INT32_MAX || $7.integer < 1 || $7.integer > INT32_MAX)
               diag_error(p->diag, @5, "loc: lines and columns are counted from 1");
           else $$.loc = (struct loc){diag_source(p->diag, $3.text, NULL, 0), (int)$5.integer, (int)$7.integer}; }
-    | '@' name '(' entries ')'  { $$ = ast_marks(); absent(p, @1, "sharding"); }
-    | ON name '(' expr ')'      { $$ = ast_marks(); absent(p, @1, "placement on a device"); }
+    | '@' name '(' entries ')' local
+        { $$ = ast_marks(); struct sharding_expr *e = arena_new_object(p->arena, struct sharding_expr);
+          *e = (struct sharding_expr){@1, $2.text, $4.first, $6}; $$.sharding = e; }
+    | ON place '(' expr ')'
+        { $$ = ast_marks(); struct placement_expr *e = arena_new_object(p->arena, struct placement_expr);
+          *e = (struct placement_expr){@1, $2.text, $4}; $$.on = e; }
     ;
 stored: word | DTYPE ;
-entries: %empty | entries_list | entries_list ',' ;
-entries_list: entry | entries_list ',' entry ;
-entry: axes_entry | axes_entry '!' INT ;
-axes_entry: UNDERSCORE | '?' | name | name name | '[' names ']' ;
-names: %empty | names_list | names_list ',' ;
-names_list: name | names_list ',' name ;
+place: name | DOTTED ;
+local: %empty                   { $$ = false; }
+    | LOCAL                     { $$ = true; }
+    ;
+entries: %empty                 { $$.first = NULL; }
+    | entries_list comma        { $$ = $1; }
+    ;
+entries_list: entry             { $$.first = NULL; APPEND($$, $1); }
+    | entries_list ',' entry    { $$ = $1; APPEND($$, $3); }
+    ;
+entry: axes_entry
+    | axes_entry '!' INT        { $$ = $1; $$->priority = $3.integer < 0 ? INT64_MAX : $3.integer; }
+    ;
+axes_entry: UNDERSCORE          { $$ = ast_entry(p, @1); }
+    | '?'                       { $$ = ast_entry(p, @1); $$->open = true; }
+    | name                      { $$ = ast_entry(p, @1); ast_entry_axis(p, $$, $1.text, @1); }
+    | name name
+        { $$ = ast_entry(p, @1); ast_entry_axis(p, $$, $1.text, @1); $$->partial = true;
+          if (strcmp($2.text, "partial")) diag_error(p->diag, @2, "unexpected '%s'; expected 'partial', ',' or ')'", $2.text); }
+    | '[' axes_list comma ']'   { $$ = $2; $$->loc = @1; }
+    ;
+axes_list: name                 { $$ = ast_entry(p, @1); ast_entry_axis(p, $$, $1.text, @1); }
+    | '?'                       { $$ = ast_entry(p, @1); $$->open = true; }
+    | axes_list ',' name        { $$ = $1; ast_entry_axis(p, $$, $3.text, @3); }
+    | axes_list ',' '?'         { $$ = $1; ast_entry_axis(p, $$, NULL, @3); }
+    ;
 
 /* Statements. */
 stmts: %empty                   { $$.first = NULL; }
@@ -215,6 +256,8 @@ stmt: targets '=' expr marks
     | FOR name SCAN expr RANGE expr '{' stmts '}' marks
         { $$ = ast_stmt(p, STMT_SCAN, @1); $$->name = $2.text; $$->from = $4; $$->to = $6; $$->body = $8.first;
           $$->marks = $10; }
+    | STAGE expr '{' stmts '}' marks
+        { $$ = ast_stmt(p, STMT_STAGE, @1); $$->from = $2; $$->body = $4.first; $$->marks = $6; }
     | FOR name IN expr '{' stmts '}'
         { $$ = NULL;
           if ($4->kind == EXPR_NAME && !strcmp($4->text, "params")) absent(p, @1, "a loop over params");
@@ -283,6 +326,7 @@ postfix: primary
     | postfix '[' subscripts comma ']'    { $$ = ast_apply(p, EXPR_INDEX, $1, $3.first, $1->loc); }
     ;
 primary: name                   { $$ = ast_expr(p, EXPR_NAME, @1); $$->text = $1.text; }
+    | DOTTED                    { $$ = ast_expr(p, EXPR_NAME, @1); $$->text = $1.text; }
     | INT                       { $$ = number(p, $1); }
     | FLOAT                     { $$ = number(p, $1); }
     | INF                       { $$ = ast_expr(p, EXPR_FLOAT, @1); $$->real = INFINITY; }
@@ -304,7 +348,7 @@ args_list: arg                  { $$ = (struct arg_list){0}; APPEND($$, $1); }
     | args_list ',' arg         { $$ = $1; APPEND($$, $3); }
     ;
 arg: expr                       { $$ = ast_arg(p, NULL, $1, @1); }
-    | name '=' expr             { $$ = ast_arg(p, $1.text, $3, @1); }
+    | place '=' expr            { $$ = ast_arg(p, $1.text, $3, @1); }
     ;
 elements: %empty                { $$ = (struct arg_list){0}; }
     | elements_list | elements_list ','
@@ -326,7 +370,7 @@ bound: %empty                   { $$ = NULL; }
 
 name: word ;
 word: NAME | MODEL | CONST | DIM | WEIGHTS | PARAM | STATE | EXPORT | OPTION | MESH | KERNEL | SCAN | FROM | STORE | LAYOUT
-    | SCHEDULE | FIXED | OVER | ON | LOC ;
+    | SCHEDULE | FIXED | OVER | ON | RANKS | UNIT | LOCAL | LOC ;
 %%
 
 static int yylex(YYSTYPE *value, YYLTYPE *where, struct parser *p) {
@@ -431,6 +475,8 @@ static struct marks merge_marks(struct parser *p, struct marks a, struct marks b
     if (b.store) twice = a.store ? b.store_loc : twice, a.store = b.store, a.store_loc = b.store_loc;
     if (b.layout) twice = a.layout ? b.layout_loc : twice, a.layout = b.layout, a.layout_loc = b.layout_loc;
     if (b.from) twice = a.from ? b.from_loc : twice, a.from = b.from, a.from_loc = b.from_loc;
+    if (b.sharding) twice = a.sharding ? b.sharding->loc : twice, a.sharding = b.sharding;
+    if (b.on) twice = a.on ? b.on->loc : twice, a.on = b.on;
     if (b.over >= 0) twice = a.over >= 0 ? b.over_loc : twice, a.over = b.over, a.over_loc = b.over_loc;
     if (b.space) {
         twice = a.space ? b.space_loc : twice;

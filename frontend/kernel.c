@@ -36,6 +36,8 @@ static bool find_space(struct expander *x, const struct marks *m, struct place *
 void mark_value(struct expander *x, struct value *v, const struct marks *m) {
     if (m->store) diag_error(x->diag, m->store_loc, "only params and states are stored");
     if (m->from) diag_error(x->diag, m->from_loc, "only params come from a file");
+    if (m->on)
+        diag_error(x->diag, m->on->loc, "where a statement runs stands at its end: on %s(…)", m->on->name);
     if (m->layout) find_layout(x, m, &v->layout);
     if (m->space) find_space(x, m, &v->place);
     if (m->over >= MAX_NODES)
@@ -122,6 +124,7 @@ void expand_kernel(struct expander *x, struct stmt *s) {
     for (const struct assignee *t = s->targets; t; t = t->next, i++) {
         n->results[i]->name = t->name;
         mark_value(x, n->results[i], &t->marks);
+        mark_sharding(x, n->results[i], t->marks.sharding, NULL);
         bind_target(x, t, item_value(n->results[i]), t->loc);
     }
 }

@@ -10,6 +10,7 @@ struct node *new_node(struct expander *x, enum op op, int operands, struct value
 
 struct node *place_node(struct expander *x, struct node *n) {
     if (!step(x, n->loc) || !node_infer(x->graph, n)) return NULL;
+    n->on = x->on;
     block_append(x->block, n);
     return n;
 }

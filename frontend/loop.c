@@ -152,6 +152,9 @@ void expand_scan(struct expander *x, struct stmt *s) {
         l->item = good ? item_value(n->results[i]) : item_error();
         if (!good) continue;
         n->results[i]->name = carried[i].name;
-        if (l->marks) mark_value(x, n->results[i], l->marks);
+        if (!l->marks) continue;
+        mark_value(x, n->results[i], l->marks);
+        mark_sharding(x, n->results[i], l->marks->sharding, NULL);
+        n->body->args[i + 1]->sharding = n->results[i]->sharding;
     }
 }

@@ -22,13 +22,20 @@ frontend_libfrontend_a_SOURCES = \
 	frontend/lexer.l \
 	frontend/literal.c \
 	frontend/loop.c \
+	frontend/mesh.c \
 	frontend/npy.c \
 	frontend/npz.c \
 	frontend/operation.c \
 	frontend/option.c \
+	frontend/override.c \
 	frontend/parser.h \
+	frontend/placement.c \
 	frontend/safetensors.c \
 	frontend/scope.c \
+	frontend/sharding.c \
+	frontend/sharding_json.h \
+	frontend/sharding_read.c \
+	frontend/sharding_write.c \
 	frontend/statement.c \
 	frontend/subscript.c \
 	frontend/sugar.c \

@@ -84,9 +84,61 @@ static int count_targets(const struct assignee *t) {
     return count;
 }
 
+static bool assigns(const struct stmt *s, const char *name) {
+    for (; s; s = s->next) {
+        for (const struct assignee *t = s->targets; t; t = t->next)
+            if (t->name && !strcmp(t->name, name)) return true;
+        if (s->kind != STMT_KERNEL && assigns(s->body, name)) return true;
+    }
+    return false;
+}
+
+/* Whether the loop below carries the name: what stands beside it is then of the loop's value, see loop.c. */
+static bool is_carried_next(const struct stmt *s, const char *name) {
+    do {
+        if (s->kind != STMT_ASSIGN || (s->value->kind != EXPR_NAME && s->value->kind != EXPR_INDEX))
+            return false;
+        s = s->next;
+    } while (s && s->kind != STMT_SCAN);
+    return s && assigns(s->body, name);
+}
+
+/* The sharding of a target, beside its type or at the end of a statement that has only this one. */
+static const struct sharding_expr *target_sharding(struct expander *x, const struct stmt *s,
+                                                   const struct assignee *t) {
+    const struct sharding_expr *beside = t->marks.sharding, *behind = s->marks.sharding;
+    if (!behind) return beside;
+    if (s->targets->next && t == s->targets)
+        diag_error(x->diag, behind->loc,
+                   "this statement has several results: write @%s(…) beside the type of each", behind->mesh);
+    else if (beside && beside != behind && !s->targets->next)
+        diag_error(x->diag, behind->loc, "this is given twice");
+    return beside ? beside : behind;
+}
+
+static void refuse_sharding(struct expander *x, const struct sharding_expr *e) {
+    if (e)
+        diag_error(x->diag, e->loc,
+                   "there is no new value here: a state or param has @%s(…) where it is declared", e->mesh);
+}
+
+static void place_target(struct expander *x, const struct stmt *s, struct assignee *t, struct local *bound,
+                         int first) {
+    const struct sharding_expr *e = target_sharding(x, s, t);
+    if (!e) return;
+    if (is_carried_next(s, t->name)) {
+        t->marks.sharding = e;
+        bound->marks = &t->marks;
+        return;
+    }
+    struct value *v = place_value(x, bound->item.value, e, first, t->loc);
+    bound->item = item_value(v);
+    if (v && !v->name) v->name = t->name;
+}
+
 static void expand_assignment(struct expander *x, struct stmt *s) {
     struct item results[MAX_RESULTS];
-    int wanted = count_targets(s->targets), count = 1;
+    int wanted = count_targets(s->targets), count = 1, first = x->graph->nodes;
     bool alias =
         s->value->kind == EXPR_NAME; /* marks beside it belong to what the name will mean: see loop.c */
     if (wanted == 1)
@@ -104,13 +156,17 @@ static void expand_assignment(struct expander *x, struct stmt *s) {
         count = -1;
     }
     int i = 0;
-    for (const struct assignee *t = s->targets; t; t = t->next, i++) {
+    for (struct assignee *t = s->targets; t; t = t->next, i++) {
         struct item item = count < 0 ? item_error() : results[i];
         bind_target(x, t, item, s->value->loc);
         struct local *bound = t->name ? scope_find(x, t->name) : NULL;
-        if (!bound) continue;
+        if (!bound) {
+            refuse_sharding(x, target_sharding(x, s, t));
+            continue;
+        }
         bound->marks = alias ? &t->marks : NULL;
         if (!alias && bound->item.kind == ITEM_VALUE) mark_value(x, bound->item.value, &t->marks);
+        if (bound->item.kind == ITEM_VALUE) place_target(x, s, t, bound, first);
     }
 }
 
@@ -155,6 +211,20 @@ static void expand_call(struct expander *x, struct stmt *s) {
     if (s->value->kind == EXPR_CALL) evaluate_call(x, s->value, results);
 }
 
+/* return y @m(data): as if y were rebound before. */
+static void place_returned(struct expander *x, const struct stmt *s, int first) {
+    struct frame *f = x->frame;
+    const struct sharding_expr *e = s->marks.sharding;
+    if (f->results_count != 1) {
+        diag_error(x->diag, e->loc, "@%s(…) behind a return is for one value", e->mesh);
+        return;
+    }
+    struct value *v = item_as_value(x, &f->results[0], DTYPE_ANY, e->loc);
+    if (v) v = place_value(x, v, e, first, e->loc);
+    f->results[0] = item_value(v);
+    if (!v) f->failed = true;
+}
+
 static void expand_return(struct expander *x, struct stmt *s) {
     struct frame *f = x->frame;
     f->returned = true;
@@ -172,6 +242,7 @@ static void expand_return(struct expander *x, struct stmt *s) {
         for (int i = 0; i < f->results_count; i++) f->results_locs[i] = s->values->value->loc;
         return;
     }
+    int first = x->graph->nodes;
     for (const struct arg *a = s->values; a; a = a->next) {
         if (f->results_count == MAX_RESULTS) {
             diag_error(x->diag, a->loc, "a function has at most %d results", MAX_RESULTS);
@@ -181,6 +252,7 @@ static void expand_return(struct expander *x, struct stmt *s) {
         f->results_locs[f->results_count] = a->value->loc;
         f->results[f->results_count++] = evaluate(x, a->value);
     }
+    if (s->marks.sharding) place_returned(x, s, first);
 }
 
 /* A statement that failed before makes nothing; its names stand for errors already reported. */
@@ -196,18 +268,23 @@ static void poison(struct expander *x, const struct stmt *s) {
 static void expand_statement(struct expander *x, struct stmt *s) {
     static void (*const kinds[])(struct expander *, struct stmt *) = {
         [STMT_ASSIGN] = expand_assignment, [STMT_CALL] = expand_call, [STMT_RETURN] = expand_return,
-        [STMT_FOR] = expand_for,           [STMT_SCAN] = expand_scan, [STMT_KERNEL] = expand_kernel};
+        [STMT_FOR] = expand_for,           [STMT_SCAN] = expand_scan, [STMT_STAGE] = expand_stage,
+        [STMT_KERNEL] = expand_kernel};
+    const struct placement *on = x->on;
     int errors = x->diag->errors;
     struct loc at = x->at;
+    if (s->kind != STMT_ASSIGN && s->kind != STMT_RETURN) refuse_sharding(x, s->marks.sharding);
     if (s->marks.loc.source) x->at = s->marks.loc;
+    if (s->marks.on && !s->failed) evaluate_placement(x, s->marks.on, &x->on);
     if (s->failed)
         poison(x, s);
     else
         kinds[s->kind](x, s);
     x->at = at;
+    x->on = on;
     if (x->diag->errors == errors) return;
     report_calls(x);
-    s->failed = s->kind != STMT_FOR;
+    s->failed = s->kind != STMT_FOR && s->kind != STMT_STAGE;
     if (s->failed) poison(x, s);
 }
 

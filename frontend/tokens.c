@@ -4,6 +4,7 @@
  * also ends before `}` and at the end of the text, where a newline is supplied. */
 #include "frontend/grammar.h"
 #include "frontend/parser.h"
+#include <string.h>
 
 static int last_kind(const struct parser *p) { return p->count ? p->tokens[p->count - 1].kind : NEWLINE; }
 
@@ -34,6 +35,18 @@ static bool begins_statement(const struct parser *p, struct token t) {
     return true;
 }
 
+/* `stage k {` opens a block; anywhere else the word is a name like others. */
+static void find_stage(struct parser *p) {
+    int first = p->count;
+    while (first > 0) {
+        int kind = p->tokens[first - 1].kind;
+        if (kind == NEWLINE || kind == '{' || kind == '}') break;
+        first--;
+    }
+    struct token *word = first < p->count ? &p->tokens[first] : NULL;
+    if (p->depth && word && word->kind == NAME && !strcmp(word->text, "stage")) word->kind = STAGE;
+}
+
 void token_add(struct parser *p, struct token t) {
     if (p->too_deep) return;
     bool brace = t.kind == '{' || t.kind == '}';
@@ -50,7 +63,7 @@ void token_add(struct parser *p, struct token t) {
     bool starts = last_kind(p) == NEWLINE;
     if (t.kind == '(' || t.kind == '[') p->nesting++;
     if ((t.kind == ')' || t.kind == ']') && p->nesting) p->nesting--;
-    if (t.kind == '{') p->depth++;
+    if (t.kind == '{') find_stage(p), p->depth++;
     if (t.kind == '}' && p->depth) p->depth--;
     if (too_deep(p, t)) return;
     if (t.kind == OPTION && starts && !p->depth) p->option = true;

@@ -1,5 +1,6 @@
 /* What mdlc and mdl-opt share. */
 #include "frontend/tool.h"
+#include "frontend/sharding_json.h"
 #include "ir/output.h"
 #include "ir/print.h"
 #include "ir/target.h"
@@ -68,10 +69,21 @@ static const char *read_text(const struct option_program *program, struct arena 
     if (failed)
         tool_error(program, TOOL_IO, "%s: %s", path, strerror(errno));
     else if (huge)
-        tool_error(program, TOOL_IO, "%s: larger than %d MiB, which is no model's text", path,
+        tool_error(program, TOOL_IO, "%s: larger than %d MiB, which is no honest text", path,
                    LARGEST_MODEL >> 20);
     if (!standard) fclose(f);
     return failed || huge ? NULL : text;
+}
+
+/* --sharding=FILE */
+static int read_plan(struct tool *t) {
+    const char *path = options_value(t->list, "sharding");
+    size_t length;
+    if (!path) return TOOL_DONE;
+    const char *text = read_text(t->program, t->arena, path, &length);
+    if (!text) return TOOL_IO;
+    sharding_json_names(t->graph);
+    return sharding_json_read(t->graph, path, text, length) ? TOOL_DONE : TOOL_INPUT;
 }
 
 /* Options of the language, `option precision = int8`, given by --precision=int8: the same checks. */
@@ -89,12 +101,25 @@ static int add_language_options(struct tool *t) {
     return status;
 }
 
+static bool read_constants(struct tool *t, struct frontend_options *o) {
+    struct frontend_constant *list = NULL;
+    const struct option_arg *given;
+    for (int at = 0; (given = options_next(t->list, "const", &at));)
+        if (!frontend_constants(t->arena, given->value, &list)) {
+            options_error(t->program, "--const=%s: numbers were expected, as in L=4,SCALE=0.5", given->value);
+            return false;
+        }
+    o->constants = list;
+    return true;
+}
+
 int tool_parse(struct tool *t, int n) {
     size_t length;
     struct frontend_options options = {.seed = 0, .weights = options_value(t->list, "weights")};
     int64_t seed = 0;
     if (options_given(t->list, "seed") && !tool_number(t, "seed", 0, &seed)) return TOOL_USAGE;
     options.seed = (uint64_t)seed;
+    if (!read_constants(t, &options)) return TOOL_USAGE;
     t->path = options_operand(t->list, n);
     if (!t->path) return options_error(t->program, "no model was given");
     diag_init(&t->diag, t->arena, stderr);
@@ -103,7 +128,9 @@ int tool_parse(struct tool *t, int n) {
     ice_context(arena_printf(t->arena, "reading %s", t->path), NULL, NULL);
     t->graph = frontend_parse(t->arena, &t->diag, t->path, text, length, &options);
     ice_context(NULL, NULL, NULL);
-    return t->diag.errors ? TOOL_INPUT : add_language_options(t);
+    if (t->diag.errors) return TOOL_INPUT;
+    int status = read_plan(t);
+    return status ? status : add_language_options(t);
 }
 
 static const char *all_or(const struct tool *t, const char *all, const char *one) {
@@ -162,13 +189,13 @@ int tool_operands(const struct tool *t, int most) {
     return extra ? options_error(t->program, "'%s': one file at a time", extra) : TOOL_DONE;
 }
 
-int tool_print(struct tool *t) {
+int tool_print(struct tool *t, void (*print)(const struct graph *, FILE *)) {
     struct output out;
     FILE *file = NULL;
     if (output_begin(&out, t->arena, options_value(t->list, "output"))) file = output_open(&out);
     if (!file)
         return tool_error(t->program, TOOL_IO, "%s: %s", options_value(t->list, "output"), strerror(errno));
-    graph_print(t->graph, file);
+    print(t->graph, file);
     if (output_close(&out, file) && output_keep(&out)) return TOOL_DONE;
     int error = errno;
     output_discard(&out);

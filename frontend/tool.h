@@ -30,6 +30,10 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
 #define TOOL_INPUT_ROWS                                                                                      \
     {0, "weights", "PATH", "where weight files are, instead of beside the model",                            \
      "A folder, or a file that serves every tensor."},                                                       \
+        {0, "const", "NAME=VALUE,...", "give constants of the model other values",                           \
+         "May be given many times."},                                                                        \
+        {0, "sharding", "FILE", "where values live, as --emit=sharding writes it",                           \
+         "It replaces what the model says of a value."},                                                     \
     {                                                                                                        \
         0, "seed", "N", "seed of random initialisers, and of inputs that are `random` [0]", NULL             \
     }
@@ -92,8 +96,8 @@ int tool_operands(const struct tool *t, int most);
 int tool_parse(struct tool *t, int n);
 /* Runs the pipeline `p` over a graph that is found valid first. */
 int tool_run(struct tool *t, const struct pipeline *p);
-/* Prints the graph to --output. */
-int tool_print(struct tool *t);
+/* Prints the graph to --output, as `print` does it. */
+int tool_print(struct tool *t, void (*print)(const struct graph *g, FILE *out));
 
 /* --target in targets.def's spelling, NULL if it is not given; false after a usage message. */
 bool tool_triple(const struct tool *t, const char **triple);

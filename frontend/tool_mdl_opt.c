@@ -1,6 +1,7 @@
 /* mdl-opt: runs passes over a graph and prints it. */
 #include "config.h"
 #include "frontend/tool.h"
+#include "ir/print.h"
 #include "ir/target.h"
 
 static const struct option_spec options[] = {
@@ -54,7 +55,7 @@ static int run(struct tool *t) {
     if (!status) status = tool_parse(t, 0);
     if (!status) status = choose_target(t);
     if (!status) status = tool_run(t, &pipeline);
-    return status ? status : tool_print(t);
+    return status ? status : tool_print(t, graph_print);
 }
 
 int main(int argc, char **argv) { return tool_main(&program, argc, argv, run); }

@@ -1,9 +1,11 @@
 /* mdlc: compiles a model. */
 #include "backend/backend.h"
 #include "config.h"
+#include "frontend/sharding_json.h"
 #include "frontend/tool.h"
 #include "frontend/weights.h"
 #include "ir/output.h"
+#include "ir/print.h"
 #include "runtime/run.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -14,8 +16,9 @@ static const struct option_spec options[] = {
     {'o', "output", "FILE", "write to FILE [libNAME.so for a model NAME]",
      "With --emit=so, NAME.h and NAME.weights go into the same folder. Text goes to standard output unless "
      "this says where. `interpret` writes its results to this folder, as FILE/0.npy, FILE/1.npy, ..."},
-    {0, "emit", "graph|kernels|llvm|asm|obj|so|header", "what to write [so]",
-     "graph: the model as parsed, or after the passes of --passes. kernels: after all passes. llvm, asm, "
+    {0, "emit", "graph|sharding|kernels|llvm|asm|obj|so|header", "what to write [so]",
+     "graph: the model as parsed, or after the passes of --passes. sharding: where values live, as JSON. "
+     "kernels: after all passes. llvm, asm, "
      "obj: the machine's code. "
      "header: what a C or C++ program includes."},
     TOOL_TARGET_ROW,
@@ -181,14 +184,12 @@ static int emit(struct tool *t, enum artifact kind) {
 static const struct {
     const char *name;
     bool graph, kernels; /* text of the graph: as parsed, after all passes */
+    bool sharding;       /* as JSON, after the pass of this name */
     enum artifact artifact;
-} kinds[] = {{"graph", true, false, 0},
-             {"kernels", true, true, 0},
-             {"llvm", false, true, ARTIFACT_LLVM},
-             {"asm", false, true, ARTIFACT_ASM},
-             {"obj", false, true, ARTIFACT_OBJ},
-             {"so", false, true, ARTIFACT_SO},
-             {"header", false, true, ARTIFACT_HEADER}};
+} kinds[] = {{"graph", true, false, false, 0},          {"sharding", true, false, true, 0},
+             {"kernels", true, true, false, 0},         {"llvm", false, true, false, ARTIFACT_LLVM},
+             {"asm", false, true, false, ARTIFACT_ASM}, {"obj", false, true, false, ARTIFACT_OBJ},
+             {"so", false, true, false, ARTIFACT_SO},   {"header", false, true, false, ARTIFACT_HEADER}};
 
 static int compile(struct tool *t) {
     struct pipeline pipeline = {.passes = NULL};
@@ -199,17 +200,20 @@ static int compile(struct tool *t) {
         return options_error(&program, "--emit=%s: %s", wanted,
                              !strcmp(wanted, "ptx")
                                  ? "ptx is not yet supported here"
-                                 : "graph, kernels, llvm, asm, obj, so or header was expected");
+                                 : "graph, sharding, kernels, llvm, asm, obj, so or header was expected");
     int status = tool_operands(t, 1);
     if (!status) status = tool_pipeline(t, &pipeline);
     if (!status) status = tool_parse(t, 0);
     if (!status) status = choose_target(t);
     if (!status && kinds[kind].kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
         status = TOOL_INPUT;
-    if (!kinds[kind].kernels && !pipeline.passes) pipeline.passes = "";
+    if (!kinds[kind].kernels && !pipeline.passes)
+        pipeline.passes = kinds[kind].sharding ? pipeline_until(t->arena, "shard") : "";
+    if (!status && kinds[kind].sharding) sharding_json_names(t->graph);
     if (!status) status = tool_run(t, &pipeline);
     if (status) return status;
-    return kinds[kind].graph ? tool_print(t) : emit(t, kinds[kind].artifact);
+    if (kinds[kind].graph) return tool_print(t, kinds[kind].sharding ? sharding_json_write : graph_print);
+    return emit(t, kinds[kind].artifact);
 }
 
 static int run(struct tool *t) {

@@ -16,6 +16,13 @@ bool eval_reshape(struct eval *e, const struct node *n) {
                      (long long)elements);
 }
 
+bool eval_reshard(struct eval *e, const struct node *n) {
+    struct array *y = arena_new_object(e->arena, struct array);
+    *y = *eval_operand(e, n, 0);
+    e->cells[n->results[0]->id] = (struct cell){y, NULL};
+    return true;
+}
+
 /* Fills `y` in order with the elements of `x` that lie `strides` apart from `base` on. */
 static void take(struct array *y, const struct array *x, int64_t base, const int64_t *strides) {
     struct walk w = walk_over(y->rank, y->extents);

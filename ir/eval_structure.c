@@ -174,3 +174,11 @@ bool eval_sugar(struct eval *e, const struct node *n) {
     (void)e;
     ice("%s is written by users and must have been expanded", op_info(n->op)->name);
 }
+
+static bool several_ranks(struct eval *e, const struct node *n) {
+    return eval_fail(e, n,
+                     "this is a program of several ranks; interpret it as it was before it was partitioned");
+}
+bool eval_collective(struct eval *e, const struct node *n) { return several_ranks(e, n); }
+bool eval_send(struct eval *e, const struct node *n) { return several_ranks(e, n); }
+bool eval_receive(struct eval *e, const struct node *n) { return several_ranks(e, n); }

@@ -253,18 +253,18 @@ const struct extent *extent_divide(struct extents *x, const struct extent *a, co
     return a && !a->count ? quotient : NULL;
 }
 
-static const struct extent *substitute_symbol(struct extents *x, const struct symbol *s,
-                                              const int64_t *values) {
-    if (!s->dim) return extent_floordiv(x, extent_substitute(x, s->numerator, values), s->divisor);
-    return values[s->dim->id] >= 0 ? extent_const(x, values[s->dim->id]) : extent_dim(x, s->dim);
+static const struct extent *replace_symbol(struct extents *x, const struct symbol *s,
+                                           const struct extent *const *by) {
+    if (!s->dim) return extent_floordiv(x, extent_replace(x, s->numerator, by), s->divisor);
+    return by[s->dim->id] ? by[s->dim->id] : extent_dim(x, s->dim);
 }
 
-const struct extent *extent_substitute(struct extents *x, const struct extent *e, const int64_t *values) {
+const struct extent *extent_replace(struct extents *x, const struct extent *e, const struct extent *const *by) {
     const struct extent *total = extent_const(x, 0);
     for (int i = 0; e && i < e->count; i++) {
         const struct extent *product = extent_const(x, e->terms[i].coefficient);
         for (int j = 0; j < e->terms[i].count; j++)
-            product = extent_mul(x, product, substitute_symbol(x, e->terms[i].symbols[j], values));
+            product = extent_mul(x, product, replace_symbol(x, e->terms[i].symbols[j], by));
         total = extent_add(x, total, product);
     }
     return e ? total : NULL;

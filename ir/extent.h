@@ -52,8 +52,8 @@ const struct extent *extent_mul(struct extents *x, const struct extent *a, const
 const struct extent *extent_floordiv(struct extents *x, const struct extent *a, int64_t divisor);
 /* The q with q * b == a for all dims, or NULL if there is none. For reshape's -1. */
 const struct extent *extent_divide(struct extents *x, const struct extent *a, const struct extent *b);
-/* `e` with every dim d replaced by values[d->id] where that is >= 0. */
-const struct extent *extent_substitute(struct extents *x, const struct extent *e, const int64_t *values);
+/* `e` with every dim d replaced by by[d->id] where that is not NULL. */
+const struct extent *extent_replace(struct extents *x, const struct extent *e, const struct extent *const *by);
 
 bool extent_is_const(const struct extent *e, int64_t *value); /* value may be NULL */
 /* Bounds over all values the dims may take; saturate at INT64_MIN/MAX. Sound, exact for sums of single dims.

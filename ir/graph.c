@@ -53,6 +53,25 @@ struct function *graph_function(struct graph *g, const char *name, struct loc lo
     return *end = made;
 }
 
+bool function_has_dim(const struct function *f, const struct dim *d) {
+    for (int i = 0; i < f->dims_count; i++)
+        if (f->dims[i] == d) return true;
+    return false;
+}
+
+void function_add_coordinate(struct graph *g, struct function *f, const struct dim *coordinate) {
+    if (function_has_dim(f, coordinate)) return;
+    const struct dim **longer = arena_new_array(g->arena, const struct dim *, (size_t)f->dims_count + 1);
+    int at = 0;
+    while (at < f->dims_count && (!f->dims[at]->axis || f->dims[at]->id < coordinate->id)) at++;
+    if (at) memcpy(longer, f->dims, (size_t)at * sizeof *longer);
+    longer[at] = coordinate;
+    if (at < f->dims_count)
+        memcpy(longer + at + 1, f->dims + at, (size_t)(f->dims_count - at) * sizeof *longer);
+    f->dims = longer;
+    f->dims_count++;
+}
+
 const char *graph_option(const struct graph *g, const char *name) {
     const char *value = NULL;
     for (const struct option *o = g->options; o; o = o->next)
@@ -139,7 +158,9 @@ struct attr *node_attr(const struct node *n, const char *name) {
 
 void value_replace(struct value *old, struct value *new) {
     new = value_now(new);
-    if (value_now(old) != new) value_now(old)->replaced = new;
+    if (value_now(old) == new) return;
+    if (!new->sharding) new->sharding = value_now(old)->sharding;
+    value_now(old)->replaced = new;
 }
 
 struct value *value_now(struct value *v) {
@@ -193,9 +214,13 @@ int *graph_uses(struct graph *g, struct arena *scratch) {
     return uses;
 }
 
+static bool is_effect(enum op op) {
+    return op == OP_assign || op == OP_guard || op == OP_send || op == OP_receive;
+}
+
 bool node_has_effect(const struct node *n) {
-    if (n->op == OP_assign || n->op == OP_guard) return true;
+    if (is_effect(n->op)) return true;
     for (struct node *inner = NULL; n->body && (inner = node_walk(n->body, inner));)
-        if (inner->op == OP_assign || inner->op == OP_guard) return true;
+        if (is_effect(inner->op)) return true;
     return false;
 }

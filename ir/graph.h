@@ -125,9 +125,10 @@ struct function {
     bool exported;
     struct block *body; /* args: the function's; results: what it returns */
     int dims_count;
-    const struct dim *
-        *dims;      /* dims of its signature, in order of first use: the C function's leading arguments */
-    int64_t *fixed; /* NULL, or for a version made by --dim: [graph dims] value or -1 */
+    const struct dim **dims; /* dims of its signature, in order of first use: the C function's leading
+                                arguments; then the coordinates that it uses, by id */
+    const struct sharding **result_shardings; /* [results], NULL where not said; NULL: of none */
+    int64_t *fixed;      /* NULL, or for a version made by --dim: [graph dims] value or -1 */
     int64_t arena_bytes; /* peak of the buffers in the arena, once the memory pass has run */
     struct loc loc;
     struct function *next;
@@ -165,6 +166,11 @@ struct mesh *graph_mesh(struct graph *g, const char *name, struct loc loc);
 void graph_mesh_axis(struct graph *g, struct mesh *m, const char *name, int64_t size);
 struct global *graph_global(struct graph *g, enum global_kind kind, const char *name, struct loc loc);
 struct function *graph_function(struct graph *g, const char *name, struct loc loc);
+/* Whether a call gives it: an extent of an argument depends on it, or it is a coordinate that the function
+ * uses. */
+bool function_has_dim(const struct function *f, const struct dim *d);
+/* The function uses a rank's coordinate. */
+void function_add_coordinate(struct graph *g, struct function *f, const struct dim *coordinate);
 const char *graph_option(const struct graph *g, const char *name); /* the last one given, or NULL */
 int64_t
 global_elements(const struct global *global); /* tensors in it: product of counts, 1 for a single one */
@@ -186,7 +192,8 @@ struct attr *node_attr(const struct node *n, const char *name); /* its slot */
  * their identity. */
 bool node_infer(struct graph *g, struct node *n);
 
-/* From now on every use of `old` means `new` (same type). value_now() gives what a reference means today. */
+/* From now on every use of `old` means `new` (same type), which lives where `old` did if nothing else is said
+ * of it. value_now() gives what a reference means today. */
 void value_replace(struct value *old, struct value *new);
 struct value *value_now(struct value *v);
 /* Rewires every operand and block result to value_now(); the pass manager calls it after each pass. */
@@ -201,6 +208,6 @@ struct node *node_walk(struct block *root, struct node *n);
 int *graph_uses(struct graph *g, struct arena *scratch);
 
 bool node_has_effect(
-    const struct node *n); /* assign, guard, or a body with one: never removed or reordered */
+    const struct node *n); /* assign, guard, send, receive, or a body with one: never removed or reordered */
 
 #endif

@@ -11,6 +11,11 @@ void map_transpose(struct map *b) {
     for (int i = 0; i < perm->count; i++) walk(operand_axis(b, 0, (int)perm->ints[i]), i, 1);
 }
 
+void map_reshard(struct map *b) {
+    loops_of_result(b);
+    walk_axes(&b->m->operands[0], 0, 0, result_of(b, 0)->rank);
+}
+
 void map_slice(struct map *b) {
     loops_of_result(b);
     for (int i = 0; i < result_of(b, 0)->rank; i++) {

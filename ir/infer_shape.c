@@ -46,6 +46,8 @@ bool infer_reshape(const struct infer *f) {
     return give(f, 0, &t);
 }
 
+bool infer_reshard(const struct infer *f) { return give(f, 0, type_of(f, 0)); }
+
 bool infer_transpose(const struct infer *f) {
     const struct type *x = type_of(f, 0);
     struct type t = *x;

@@ -4,6 +4,7 @@ noinst_LIBRARIES += ir/libir.a
 ir_libir_a_SOURCES = \
 	ir/arena.c ir/arena.h \
 	ir/atoms.def \
+	ir/collective.c ir/collective.h \
 	ir/contraction.c ir/contraction.h \
 	ir/diag.c ir/diag.h \
 	ir/einsum.c ir/einsum.h \
@@ -27,6 +28,7 @@ ir_libir_a_SOURCES = \
 	ir/half.h \
 	ir/imap.c ir/imap.h \
 	ir/imap_build.h \
+	ir/imap_collective.c \
 	ir/imap_contract.c \
 	ir/imap_cost.c \
 	ir/imap_elements.c \
@@ -36,6 +38,7 @@ ir_libir_a_SOURCES = \
 	ir/infer.c ir/infer.h \
 	ir/infer_attention.c \
 	ir/infer_check.c \
+	ir/infer_collective.c \
 	ir/infer_contract.c \
 	ir/infer_index.c \
 	ir/infer_pointwise.c \
@@ -58,6 +61,7 @@ ir_libir_a_SOURCES = \
 	ir/scalars.def \
 	ir/schedule.c ir/schedule.h \
 	ir/sharding.c ir/sharding.h \
+	ir/sharding_check.c \
 	ir/target.c ir/target.h \
 	ir/targets.def \
 	ir/tensor.c ir/tensor.h \
@@ -65,7 +69,8 @@ ir_libir_a_SOURCES = \
 	ir/verify.c ir/verify.h \
 	ir/verify_globals.c \
 	ir/verify_links.c \
-	ir/verify_parts.h
+	ir/verify_parts.h \
+	ir/verify_sharding.c
 
 # What passes outside of this tree are built against; half.h and the like stay ours.
 irincludedir = $(includedir)/mdlc/ir

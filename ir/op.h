@@ -53,7 +53,7 @@ struct attr_spec {
     enum attr_kind kind;
     bool required, by_name;
     const char *fallback; /* default as text, or NULL: required, or found by infer ("auto") */
-    const char *words[4]; /* ATTR_WORD: allowed ones, NULL-terminated */
+    const char *words[5]; /* ATTR_WORD: allowed ones, NULL-terminated */
     int position;         /* among operands and attributes as written, for positional ones */
 };
 struct op_info {

@@ -30,9 +30,24 @@ static void print_loc(const struct printer *p, struct loc loc) {
     fprintf(p->out, " loc(%s:%d:%d)", string_text(p->arena, loc.source->path), loc.line, loc.column);
 }
 
-/* layout("...") in arena(64) over(1) */
+static void print_sharding(const struct printer *p, const struct sharding *s) {
+    if (s) fprintf(p->out, " %s", sharding_text(p->arena, s));
+}
+
+/* on m.pipeline(1) loc("m.mdl":3:9). What is inside a kernel or loop runs where that runs, if not said
+ * otherwise. */
+static void print_end(const struct printer *p, const struct node *n) {
+    const struct placement *around = NULL;
+    for (const struct block *b = n->parent; b && b->owner && !around; b = b->owner->parent) around = b->owner->on;
+    if (n->on && !placement_equal(n->on, around)) fprintf(p->out, " %s", placement_text(p->arena, n->on));
+    print_loc(p, n->loc);
+    fputc('\n', p->out);
+}
+
+/* @m(data, _) layout("...") in arena(64) over(1) */
 static void print_suffixes(const struct printer *p, const struct value *v) {
     long long offset = (long long)v->place.offset;
+    print_sharding(p, v->sharding);
     if (v->layout) fprintf(p->out, " layout(\"%s\")", layout_text(p->arena, v->layout));
     if (v->place.space == SPACE_ARENA) fprintf(p->out, " in arena(%lld)", offset);
     if (v->place.space == SPACE_STATE) fputs(" in state", p->out);
@@ -138,23 +153,20 @@ static void print_statement(const struct printer *p, const struct node *n,
     }
     if (n->results_count) fputs(" = ", p->out);
     expression(p, n);
-    print_loc(p, n->loc);
-    fputc('\n', p->out);
+    print_end(p, n);
 }
 
 static void print_assign(struct printer *p, const struct node *n) {
     fprintf(p->out, "%s = %s", names_global(p->names, n->global, n->element, index_of(n, 1)),
             name_of(p, n->operands[0]));
-    print_loc(p, n->loc);
-    fputc('\n', p->out);
+    print_end(p, n);
 }
 
 static void close_body(struct printer *p, const struct node *n) {
     p->depth--;
     indent(p);
     fputc('}', p->out);
-    print_loc(p, n->loc);
-    fputc('\n', p->out);
+    print_end(p, n);
 }
 
 /* Binds results of a kernel's body that are not made by a statement with the result's name: arguments, and
@@ -259,8 +271,10 @@ static void print_signature(struct printer *p, const struct graph *g, const stru
         print_suffixes(p, b->args[k]);
     }
     fputc(')', p->out);
-    for (int k = 0; k < b->results_count; k++)
+    for (int k = 0; k < b->results_count; k++) {
         fprintf(p->out, "%s%s", k ? ", " : " -> ", type_text(p->arena, &b->results[k]->type));
+        if (f->result_shardings) print_sharding(p, f->result_shardings[k]);
+    }
     bool first = true;
     for (int i = 0; f->fixed && i < g->dims_count; i++) {
         if (f->fixed[i] < 0) continue;
@@ -325,6 +339,7 @@ static void print_global(struct printer *p, const struct global *global) {
     fprintf(p->out, "%s %s", global->kind == GLOBAL_PARAM ? "param" : "state", global->name);
     for (int i = 0; i < global->counts_rank; i++) fprintf(p->out, "[%lld]", (long long)global->counts[i]);
     fprintf(p->out, " : %s", type_text(p->arena, &global->type));
+    print_sharding(p, global->sharding);
     print_init(p, global);
     if (global->store) fprintf(p->out, " store(%s)", format_name(global->store)); /* the first: not chosen */
     if (global->layout) fprintf(p->out, " layout(\"%s\")", layout_text(p->arena, global->layout));
@@ -344,14 +359,32 @@ static void print_globals(struct printer *p, const struct graph *g) {
     }
 }
 
+/* Coordinates are declared by their mesh. */
+static void print_dim(const struct printer *p, const struct dim *d) {
+    if (d->axis) return;
+    fprintf(p->out, "dim %s in %lld..%lld", d->name, (long long)d->min, (long long)d->max);
+    if (d->unit > 1) fprintf(p->out, " unit %lld", (long long)d->unit);
+    fputc('\n', p->out);
+}
+
+/* mesh m = <data=2, tensor=3> ranks 6..11 on cuda */
+static void print_mesh(const struct printer *p, const struct mesh *m) {
+    long long first = (long long)m->first_rank;
+    fprintf(p->out, "mesh %s = <", m->name);
+    for (int i = 0; i < m->axes_count; i++)
+        fprintf(p->out, "%s%s=%lld", i ? ", " : "", m->axes[i].name, (long long)m->axes[i].size);
+    fputc('>', p->out);
+    if (first) fprintf(p->out, " ranks %lld..%lld", first, first + (long long)mesh_ranks(m) - 1);
+    fputs(m->device == MESH_CUDA ? " on cuda\n" : "\n", p->out);
+}
+
 void graph_print(const struct graph *g, FILE *out) {
     struct printer p = {.out = out, .arena = arena_new()};
     if (g->name) fprintf(out, "model %s\n", g->name);
     for (const struct option *o = g->options; o; o = o->next)
         fprintf(out, "option %s = %s\n", o->name, o->value);
-    for (int i = 0; i < g->dims_count; i++)
-        fprintf(out, "dim %s in %lld..%lld\n", g->dims[i]->name, (long long)g->dims[i]->min,
-                (long long)g->dims[i]->max);
+    for (int i = 0; i < g->dims_count; i++) print_dim(&p, g->dims[i]);
+    for (const struct mesh *m = g->meshes; m; m = m->next) print_mesh(&p, m);
     print_globals(&p, g);
     for (const struct function *f = g->functions; f; f = f->next) print_function(&p, g, f);
     arena_release(p.arena);

@@ -109,6 +109,10 @@ const char *sharding_text(struct arena *a, const struct sharding *s) {
     return arena_printf(a, "@%s(%s)%s", s->mesh->name, text, s->local ? " local" : "");
 }
 
+bool placement_equal(const struct placement *a, const struct placement *b) {
+    return a == b || (a && b && a->mesh == b->mesh && a->axis == b->axis && a->index == b->index);
+}
+
 const char *placement_text(struct arena *a, const struct placement *p) {
     return arena_printf(a, "on %s(%lld)", p->mesh->axes[p->axis].coordinate->name, (long long)p->index);
 }

@@ -79,8 +79,22 @@ uint32_t sharding_used(const struct sharding *s); /* bit a: axis a splits a dime
 bool sharding_equal(const struct sharding *a,
                     const struct sharding *b);    /* the same place; open and priority aside */
 bool sharding_is_whole(const struct sharding *s); /* no axis anywhere; true of NULL */
+/* What is wrong, in words that live in `a`; NULL: nothing. */
+const struct mesh *mesh_find(const struct graph *g,
+                             const char *name); /* NULL: mesh_unknown() says what there is */
+const char *mesh_unknown(struct arena *a, const struct graph *g, const char *name);
+/* Splits a dimension by one more axis, inside the others; dim -1: makes it partial over the axis. */
+const char *sharding_add(struct arena *a, struct sharding *s, int dim, const char *axis);
+/* Whether a dimension of extent `e` comes out in equal pieces; for one that a caller gives, whether it can.
+ */
+const char *sharding_indivisible(struct arena *a, const struct sharding *s, int dim, const struct extent *e);
+/* Invariants that every pass keeps. */
+const char *sharding_invalid(struct arena *a, const struct graph *g, const struct sharding *s, int rank);
+const char *placement_invalid(struct arena *a, const struct graph *g, const struct placement *p);
+
 /* "@m(tensor, [data, x]!0, ?, data partial)", with " local" behind it where it is. */
 const char *sharding_text(struct arena *a, const struct sharding *s);
+bool placement_equal(const struct placement *a, const struct placement *b); /* NULL: everywhere */
 const char *placement_text(struct arena *a, const struct placement *p); /* "on m.pipeline(1)" */
 
 #endif

@@ -84,6 +84,7 @@ static void check_types(struct verify *v, struct node *n) {
     const struct op_info *info = op_info(n->op);
     int results = info->results, operands = n->operands_count;
     if (n->body) results = n->body->results_count;
+    if (results < 0) results = operands; /* one for each */
     if (n->results_count != results) {
         verify_error(v, n->loc, "%s: has %d results, needs %d", info->name, n->results_count, results);
         return;
@@ -120,6 +121,7 @@ static void check_place(struct verify *v, const struct node *n) {
 static bool check_parts(struct verify *v, const struct node *n) {
     const struct op_info *info = op_info(n->op);
     int before = v->errors;
+    verify_places(v, n);
     bool structured = n->op == OP_kernel || n->op == OP_scan;
     bool global = n->op == OP_param || n->op == OP_assign;
     if (structured != (n->body != NULL))
@@ -158,6 +160,7 @@ static void check_node(struct verify *v, struct node *n) {
 
 /* Nodes in order, then what the block gives. */
 static void check_block(struct verify *v, struct block *b) {
+    for (int i = 0; i < b->args_count; i++) verify_sharding(v, b->args[i]->sharding, b->args[i]);
     define(v, b, b->args, b->args_count);
     for (struct node *n = b->first; n; n = n->next) check_node(v, n);
     for (int i = 0; i < b->results_count; i++)
@@ -169,6 +172,10 @@ bool graph_verify(struct graph *g) {
     verify_globals(&v);
     if (!verify_links(&v) || v.errors) return false; /* sizes that overflow would make the rest unsafe */
     v.home = arena_new_array(g->arena, const struct block *, g->values);
-    for (struct function *f = g->functions; f; f = f->next) check_block(&v, f->body);
+    for (struct function *f = g->functions; f; f = f->next) {
+        check_block(&v, f->body);
+        for (int i = 0; f->result_shardings && i < f->body->results_count; i++)
+            verify_sharding(&v, f->result_shardings[i], f->body->results[i]);
+    }
     return !v.errors;
 }

@@ -91,6 +91,7 @@ static void check_names(struct verify *v) {
 
 void verify_globals(struct verify *v) {
     check_dims(v);
+    verify_meshes(v);
     for (const struct global *global = v->g->globals; global; global = global->next) {
         if (global->id < 0 || global->id >= v->g->globals_count)
             verify_error(v, global->loc, "%s has an id that was not given out", global->name);

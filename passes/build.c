@@ -5,6 +5,7 @@
 
 struct value *build_finish(struct builder *b, struct node *n) {
     if (!node_infer(b->g, n)) ice("a pass made a malformed %s", op_info(n->op)->name);
+    n->on = b->before->on;
     node_insert_before(n, b->before);
     return n->results_count ? n->results[0] : NULL;
 }

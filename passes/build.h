@@ -43,14 +43,19 @@ bool value_is_constant(const struct value *v);
 
 /* A copy of node `n` (with its body, if it has one), not in any block. Values are looked up in
  * map[value->id]; those without an entry stay themselves. The copy's results are entered. `dims`, if not
- * NULL, are substituted in types and attributes: see extent_substitute(). */
+ * NULL, are replaced in types and attributes: see extent_replace(). */
 struct clone_map {
     struct value **values; /* [count] */
     int count;             /* graph's values when the map was made; later values are never mapped */
-    const int64_t *dims;
+    const struct extent *const *dims;
 };
 struct clone_map clone_map_new(const struct graph *g, struct arena *scratch);
 struct node *node_clone(struct graph *g, const struct node *n, struct clone_map *map);
 struct value *clone_value(const struct clone_map *map, struct value *v);
-void clone_type(struct graph *g, struct type *t, const int64_t *dims);
+void type_replace_dims(struct graph *g, struct type *t, const struct extent *const *by);
+void node_replace_dims(struct graph *g, struct node *n, const struct extent *const *by); /* not in its body */
+
+/* A copy of the function in which dim number d is fixed[d], where that is not negative; not linked into the
+ * graph. */
+struct function *function_version(struct graph *g, const struct function *f, const int64_t *fixed);
 #endif

@@ -4,9 +4,9 @@
  *     b : f32[4] = exp(x)         becomes     a : f32[4] = exp(x)
  *     c : f32[4] = a + b                      c : f32[4] = a + a
  *
- * Two nodes are equal if op, operands, attributes and types are. A node serves the block it stands in and
- * those inside. Reads of a state are equal while nothing assigns it in between; a read after an assignment of
- * the same element in the same block is the value assigned. */
+ * Two nodes are equal if op, operands, attributes, types and places are. A node serves the block it stands in
+ * and those inside. Reads of a state are equal while nothing assigns it in between; a read after an
+ * assignment of the same element in the same block is the value assigned. */
 #include "passes/build.h"
 #include "passes/passes.h"
 #include <stdint.h>
@@ -69,9 +69,20 @@ static bool equal(const struct node *a, const struct node *b) {
     return true;
 }
 
+/* Values that live in different places are different values; one that nothing is said about follows its
+ * users. */
+static bool lives_alike(const struct node *a, const struct node *b) {
+    if (!placement_equal(a->on, b->on)) return false;
+    for (int i = 0; i < a->results_count; i++) {
+        const struct sharding *s = a->results[i]->sharding, *t = b->results[i]->sharding;
+        if (!s != !t || !sharding_equal(s, t)) return false;
+    }
+    return true;
+}
+
 /* Random values belong to their place; kernels and scans are left as they are. */
 static bool eligible(const struct node *n) {
-    return n->results_count && !n->body && op_info(n->op)->family != FAMILY_random;
+    return n->results_count && !n->body && !node_has_effect(n) && op_info(n->op)->family != FAMILY_random;
 }
 
 static int epoch_of(const struct table *t, const struct node *n) {
@@ -80,7 +91,9 @@ static int epoch_of(const struct table *t, const struct node *n) {
 
 static struct node *lookup(const struct table *t, const struct node *n, uint32_t bucket) {
     for (int e = t->buckets[bucket]; e >= t->floor; e = t->entries[e].next)
-        if (equal(t->entries[e].node, n) && t->entries[e].epoch == epoch_of(t, n)) return t->entries[e].node;
+        if (equal(t->entries[e].node, n) && lives_alike(t->entries[e].node, n) &&
+            t->entries[e].epoch == epoch_of(t, n))
+            return t->entries[e].node;
     return NULL;
 }
 

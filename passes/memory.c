@@ -9,6 +9,7 @@
  * that need an operand for the last time, element by element, in the operand's; the others share one arena,
  * laid out for the largest extents that the dims allow. */
 #include "passes/memory.h"
+#include "ir/collective.h"
 
 bool made_by_kernel(const struct value *v) { return v->def && v->def->op == OP_kernel; }
 
@@ -24,6 +25,18 @@ static void add_use(struct plan *p, const struct value *v, const struct node *n,
     p->uses[v->id] = u;
 }
 
+/* A collective under way still reads its operands, and writes its results, until it is waited for: at `end`
+ * where nobody in the block does so before. */
+static void hold_buffers(struct plan *p, const struct block *b, int end) {
+    for (const struct node *n = b->first; n; n = n->next) {
+        if (!collective_of(n)) continue;
+        const struct node *waits = collective_end(n);
+        int until = waits ? p->position[waits->id] : end;
+        for (int i = 0; i < n->operands_count; i++) add_use(p, n->operands[i], n, until);
+        for (int i = 0; i < n->results_count; i++) add_use(p, n->results[i], n, until);
+    }
+}
+
 /* Kernels' bodies are not looked into: they see only their operands. */
 static void number_block(struct plan *p, const struct block *b) {
     for (const struct node *n = b->first; n; n = n->next) {
@@ -33,6 +46,7 @@ static void number_block(struct plan *p, const struct block *b) {
         if (n->op == OP_scan) {
             number_block(p, n->body);
             p->end[n->id] = p->nodes++;
+            hold_buffers(p, n->body, p->end[n->id]);
             for (int i = 0; i < n->body->results_count; i++)
                 add_use(p, n->body->results[i], NULL, p->end[n->id]);
         }
@@ -46,6 +60,7 @@ void plan_number(struct plan *p) {
     p->end = arena_new_array(p->scratch, int, (size_t)p->g->nodes + 1);
     p->uses = arena_new_array(p->scratch, struct use *, (size_t)p->g->values + 1);
     number_block(p, p->f->body);
+    hold_buffers(p, p->f->body, p->nodes);
     for (int i = 0; i < p->f->body->results_count; i++) add_use(p, p->f->body->results[i], NULL, p->nodes);
 }
 

@@ -1,5 +1,6 @@
 /* Offsets in the arena: buffers by size, largest first, each in the smallest gap that lies between buffers
  * alive at the same time (Pisarchyk and Lee, arXiv 2001.03288, greedy by size). */
+#include "ir/collective.h"
 #include "passes/memory.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static bool collect(struct plan *p, struct buffers *all) {
     all->of = arena_new_array(p->scratch, int, (size_t)p->g->values);
     for (int i = 0; i < p->g->values; i++) all->of[i] = -1;
     for (struct node *n = NULL; (n = node_walk(p->f->body, n));) {
-        if (n->op != OP_kernel && n->op != OP_scan) continue;
+        if (n->op != OP_kernel && n->op != OP_scan && !collective_of(n)) continue;
         for (int i = 0; i < n->results_count; i++)
             good &= add_value(p, all, n->results[i], p->position[n->id]);
         for (int i = 1; n->op == OP_scan && i < n->body->args_count; i++) {
@@ -171,7 +172,7 @@ bool plan_offsets(struct plan *p) {
     p->f->arena_bytes = give_offsets(p, &all);
     if (p->f->arena_bytes < 0) return false;
     for (struct node *n = NULL; (n = node_walk(p->f->body, n));) {
-        bool placed = n->op == OP_kernel || n->op == OP_scan;
+        bool placed = n->op == OP_kernel || n->op == OP_scan || collective_of(n);
         for (int i = 0; placed && i < n->results_count; i++) set_place(p, &all, n->results[i]);
         for (int i = 1; n->op == OP_scan && i < n->body->args_count; i++)
             set_place(p, &all, n->body->args[i]);

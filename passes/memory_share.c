@@ -1,4 +1,5 @@
 /* Who may be in whose buffer: results of the function, states, operands that die. */
+#include "ir/collective.h"
 #include "passes/fuse.h"
 #include "passes/memory.h"
 
@@ -147,7 +148,8 @@ static void place_in_results(struct plan *p) {
     const struct block *body = p->f->body;
     for (int i = 0; i < body->results_count; i++) {
         struct value *v = body->results[i];
-        if (!made_by_kernel(v) || v->def->parent != body || v->place.space || p->same[v->id]) continue;
+        bool made = made_by_kernel(v) || (v->def && collective_of(v->def));
+        if (!made || v->def->parent != body || v->place.space || p->same[v->id]) continue;
         v->place = (struct place){.space = SPACE_RESULT, .offset = i};
     }
 }

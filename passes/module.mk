@@ -8,6 +8,7 @@ passes_libpasses_a_SOURCES = \
 	passes/cse.c \
 	passes/dce.c \
 	passes/decompose.c passes/decompose.def \
+	passes/factors.c passes/factors.h \
 	passes/fastmath.def \
 	passes/fold.c \
 	passes/fuse.c passes/fuse.h \
@@ -21,16 +22,30 @@ passes_libpasses_a_SOURCES = \
 	passes/memory_offsets.c \
 	passes/memory_scan.c \
 	passes/memory_share.c \
+	passes/overlap.c \
+	passes/partition.c passes/partition.h \
+	passes/partition_dims.c \
+	passes/partition_reshard.c \
+	passes/partition_stages.c \
 	passes/pass.h \
 	passes/passes.def passes/passes.h \
 	passes/pipeline.c \
 	passes/precision.c \
 	passes/range.c passes/range.h \
 	passes/registry.c \
+	passes/reshard_moves.c passes/reshard_moves.h \
+	passes/reshard_path.c passes/reshard_path.h \
+	passes/reshard_permute.c \
 	passes/rules.c passes/rules.h \
 	passes/rules_helpers.c \
 	passes/rules_parse.c \
 	passes/schedule.c \
+	passes/sequence.c passes/sequence.h \
+	passes/shard.c passes/shard.h \
+	passes/shard_cost.c \
+	passes/shard_execute.c \
+	passes/shard_propagate.c \
+	passes/shard_sums.c \
 	passes/simplify.c passes/simplify.def \
 	passes/specialise.c
 

@@ -56,6 +56,8 @@ bool passes_load(const char *path, struct arena *a, const char **error);
 void passes_list(FILE *out);
 /* Whether `text` names a valid pipeline; *error says which part is not, with the nearest pass's name. */
 bool pipeline_check(const char *text, struct arena *a, const char **error);
+/* The default pipeline up to the first run of a pass, and with it; "" if it has no such pass. */
+const char *pipeline_until(struct arena *a, const char *pass);
 /* false: a pass reported errors, or verification failed. */
 bool pipeline_run(struct graph *g, const struct pipeline *p);
 

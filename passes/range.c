@@ -148,6 +148,7 @@ static const struct {
              {OP_transpose, of_view, false},
              {OP_broadcast, of_view, false},
              {OP_slice, of_view, false},
+             {OP_reshard, of_view, false},
              {OP_flip, of_view, false},
              {OP_gather, of_view, false},
              {OP_take_along, of_view, false},

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char default_pipeline[] = "specialise,fold,simplify,cse,dce,precision,decompose,fold,simplify,cse,dce,"
-                                "guards,fuse,schedule,layout,memory";
+const char default_pipeline[] =
+    "specialise,fold,simplify,cse,dce,decompose,shard,partition,precision,fold,simplify,cse,dce,"
+    "guards,fuse,overlap,schedule,layout,memory";
 
 const char pass_leave_out[] = "leave out", pass_always[] = "always";
 #define LEAVE_OUT pass_leave_out
@@ -192,6 +193,17 @@ int pipeline_parse(const char *text, struct arena *a, struct step **steps, const
         text += length;
         if (!*text) return count;
     }
+}
+
+const char *pipeline_until(struct arena *a, const char *pass) {
+    const char *at = default_pipeline;
+    while (*at) {
+        size_t length = strcspn(at, ",{"), whole = *(at + length) == '{' ? strcspn(at, "}") + 1 : length;
+        if (strlen(pass) == length && !memcmp(at, pass, length))
+            return arena_strndup(a, default_pipeline, (size_t)(at - default_pipeline) + whole);
+        at += whole + (at[whole] == ',');
+    }
+    return "";
 }
 
 bool pipeline_check(const char *text, struct arena *a, const char **error) {

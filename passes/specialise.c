@@ -70,19 +70,24 @@ static bool has_dim(const struct function *f, const struct dim *d) {
     return false;
 }
 
-static struct function *make_version(struct graph *g, const struct function *f, const int64_t *fixed) {
+struct function *function_version(struct graph *g, const struct function *f, const int64_t *fixed) {
     struct function *v = arena_new_object(g->arena, struct function);
     struct clone_map map = clone_map_new(g, g->pass->scratch);
     struct block *body = block_new(g, NULL);
-    map.dims = fixed;
+    const struct extent **dims =
+        arena_new_array(g->pass->scratch, const struct extent *, (size_t)g->dims_count);
+    for (int i = 0; i < g->dims_count; i++)
+        dims[i] = fixed[i] < 0 ? NULL : extent_const(g->extents, fixed[i]);
+    map.dims = dims;
     *v = *f;
     v->fixed = arena_new_array(g->arena, int64_t, (size_t)g->dims_count);
     memcpy(v->fixed, fixed, (size_t)g->dims_count * sizeof *fixed);
     for (int i = 0; i < f->body->args_count; i++) {
         struct value *from = f->body->args[i];
         struct type type = from->type;
-        clone_type(g, &type, fixed);
+        type_replace_dims(g, &type, dims);
         map.values[from->id] = block_argument(g, body, &type, from->name, from->loc);
+        map.values[from->id]->sharding = from->sharding;
     }
     for (struct node *n = f->body->first; n; n = n->next) block_append(body, node_clone(g, n, &map));
     body->results_count = f->body->results_count;
@@ -96,7 +101,7 @@ static struct function *make_version(struct graph *g, const struct function *f, 
 static void make_versions(struct graph *g, const struct function *f, const struct wish *w, int64_t *fixed,
                           bool any, struct function ***end) {
     if (!w) {
-        if (any) **end = make_version(g, f, fixed), *end = &(**end)->next;
+        if (any) **end = function_version(g, f, fixed), *end = &(**end)->next;
         return;
     }
     if (!has_dim(f, w->dim)) {

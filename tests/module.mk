@@ -1,6 +1,6 @@
 # tests: unit tests are Criterion programs, one a part; README.md says what each kind of test promises.
 EXTRA_DIST += tests/README.md tests/run.sh tests/setup.sh
-EXTRA_DIST += tests/frontend
+EXTRA_DIST += tests/frontend tests/options
 
 if HAVE_CRITERION
 UNIT_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) -Wno-pedantic
@@ -29,6 +29,12 @@ tests_unit_pack_SOURCES = tests/unit/pack.c
 tests_unit_pack_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pack_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_unit_pack_LDADD = backend/libbackend.a ir/libir.a $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/sharding_json
+TESTS += tests/unit/sharding_json
+tests_unit_sharding_json_SOURCES = tests/unit/sharding_json.c
+tests_unit_sharding_json_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_sharding_json_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
 
 check_PROGRAMS += tests/unit/frontend_golden
 TESTS += tests/unit/frontend_golden
@@ -104,6 +110,14 @@ tests_unit_passes_random_SOURCES = tests/unit/passes_random.c tests/unit/random_
 tests_unit_passes_random_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_passes_random_LDFLAGS = -rdynamic
 tests_unit_passes_random_LDADD = passes/libpasses.a frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/reshard_path
+TESTS += tests/unit/reshard_path
+tests_unit_reshard_path_SOURCES = tests/unit/reshard_path.c \
+	tests/unit/reshard_oracle.c tests/unit/reshard_oracle.h \
+	tests/unit/reshard_sim.c tests/unit/reshard_sim.h
+tests_unit_reshard_path_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_reshard_path_LDADD = passes/libpasses.a ir/libir.a $(UNIT_LIBS)
 
 check_PROGRAMS += tests/unit/weights
 TESTS += tests/unit/weights

@@ -60,8 +60,8 @@ Test(extent, exact_division_and_bounds) {
     cr_assert_eq(extent_divide(x, extent_mul(x, sum, sum), sum), sum);
     cr_assert_eq(extent_min(extent_sub(x, s, b)), -6);
     cr_assert_eq(extent_max(extent_sub(x, s, b)), 99);
-    int64_t values[] = {7, -1};
-    cr_assert_str_eq(TEXT(extent_substitute(x, product, values)), "4032*B");
+    const struct extent *by[] = {extent_const(x, 7), NULL};
+    cr_assert_str_eq(TEXT(extent_replace(x, product, by)), "4032*B");
 }
 
 Test(extent, overflow_is_no_extent) {

@@ -245,12 +245,86 @@ Test(slices, forms) {
     body_refused("return y[0, 0]", "2 subscripts for f32[4]");
 }
 
+#define MESH "mesh m = <data=2, pipeline=2>\n"
+#define placed(body, wanted) check(MESH IN(body), wanted)
+#define place_refused(body, wanted) refuse(MESH IN(body), wanted)
+
+Test(mesh, declarations) {
+    check("const N = 2\nmesh m = <a=N*2, b=1,> ranks 4..7 on cuda\n",
+          "mesh m = <a=4, b=1> ranks 4..7 on cuda\n");
+    check("mesh m = <a=2> ranks 0..1 on cpu\nmesh n = <a=2>\n", "mesh m = <a=2>\nmesh n = <a=2>\n");
+    check("dim S in 1..8 unit 2, T in 1..4 unit 1\n", "dim S in 1..8 unit 2\ndim T in 1..4\n");
+    refuse("mesh m = <>\n", "unexpected '>'");
+    refuse("mesh m = <a=64, b=64, c=2>\n", "a mesh has 1 to 4096 ranks");
+    refuse("mesh m = <a=4611686018427387904, b=4>\n", "a mesh has 1 to 4096 ranks");
+    refuse("mesh m = <a=1, b=1, c=1, d=1, e=1, f=1, g=1, h=1, i=1>\n", "at most 8 axes");
+    refuse("mesh m = <a=2> ranks 9223372036854775807..9223372036854775807\n", "ranks are counted from 0");
+    refuse("dim S in 1..2147483647 unit 2\n", "are no extent");
+}
+
+Test(mesh, coordinates_are_extents) {
+    placed("return y[m.data*2 : m.data*2 + 2]", "slice(y, [2*m.data], [2], [1])\n");
+    placed("return i + m.data", "extent(m.data)\n");
+    place_refused("return y[m.data*3 : m.data*3 + 2]", "is not provably inside");
+    place_refused("return i + m.date", "there is no mesh axis 'm.date'; did you mean 'm.data'?");
+    place_refused("m.data = 1\nreturn y", "only a name");
+    check("dim L in 1..4\nexport fn f(x: f32[L]) {\nfor t scan 0..L { x = x + 1 }\nreturn x\n}\n",
+          "scan 0..L");
+}
+
+Test(mesh, shardings) {
+    placed("a : f32[4] @m([data, pipeline]) = y * 2\nreturn a",
+           "a : f32[4] @m([data, pipeline]) = y * 2.0\n");
+    placed("a : f32[4] @m([data, ?]!7, pipeline partial) local = y * 2\nreturn a",
+           "a : f32[4] @m([data, ?]!7, pipeline partial) local = y * 2.0\n");
+    placed("a = y * 2 @m(?)\nreturn a", "a : f32[4] @m(?) = y * 2.0\n");
+    placed("a : f32[4] @m(data) = y\nreturn a", "a : f32[4] @m(data) = reshard(y)\n");
+    placed("a : f32[4, 4] @m(data, _) = w[1]\nreturn a", "a : f32[4, 4] @m(data, _) = reshard(w[1])\n");
+    placed("return y * 2 @m(data)", "v0 : f32[4] @m(data) = y * 2.0\n");
+    placed("a : f32[4] @m(data) = k[0]\nreturn a", "a : f32[4] @m(data) = k[0]\n");
+    placed("a : f32[4] @m(data) = y\nfor t scan 0..S { a = a + 1 }\nreturn a",
+           "a : f32[4] @m(data) = y\n    for t");
+    placed("a : f32[4] @m(data) = relu(y)\nb : f32[4] @m(data) = a\nreturn b", "return a\n");
+    placed("for j in 0..2 {\nh = y @m(data)\nfor t scan 0..3 { h = h + 1 }\ny = h\n}\nreturn y",
+           "h2 : f32[4] @m(data) = h0\n    for t1 scan 0..3 {\n");
+    place_refused("a : f32[4] @m(data!9223372036854775808) = y\nreturn a", "a priority is 0 to 999");
+    place_refused("a : f32[4] @m([data, data]) = y\nreturn a", "axis data is used twice");
+    place_refused("a : f32[4] @m(data, _) = y\nreturn a", "@m(…) has 2 entries, but f32[4] has 1 dimension");
+    place_refused("a : f32[4] @n(data) = y\nreturn a", "there is no mesh 'n'");
+    place_refused("a : f32[4] @m(dat) = y\nreturn a", "has no axis 'dat'; did you mean 'data'?");
+    place_refused("a = y[0:3] @m(data)\nreturn a", "3 is not divisible by 2 ranks of data; 3 divides it");
+    body_refused("a : f32[4] @m(_) = y\nreturn a", "declare it, mesh m = <data=2>");
+}
+
+Test(mesh, shardings_of_signatures) {
+    check(MESH "export fn f(x: f32[4] @m(data)) -> f32[4] @m(_), f32[4] {\nreturn x, x\n}\n",
+          "f(x: f32[4] @m(data)) -> f32[4] @m(_), f32[4] {\n    return x, x\n");
+    check(MESH "fn g(x: f32[N] @m(data)) -> f32[N] @m(_) = x\nexport fn f(x: f32[4]) = g(x) * 2\n",
+          "x0 : f32[4] @m(data) = reshard(x)\n    v0 : f32[4] @m(_) = reshard(x0)\n    v1 : f32[4] = v0 * "
+          "2.0\n");
+    refuse(MESH "export fn f(x: f32[4] @m(_, data partial)) = x\n", "an argument is no partial sum");
+    refuse(MESH "export fn f(x: f32[4]) -> f32[4] @m(_, data partial) = x\n", "a result is no partial sum");
+    refuse(MESH "dim S in 3..3\nexport fn f(x: f32[S] @m(data)) = x\n", "S is within 3..3");
+}
+
+Test(mesh, placements) {
+    placed("a = relu(y) on pipeline(1)\nreturn a", "relu(y) on m.pipeline(1)\n");
+    placed("stage 1 { a = relu(y * 2) }\nreturn a", "v0 : f32[4] = y * 2.0 on m.pipeline(1)\n");
+    placed("for j in 0..2 { stage 1 - j { y = relu(y) } }\nreturn y",
+           "y0 : f32[4] = relu(y) on m.pipeline(1)\n");
+    placed("stage 1 {\nfor u scan 0..3 { y = y + 1 }\n}\nreturn y",
+           "        y0 = y1\n    } on m.pipeline(1)\n");
+    placed("stage = y * 2\nreturn stage", "stage : f32[4] = y * 2.0\n");
+    check("mesh m = <a=2>\nexport fn f(x: f32) = relu(x) on dev(1)\n", "relu(x) on m.a(1)\n");
+    check("mesh m = <a=2>\nexport fn f(x: f32) = relu(x) on m(1)\n", "relu(x) on m.a(1)\n");
+    place_refused("a = relu(y) on pipeline(2)\nreturn a", "2 is no place on m.pipeline, which has 0..1");
+    place_refused("a = relu(y) on pipe(1)\nreturn a", "there is no mesh axis 'pipe'");
+    place_refused("a = relu(y) on dev(1)\nreturn a", "here are 2: write which, m.data");
+    place_refused("stage 0 { stage 1 { y = y } }\nreturn y", "stages do not nest");
+    body_refused("stage 0 { y = y }\nreturn y", "and there is none");
+}
+
 Test(later, is_answered_at_its_place) {
-    refuse("mesh m = <data=2, tensor=2>\n", "t.mdl:1:1: error: mesh is not yet supported here");
-    refuse("param w : f32[4, 4] @m(tensor, _) = ones\n",
-           "t.mdl:1:21: error: sharding is not yet supported here");
-    body_refused("return relu(y) on dev(1)", "placement on a device is not yet supported here");
-    body_refused("a : f32[4] @m([data, tensor]!0, data partial) = y\nreturn a", "sharding is not yet");
     body_refused("l, g = grad(loss)(y)\nreturn l", "grad is not yet supported here");
     body_refused("for p in params {\n p = p\n}\nreturn y", "a loop over params is not yet supported here");
     refuse("option pipeline = gpipe(stages=2, micro=4)\n", "option pipeline is not yet supported here");

@@ -42,6 +42,7 @@ static const struct {
     {"concat", "f32[S, 2]; f32[T, 2]; f32[E, 2]", "axis=0"},
     {"pad", "f32[S, 2]", "pads=[[0, 0], [2, 1]]"},
     {"flip", "f32[S, 2, T]", "axis=[0, 2]"},
+    {"reshard", "f32[S, 2, T]", ""},
     {"gather", "f32[3, 5, T]; i32[S, 2]", "axis=1"},
     {"take_along", "f32[S, 5, T]; i32[S, 2, T]", "axis=1"},
     {"scatter", "f32[3, 5, T]; i32[S, 2]; f32[3, S, 2, T]", "axis=1"},
@@ -67,6 +68,13 @@ static const struct {
     {"max_pool", "f32[S, 2, 8, 5]", "size=[3, 2] pad=1 stride=2"},
     {"normal", "", "shape=[S, 3]"},
     {"guard", "i32[S, 2]", "lo=0 hi=S what=\"id\""},
+    {"all_reduce", "f32[S, 4]", "over=\"m.tensor\""},
+    {"all_gather", "f32[S, T]", "over=\"m.data,m.tensor\""},
+    {"reduce_scatter", "f32[3, S, T]", "over=\"m.tensor\""},
+    {"all_to_all", "f32[2, S]", "over=\"m.data\""},
+    {"permute", "f32[S]", "over=\"m.tensor\" to=[1, 2, 0]"},
+    {"send", "f32[S]", "over=\"m.data\" to=1"},
+    {"receive", "", "over=\"m.data\" from=0 shape=[S, T] dtype=f32"},
     {"extent", "", "n=S"},
 };
 

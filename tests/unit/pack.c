@@ -42,7 +42,7 @@ static struct global *stored_param(struct graph *g, enum format f, const char *l
 
 static void *pack(struct graph *g, const struct global *w) {
     void *out = arena_alloc(g->arena, (size_t)packed_bytes(w), 1);
-    const char *error = pack_tensor(g, g->arena, w, 0, out);
+    const char *error = pack_tensor(g, g->arena, w, 0, NULL, out);
     cr_assert_null(error, "%s", error);
     return out;
 }
@@ -168,7 +168,7 @@ Test(pack, a_value_that_its_format_cannot_hold_is_named) {
     float huge = 1e30f;
     memcpy((char *)w->stored->data + 5 * 4, &huge, 4);
     w->store = FORMAT_q8_0;
-    const char *error = pack_tensor(g, g->arena, w, 0, arena_alloc(g->arena, (size_t)packed_bytes(w), 1));
+    const char *error = pack_tensor(g, g->arena, w, 0, NULL, arena_alloc(g->arena, (size_t)packed_bytes(w), 1));
     cr_assert(error && strstr(error, "q8_0"), "%s", error);
 }
 

@@ -155,6 +155,43 @@ static void wide_counts(struct sample *s) {
     s->w->counts[0] = s->w->counts[1] = INT64_MAX;
 }
 static void wide_layout(struct sample *s) { s->w->layout = layout_parse(s->t->arena, "0 1 2"); }
+/* A mesh, and where w, z and the scan are on it. */
+static struct sharding *on_a_mesh(struct sample *s) {
+    struct mesh *m = graph_mesh(s->g, "m", s->t->loc);
+    graph_mesh_axis(s->g, m, "data", 2);
+    graph_mesh_axis(s->g, m, "tensor", 2);
+    struct sharding *placed = arena_new_object(s->t->arena, struct sharding);
+    *placed = (struct sharding){
+        .mesh = m, .rank = 2, .dims = {{.count = 1, .axes = {0}}, {.count = 1, .axes = {1}}}};
+    s->linear->results[0]->sharding = placed;
+    return placed;
+}
+static void sharded_twice(struct sample *s) { on_a_mesh(s)->dims[1].axes[0] = 0; }
+static void sharded_and_partial(struct sample *s) { on_a_mesh(s)->partial = 2; }
+static void partial_nowhere(struct sample *s) { on_a_mesh(s)->partial = 4; }
+static void no_such_axis(struct sample *s) { on_a_mesh(s)->dims[1].axes[0] = 2; }
+static void other_rank(struct sample *s) { on_a_mesh(s)->rank = 1; }
+static void other_mesh(struct sample *s) {
+    struct mesh *copy = arena_new_object(s->t->arena, struct mesh);
+    struct sharding *placed = on_a_mesh(s);
+    *copy = *placed->mesh;
+    placed->mesh = copy;
+}
+static void global_rank(struct sample *s) {
+    struct sharding *placed = on_a_mesh(s);
+    s->linear->results[0]->sharding = NULL;
+    s->st->sharding = placed;
+}
+static void no_such_place(struct sample *s) {
+    struct placement *on = arena_new_object(s->t->arena, struct placement);
+    *on = (struct placement){on_a_mesh(s)->mesh, 1, 2};
+    s->add->on = on;
+}
+static void empty_axis(struct sample *s) { ((struct mesh *)on_a_mesh(s)->mesh)->axes[1].size = 0; }
+static void same_meshes(struct sample *s) {
+    on_a_mesh(s);
+    graph_mesh(s->g, "m", s->t->loc);
+}
 static void kernel_arguments(struct sample *s) { s->kernel->operands[0] = s->param->results[0]; }
 
 static const struct {
@@ -191,6 +228,16 @@ static const struct {
     {empty_dim, "dim T has the empty or negative range 2..1"},
     {wide_counts, "elements on axis 1"},
     {wide_layout, "w: its layout names axis 2 of 2"},
+    {sharded_twice, "value 2: it uses axis data twice"},
+    {sharded_and_partial, "value 2: it uses axis tensor twice"},
+    {partial_nowhere, "it is partial over an axis that its mesh has not"},
+    {no_such_axis, "its dimension 1 is split by an axis that its mesh has not"},
+    {other_rank, "its sharding has 1 entries for 2 dimensions"},
+    {other_mesh, "its mesh is not of this graph"},
+    {global_rank, "st: its sharding has 2 entries for"},
+    {no_such_place, "add: 2 is no place on m.tensor, which has 0..1"},
+    {empty_axis, "mesh m: axis tensor is empty"},
+    {same_meshes, "two meshes are named m"},
     {kernel_arguments, "kernel: a is f32[S, 4] inside, f32[4, 4] outside"},
 };
 

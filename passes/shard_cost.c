@@ -1,0 +1,97 @@
+/* What it costs to move a value from one sharding to another, and who is told. */
+#include "passes/reshard_path.h"
+#include "passes/shard.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Per round and byte: InfiniBand between nodes, 20 us and 0.9 of 25 GB/s (the constants that planners of
+ * Megatron's kind use for A100 clusters). */
+const struct reshard_cost shard_cost = {20e-6, 1 / (0.9 * 25e9)};
+
+int64_t shard_extent(const struct sharder *s, const struct extent *e) {
+    int64_t *dims = arena_new_array(s->a, int64_t, (size_t)s->g->dims_count + 1);
+    for (int i = 0; i < s->g->dims_count; i++) {
+        const struct dim *d = s->g->dims[i];
+        dims[i] = s->typical < d->min ? d->min : s->typical > d->max ? d->max : s->typical;
+    }
+    int64_t value = extent_eval(e, dims);
+    return value > 0 ? value : 1;
+}
+
+struct reshard_tensor shard_tensor(const struct sharder *s, const struct type *t) {
+    struct reshard_tensor x = {.rank = t->rank, .element_bytes = dtype_bytes(t->dtype)};
+    for (int d = 0; d < t->rank; d++) {
+        int64_t value;
+        x.extents[d] = shard_extent(s, t->extents[d]);
+        x.multiples[d] = extent_is_const(t->extents[d], &value)               ? value
+                         : extent_can_cut(t->extents[d], INT64_C(0x7fffffff)) ? 0
+                                                                              : 1;
+    }
+    return x;
+}
+
+/* Steps to go, or -1 with *why. */
+static int path(struct sharder *s, const struct type *t, const struct sharding *from,
+                const struct sharding *to, struct reshard_step **steps, const char **why) {
+    struct reshard_tensor x = shard_tensor(s, t);
+    return reshard_path(s->a, &x, from, to, &shard_cost, steps, why);
+}
+
+bool move_bytes(struct sharder *s, const struct type *t, const struct sharding *from,
+                const struct sharding *to, double *bytes) {
+    struct reshard_step *steps;
+    const char *why;
+    *bytes = 0;
+    if (sharding_equal(from, to)) return true;
+    int count = path(s, t, from, to, &steps, &why);
+    for (int i = 0; i < count; i++) *bytes += steps[i].bytes;
+    return count >= 0;
+}
+
+const char *value_label(struct sharder *s, const struct value *v) {
+    if (v->name) return v->name;
+    if (v->def && v->def->global) return v->def->global->name;
+    return v->def ? arena_printf(s->a, "the result of %s", op_info(v->def->op)->name) : "an argument";
+}
+
+/* --deny=reshard, --deny=reshard:BYTES: the most bytes that may move unasked; -1: any. */
+static double allowed(const struct graph *g) {
+    const char *deny = graph_option(g, "deny");
+    if (!deny) return -1;
+    const char *bytes = strchr(deny, ':');
+    return bytes ? strtod(bytes + 1, NULL) : 0;
+}
+
+/* Whether a person wrote that the value lives where the reshard brings it. */
+static bool was_asked(const struct sharder *s, const struct node *n) {
+    const struct value *v = n->results[0];
+    return v->id < s->values && s->asked[v->id];
+}
+
+void explain_reshard(struct sharder *s, const struct value *from, const struct node *n,
+                     const struct node *reader) {
+    struct reshard_step *steps;
+    const char *why = NULL, *text = "";
+    const struct value *v = n->results[0];
+    double bytes = 0, most = allowed(s->g);
+    const char *a = sharding_text(s->a, from->sharding), *b = sharding_text(s->a, v->sharding);
+    int count = path(s, &v->type, from->sharding, v->sharding, &steps, &why);
+    if (count < 0) {
+        diag_error(s->g->diag, n->loc, "%s cannot go from %s to %s: %s", value_label(s, from), a, b, why);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        bytes += steps[i].bytes;
+        text = arena_printf(s->a, "%s%s%s", text, i ? ", then " : "", reshard_step_text(s->a, &steps[i]));
+    }
+    const char *cause = reader ? arena_printf(s->a, " for %s", op_info(reader->op)->name) : "";
+    pass_explain(s->g, n->loc, "%s moves from %s to %s%s: %s", value_label(s, from), a, b, cause, text);
+    if (most < 0 || bytes <= most || was_asked(s, n)) return;
+    diag_error(s->g->diag, n->loc, "%s moves unasked from %s to %s%s: a rank sends %.0f bytes (%s)",
+               value_label(s, from), a, b, cause, bytes, text);
+    diag_note(s->g->diag, from->loc,
+              "it is made here; write %s beside it if it shall move, or give its operands "
+              "a sharding that needs no move",
+              b);
+}
