@@ -214,9 +214,13 @@ int *graph_uses(struct graph *g, struct arena *scratch) {
     return uses;
 }
 
+static bool is_effect(enum op op) {
+    return op == OP_assign || op == OP_guard || op == OP_send || op == OP_receive;
+}
+
 bool node_has_effect(const struct node *n) {
-    if (n->op == OP_assign || n->op == OP_guard) return true;
+    if (is_effect(n->op)) return true;
     for (struct node *inner = NULL; n->body && (inner = node_walk(n->body, inner));)
-        if (inner->op == OP_assign || inner->op == OP_guard) return true;
+        if (is_effect(inner->op)) return true;
     return false;
 }

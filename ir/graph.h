@@ -208,6 +208,6 @@ struct node *node_walk(struct block *root, struct node *n);
 int *graph_uses(struct graph *g, struct arena *scratch);
 
 bool node_has_effect(
-    const struct node *n); /* assign, guard, or a body with one: never removed or reordered */
+    const struct node *n); /* assign, guard, send, receive, or a body with one: never removed or reordered */
 
 #endif

@@ -82,7 +82,7 @@ static bool lives_alike(const struct node *a, const struct node *b) {
 
 /* Random values belong to their place; kernels and scans are left as they are. */
 static bool eligible(const struct node *n) {
-    return n->results_count && !n->body && op_info(n->op)->family != FAMILY_random;
+    return n->results_count && !n->body && !node_has_effect(n) && op_info(n->op)->family != FAMILY_random;
 }
 
 static int epoch_of(const struct table *t, const struct node *n) {

@@ -4,6 +4,7 @@
  *     b : f32 = sqrt(a)           becomes     b : f32 = 1.4142135
  *
  * Results of more than `max` elements stay computations: they would only make the model larger. */
+#include "ir/collective.h"
 #include "ir/interp.h"
 #include "passes/build.h"
 #include "passes/passes.h"
@@ -23,7 +24,8 @@ static bool depends_on_dims(const struct node *n) {
 /* Ops without operands that are cheaper made than read, or that belong to their place. */
 static bool eligible(const struct node *n) {
     enum op_family family = op_info(n->op)->family;
-    if (n->body || node_has_effect(n) || !n->results_count || family == FAMILY_random) return false;
+    if (n->body || node_has_effect(n) || collective_of(n) || !n->results_count || family == FAMILY_random)
+        return false;
     if (depends_on_dims(n)) return false;
     bool any = n->op == OP_extent;
     for (int i = 0; i < n->operands_count; i++) {

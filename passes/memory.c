@@ -25,8 +25,8 @@ static void add_use(struct plan *p, const struct value *v, const struct node *n,
     p->uses[v->id] = u;
 }
 
-/* A collective under way still reads its operands, and writes its results, until it is waited for: at `end` where
- * nobody in the block does so before. */
+/* A collective under way still reads its operands, and writes its results, until it is waited for: at `end`
+ * where nobody in the block does so before. */
 static void hold_buffers(struct plan *p, const struct block *b, int end) {
     for (const struct node *n = b->first; n; n = n->next) {
         if (!collective_of(n)) continue;

@@ -22,9 +22,11 @@ passes_libpasses_a_SOURCES = \
 	passes/memory_offsets.c \
 	passes/memory_scan.c \
 	passes/memory_share.c \
+	passes/overlap.c \
 	passes/partition.c passes/partition.h \
 	passes/partition_dims.c \
 	passes/partition_reshard.c \
+	passes/partition_stages.c \
 	passes/pass.h \
 	passes/passes.def passes/passes.h \
 	passes/pipeline.c \
@@ -38,6 +40,7 @@ passes_libpasses_a_SOURCES = \
 	passes/rules_helpers.c \
 	passes/rules_parse.c \
 	passes/schedule.c \
+	passes/sequence.c passes/sequence.h \
 	passes/shard.c passes/shard.h \
 	passes/shard_cost.c \
 	passes/shard_execute.c \

@@ -84,6 +84,7 @@ static void gather_pieces(struct partition *p, struct node *n) {
     *node_attr(guard, "hi") = (struct attr){.set = true, .e = all};
     *node_attr(guard, "what") = (struct attr){.set = true, .s = "gather: id"};
     if (!node_infer(g, guard)) ice("a guard does not infer");
+    guard->on = n->on;
     node_insert_before(guard, n);
     struct value *local = build2(&b, OP_sub, ids, scalar(&b, first, dtype));
     struct value *zero = scalar(&b, extent_const(g->extents, 0), dtype), *end = scalar(&b, rows, dtype);
@@ -214,5 +215,6 @@ bool pass_partition(struct graph *g) {
         w->sharding = local_sharding(g, w->sharding);
     }
     for (struct function *f = g->functions; f; f = f->next) localise_function(&p, f);
+    partition_stages(&p);
     return true;
 }

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char default_pipeline[] = "specialise,fold,simplify,cse,dce,decompose,shard,partition,precision,fold,simplify,cse,dce,"
-                                "guards,fuse,schedule,layout,memory";
+const char default_pipeline[] =
+    "specialise,fold,simplify,cse,dce,decompose,shard,partition,precision,fold,simplify,cse,dce,"
+    "guards,fuse,overlap,schedule,layout,memory";
 
 const char pass_leave_out[] = "leave out", pass_always[] = "always";
 #define LEAVE_OUT pass_leave_out

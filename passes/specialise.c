@@ -74,8 +74,10 @@ struct function *function_version(struct graph *g, const struct function *f, con
     struct function *v = arena_new_object(g->arena, struct function);
     struct clone_map map = clone_map_new(g, g->pass->scratch);
     struct block *body = block_new(g, NULL);
-    const struct extent **dims = arena_new_array(g->pass->scratch, const struct extent *, (size_t)g->dims_count);
-    for (int i = 0; i < g->dims_count; i++) dims[i] = fixed[i] < 0 ? NULL : extent_const(g->extents, fixed[i]);
+    const struct extent **dims =
+        arena_new_array(g->pass->scratch, const struct extent *, (size_t)g->dims_count);
+    for (int i = 0; i < g->dims_count; i++)
+        dims[i] = fixed[i] < 0 ? NULL : extent_const(g->extents, fixed[i]);
     map.dims = dims;
     *v = *f;
     v->fixed = arena_new_array(g->arena, int64_t, (size_t)g->dims_count);

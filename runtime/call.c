@@ -3,30 +3,12 @@
  *     thread 0:  k0 ┃ k1 ┃ guard ┃ k2 …       ┃ barrier, where the step has one
  *     thread 1:  k0 ┃ k1 ┃ guard ┃ k2 …
  */
+#include "runtime/float.h"
 #include "runtime/model.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-/* The register that says how floats round and whether small ones are flushed. */
-#if defined(__SSE__)
-#include <xmmintrin.h>
-enum { FLOAT_DEFAULT = 0x1f80 };
-static uint64_t float_control(void) { return _mm_getcsr(); }
-static void set_float_control(uint64_t c) { _mm_setcsr((unsigned)c); }
-#elif defined(__aarch64__)
-enum { FLOAT_DEFAULT = 0 };
-static uint64_t float_control(void) {
-    uint64_t c;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(c));
-    return c;
-}
-static void set_float_control(uint64_t c) { __asm__ volatile("msr fpcr, %0" : : "r"(c)); }
-#else
-enum { FLOAT_DEFAULT = 0 };
-static uint64_t float_control(void) { return FLOAT_DEFAULT; }
-static void set_float_control(uint64_t c) { (void)c; }
-#endif
 
 /* One thread's walk. */
 struct walk {
@@ -72,7 +54,7 @@ static void bind(struct walk *w) {
     bool *bound = &w->lane->bound[w->session->call.plan_number];
     for (uint32_t i = 0; i < p->variant->steps_count && !*bound; i++) {
         const struct mdl_step *s = &p->variant->steps[i];
-        bool fixed = p->steps[i].kernel && !p->steps[i].dynamic;
+        bool fixed = (p->steps[i].kernel || p->steps[i].start) && !p->steps[i].dynamic;
         for (uint32_t j = 0; fixed && j < s->refs; j++)
             w->pointers[s->first_ref + j - p->first_ref] = resolve(w, &refs[s->first_ref + j]);
     }
@@ -99,14 +81,18 @@ static int32_t run_kernel(struct walk *w, uint32_t at) {
                      w->threads);
 }
 
-static int32_t run_traced(struct walk *w, uint32_t at) {
+static void record(struct walk *w, uint32_t at, int64_t start) {
     struct mdl_session *s = w->session;
-    int64_t start = now();
-    int32_t failed = run_kernel(w, at);
     uint64_t n = atomic_fetch_add_explicit(&s->events_used, 1, memory_order_relaxed);
     if (n < s->events_capacity)
         s->events[n] =
             (struct mdl_event){at, (uint32_t)w->thread, &w->plan->variant->steps[at], start, now()};
+}
+
+static int32_t run_traced(struct walk *w, uint32_t at) {
+    int64_t start = now();
+    int32_t failed = run_kernel(w, at);
+    record(w, at, start);
     return failed;
 }
 
@@ -144,6 +130,33 @@ static uint32_t turn(struct walk *w, uint32_t at) {
     return w->lane->ends[s->loop] > 0 ? at : p->other;
 }
 
+/* All threads, or none, go on: what thread 0 has found out holds for all. */
+static bool have_parted(struct walk *w) {
+    pool_barrier(w->session->model->pool, w->thread, w->threads);
+    return w->session->call.parted != MDL_OK;
+}
+
+static bool part_ways(struct walk *w) {
+    if (w->thread == 0) others_of(w->session->model)->agree(w->session);
+    return have_parted(w);
+}
+
+/* COLLECTIVE, AWAIT: thread 0 speaks for all. True: this rank cannot go on. */
+static bool talk(struct walk *w, uint32_t at) {
+    const struct plan_step *p = &w->plan->steps[at];
+    const struct mdl_step *s = &w->plan->variant->steps[at];
+    const struct distributed_calls *others = others_of(w->session->model);
+    int64_t start = w->session->events ? now() : 0;
+    if (p->meet && meet(w)) return true;
+    if (p->dynamic && !w->thread) resolve_step(w, at);
+    if (p->start && !w->thread) others->start(w->session, s, w->pointers + p->buffers);
+    if (p->start) return false;
+    if (!w->thread) others->await(w->session, s);
+    if (have_parted(w)) return true;
+    if (w->session->events) record(w, at, start);
+    return false;
+}
+
 static inline void walk_steps(struct walk *w, int32_t (*run)(struct walk *, uint32_t)) {
     const struct plan_step *steps = w->plan->steps;
     for (uint32_t at = 0, n = w->plan->variant->steps_count; at < n; at++) {
@@ -152,10 +165,12 @@ static inline void walk_steps(struct walk *w, int32_t (*run)(struct walk *, uint
             if (s->dynamic) resolve_step(w, at);
             if (s->guard) w->lane->guards++;
             if (run(w, at) && s->guard) note_failure(w, at);
+        } else if (s->start || s->await) {
+            if (talk(w, at)) return;
         } else {
             at = turn(w, at);
         }
-        if (s->barrier && meet(w)) return;
+        if (s->barrier && (meet(w) || (s->agree && part_ways(w)))) return;
     }
 }
 
@@ -246,12 +261,14 @@ static double arena_share(const struct mdl_function *f, const struct plan *p, co
     return bytes;
 }
 
-static int call(struct mdl_session *s, uint32_t function, const int64_t *dims, const void *const *inputs,
-                void *const *results) {
+/* The checks that need no kernel; then the call stands in s->call. */
+static int prepare(struct mdl_session *s, uint32_t function, const int64_t *dims, const void *const *inputs,
+                   void *const *results) {
     const struct mdl_descriptor *d = s->model->descriptor;
+    const struct distributed_calls *others = others_of(s->model);
     if (function >= d->functions_count) return invalid(s, "there is no function number %u", function);
     const struct mdl_function *f = &d->functions[function];
-    int status = check_dims(s, f, dims);
+    int status = others ? others->dims(s, f, dims, &dims) : check_dims(s, f, dims);
     if (!status) status = check_buffers(s, f, dims, inputs, results);
     if (status) return status;
     struct plan *p = &s->model->plans[function][choose(f, dims)];
@@ -260,11 +277,28 @@ static int call(struct mdl_session *s, uint32_t function, const int64_t *dims, c
     s->call.dims = dims;
     s->call.inputs = inputs;
     s->call.results = results;
-    atomic_store_explicit(&s->call.failed, 0, memory_order_relaxed);
     session_trim(s, arena_share(f, p, dims));
+    return MDL_OK;
+}
+
+static int run(struct mdl_session *s) {
+    const struct distributed_calls *others = others_of(s->model);
     if (s->poison) memset(s->arena, 0xff, s->arena_bytes + (size_t)s->lanes_count * s->scratch_bytes);
+    if (others && !s->call.plan->agrees && others->agree(s)) return s->call.parted;
     pool_run(s->model->pool, run_lane, s);
-    return atomic_load(&s->call.failed) ? report(s) : MDL_OK;
+    return s->call.parted ? s->call.parted : atomic_load(&s->call.failed) ? report(s) : MDL_OK;
+}
+
+static int call(struct mdl_session *s, uint32_t function, const int64_t *dims, const void *const *inputs,
+                void *const *results) {
+    const struct distributed_calls *others = others_of(s->model);
+    int status = others ? others->enter(s, function) : MDL_OK;
+    if (status) return status;
+    s->call.parted = MDL_OK;
+    atomic_store_explicit(&s->call.failed, 0, memory_order_relaxed);
+    status = prepare(s, function, dims, inputs, results);
+    if (!status) status = run(s);
+    return others ? others->leave(s, status) : status;
 }
 
 int mdl_call(struct mdl_session *s, uint32_t function, const int64_t *dims, const void *const *inputs,

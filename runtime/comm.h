@@ -11,9 +11,9 @@
  * tools reach them through its descriptor (mdl_descriptor.distributed).
  *
  * An engine moves messages; rings, deadlines and agreement are made of those, for all engines alike. Anybody
- * may write an engine: a struct that begins with struct mdl_comm. Its functions are called by one thread at
- * a time (but `wake` by any) and return at once; none exits, prints or blocks but `wait`, `close` and
- * `abort`. */
+ * may write an engine: a struct that begins with struct mdl_comm. Any thread may call its functions at any
+ * time. They return at once, but for `wait`, `group`, `close` and `abort`; none exits (but `abort`) or
+ * prints. */
 #ifndef MDL_COMM_H
 #define MDL_COMM_H
 #include "runtime/mdl.h"
@@ -89,7 +89,7 @@ struct mdl_comm {
     const struct mdl_comm_engine *engine;
     int32_t rank, size;
     uint32_t next_channel; /* channels below it are taken; the runtime's */
-    uint32_t reserved;
+    uint32_t broken; /* 1: the ranks have parted for good; nothing but `abort` and `close` will be called */
     char error[256]; /* why the engine's last function failed */
 };
 
@@ -108,7 +108,8 @@ int mdl_comm_open(const char *engine, char *error, uint64_t error_size, struct m
  * is opened, or $MDL_NCCL. */
 int mdl_comm_nccl(struct mdl_comm *bootstrap, char *error, uint64_t error_size, struct mdl_comm **comm);
 
-/* NULL is fine. Under MPI all ranks do so, or one ends all by comm->engine->abort. */
+/* NULL is fine. Under MPI all ranks do so, or one ends all by
+ * comm->engine->abort; that of a broken comm leaves MPI as it is. */
 void mdl_comm_close(struct mdl_comm *comm);
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* A compiled model's library: found, opened, and offered as an executor, all through its descriptor. */
 #include "runtime/library.h"
+#include "runtime/library_ranks.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,19 @@ static int64_t extent(void *context, uint32_t index, const int64_t *dims) {
 
 static int call(void *context, uint32_t function, const int64_t *dims, const void *const *inputs,
                 void *const *results) {
-    const struct library *l = context;
+    struct library *l = context;
+    if (l->ranks) return ranks_call(l, function, dims, inputs, results);
     return l->descriptor->api->call(l->session, function, dims, inputs, results);
+}
+
+static int64_t pieces(void *context, const struct mdl_tensor *t, uint32_t d) {
+    const struct library *l = context;
+    return ranks_pieces(l->descriptor, t, d);
 }
 
 static const char *error(void *context) {
     const struct library *l = context;
-    return l->descriptor->api->error(l->session);
+    return l->ranks ? ranks_error(l) : l->descriptor->api->error(l->session);
 }
 
 /* dlopen looks for a bare name along the system's path; a name on a command line means the file here. */
@@ -44,12 +51,19 @@ int library_load(struct library *l, const struct run_request *r, const char *pat
                                         .functions_count = l->descriptor->functions_count,
                                         .context = l,
                                         .extent = extent,
+                                        .pieces = pieces,
                                         .call = call,
                                         .error = error};
     return RUN_DONE;
 }
 
-int library_start(struct library *l, const struct run_request *r, const char *weights, int threads) {
+int library_start(struct library *l, const struct run_request *r, const struct ranks_settings *s,
+                  const char *weights, int threads) {
+    l->request = r;
+    if (l->descriptor->mesh) return ranks_start(l, r, s, weights, threads);
+    if (s->ranks || s->comm)
+        return run_error(r, RUN_USAGE, "model %s has no mesh: it runs without --ranks and --comm",
+                         l->descriptor->name);
     char why[512] = "";
     struct mdl_options options = {sizeof options, threads, why, sizeof why, NULL, 0, 0};
     const struct mdl_api *api = l->descriptor->api;
@@ -59,7 +73,8 @@ int library_start(struct library *l, const struct run_request *r, const char *we
     return status ? run_error(r, run_exit_status(status), "no memory for a session") : RUN_DONE;
 }
 
-void library_close(struct library *l) {
+void library_close(struct library *l, int status) {
+    if (l->ranks) ranks_close(l, status);
     if (l->session) l->descriptor->api->session_free(l->session);
     if (l->model) l->descriptor->api->close(l->model);
     if (l->handle) dlclose(l->handle);
@@ -77,6 +92,8 @@ int record_call(struct library *l, struct run_call *c, struct recording *rec) {
         l->descriptor->api->trace(l->session, rec->events, rec->capacity, &rec->count);
         int status = run_execute(c);
         l->descriptor->api->trace(l->session, NULL, 0, NULL);
-        if (status || rec->count < rec->capacity) return status;
+        bool full = ranks_any(l, !status && rec->count == rec->capacity);
+        if (status || !full) return status;
+        if (rec->count < rec->capacity) rec->count = rec->capacity; /* another rank's was full */
     }
 }

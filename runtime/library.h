@@ -6,8 +6,10 @@
 struct library {
     void *handle; /* of dlopen */
     const struct mdl_descriptor *descriptor;
-    struct mdl_model *model;
+    struct mdl_model *model; /* over ranks: the first of this process's */
     struct mdl_session *session;
+    struct ranks *ranks; /* library_ranks.h; NULL: the model has no mesh */
+    const struct run_request *request;
     struct run_executor executor;
 };
 
@@ -21,15 +23,17 @@ struct recording {
 int library_check(const struct run_request *r, const char *path);
 /* Finds the library's descriptor; an exit status after a message. The model is opened by library_start. */
 int library_load(struct library *l, const struct run_request *r, const char *path);
-/* Opens the model with `threads` (0: all) and a session. */
-int library_start(struct library *l, const struct run_request *r, const char *weights, int threads);
-void library_close(struct library *l);
+struct ranks_settings;
+/* Opens the model with `threads` (0: all; over ranks: of each) and a session. */
+int library_start(struct library *l, const struct run_request *r, const struct ranks_settings *s,
+                  const char *weights, int threads);
+void library_close(struct library *l, int status); /* `status`: the program's */
 
 /* Makes one more call and records it; grows the recording as needed. */
 int record_call(struct library *l, struct run_call *c, struct recording *rec);
 /* --list, --stats, --bench, --trace */
 void library_list(const struct library *l);
-void library_stats(const struct library *l);
+void library_stats(struct library *l);
 int library_bench(struct library *l, struct run_call *c, double seconds);
 int library_trace(struct library *l, struct run_call *c, const char *path);
 

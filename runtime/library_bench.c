@@ -1,5 +1,6 @@
 /* mdl-run --bench: the time of whole calls, then, from recorded calls, of each kernel. */
 #include "runtime/library.h"
+#include "runtime/library_ranks.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +80,8 @@ static bool add_spans(const struct library *l, const struct run_call *c, struct 
         k->times[recorded] += 1e-9 * (double)(spans[i].end - spans[i].start);
         if (recorded) continue;
         k->runs++;
-        k->flops += (double)d->extent(spans[i].step->flops, c->dims);
-        k->bytes += (double)d->extent(spans[i].step->bytes, c->dims);
+        k->flops += (double)d->extent(spans[i].step->flops, c->units);
+        k->bytes += (double)d->extent(spans[i].step->bytes, c->units);
     }
     return true;
 }
@@ -121,10 +122,10 @@ static void print_table(const struct table *t) {
 }
 
 /* Whole calls for `seconds`; how many there were, or -1. */
-static int time_calls(struct run_call *c, double seconds, double *times) {
+static int time_calls(struct library *l, struct run_call *c, double seconds, double *times) {
     double begin = now();
     int calls = 0;
-    while (calls < MOST_CALLS && (calls < LEAST_CALLS || now() - begin < seconds)) {
+    while (ranks_any(l, calls < MOST_CALLS && (calls < LEAST_CALLS || now() - begin < seconds))) {
         double start = now();
         if (run_execute(c)) return -1;
         times[calls++] = now() - start;
@@ -140,7 +141,7 @@ static void print_call(const struct library *l, const struct run_call *c, const 
         bytes += t->rows[i].bytes;
     }
     printf("%s.%s", l->descriptor->name, c->function->name);
-    for (uint32_t i = 0; i < c->function->dims_count; i++)
+    for (uint32_t i = 0; i < c->function->given_dims; i++)
         printf("%s%s = %" PRId64, i ? ", " : ": ", c->function->dims[i].name, c->dims[i]);
     printf("; %d calls\nmin %.2f us, median %.2f us, p90 %.2f us; at the median %.2f GFLOP/s, %.2f GB/s\n",
            calls, 1e6 * times[0], 1e6 * middle, 1e6 * times[calls * 9 / 10], per_second(flops, middle),
@@ -160,7 +161,7 @@ static int record_all(struct library *l, struct run_call *c, struct table *t) {
 int library_bench(struct library *l, struct run_call *c, double seconds) {
     struct table t = {0};
     double *times = calloc(MOST_CALLS, sizeof *times);
-    int calls = times ? time_calls(c, seconds, times) : 0;
+    int calls = times ? time_calls(l, c, seconds, times) : 0;
     int status = calls < 0 ? RUN_FAILED : RUN_DONE;
     if (!times) status = run_error(c->request, RUN_INTERNAL, "out of memory");
     if (!status) status = record_all(l, c, &t);

@@ -1,5 +1,6 @@
 /* mdl-run --stats: what memory a session has, and what of the process's is in use. */
 #include "runtime/library.h"
+#include "runtime/library_ranks.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static long status_line(const char *name) {
     return value;
 }
 
-void library_stats(const struct library *l) {
+void library_stats(struct library *l) {
     static const char *const lines[][2] = {{"VmHWM", "resident at most"},
                                            {"VmRSS", "resident"},
                                            {"RssAnon", "resident, of the process alone"},
@@ -28,4 +29,5 @@ void library_stats(const struct library *l) {
            m.arena, m.scratch, m.threads, m.states);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         printf("%s: %ld KiB\n", lines[i][1], status_line(lines[i][0]));
+    if (l->ranks) ranks_stats(l);
 }

@@ -1,6 +1,7 @@
 /* mdl-run --trace: a call as a Chrome trace ("Trace Event Format", complete events), for chrome://tracing or
  * Perfetto. */
 #include "runtime/library.h"
+#include "runtime/library_ranks.h"
 #include "runtime/replace.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static void print_slice(FILE *out, const struct library *l, const struct run_cal
     fprintf(out, ",\"args\":{\"step\":%u,\"source\":\"", e->step);
     print_json(out, d->source);
     fprintf(out, ":%u:%u\",\"flops\":%" PRId64 ",\"bytes\":%" PRId64 "}}", s->line, s->column,
-            d->extent(s->flops, c->dims), d->extent(s->bytes, c->dims));
+            d->extent(s->flops, c->units), d->extent(s->bytes, c->units));
 }
 
 static void print_trace(FILE *out, const struct library *l, const struct run_call *c,
@@ -71,7 +72,7 @@ static int write_trace(const struct library *l, const struct run_call *c, const 
 int library_trace(struct library *l, struct run_call *c, const char *path) {
     struct recording rec = {0};
     int status = record_call(l, c, &rec);
-    if (!status) status = write_trace(l, c, &rec, path);
+    if (!status && ranks_speaks(l)) status = write_trace(l, c, &rec, path);
     free(rec.events);
     return status;
 }

@@ -1,10 +1,15 @@
 /* mdl-run: calls a function of a compiled model from the command line. */
 #include "config.h"
-#include "runtime/library.h"
+#include "runtime/library_ranks.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define RANKS_TEXT                                                                                           \
+    "Inputs are given whole, results come whole: each rank has its pieces of them. Under mpirun each "       \
+    "process is a "                                                                                          \
+    "rank, and rank 0 prints. With --stats each rank's bytes are counted by the kind of collective."
 
 static const struct option_spec options[] = {
     RUN_OPTION_ROWS,
@@ -15,6 +20,16 @@ static const struct option_spec options[] = {
      "threads. States go on "
      "from call to call."},
     {0, "threads", "N", "threads a call may use [as many as the process may run on]", NULL},
+    {0, "ranks", "N", "run a model with a mesh on N ranks that are threads of this process", RANKS_TEXT},
+    {0, "comm", "auto|threads|mpi|openmpi|mpich|nccl", "how ranks speak to each other [auto]",
+     "auto: threads with --ranks, else the MPI whose mpirun started this process. The part for each MPI is "
+     "looked for in "
+     "$MDL_COMM_PATH, then where mdl-run was installed."},
+    {0, "collective", "ring|mpi",
+     "whose algorithms make collectives: rings of ours, or the MPI library's [mpi]",
+     "The library's are used where it has the element type and the operation. Rings give the same bits with "
+     "any engine."},
+    {0, "timeout", "SECONDS", "how long a collective may take before all ranks give up [60]", NULL},
     {0, "stats", NULL, "then print the memory that the session has and the process uses",
      "A session's memory is what the compiler printed (--list), in whole pages; of it only what has been "
      "touched is resident."},
@@ -37,7 +52,9 @@ static const struct option_section sections[] = {
                     "  70  out of memory, or a mistake of ours"},
     {"EXAMPLES", "  mdl-run --list libmlp.so\n"
                  "  mdl-run libmlp.so forward x=@x.npy --expect=0=@y.npy --rtol=1e-4\n"
-                 "  mdl-run libsmollm2.so tokens=1,2,3 pos=0 --bench --threads=2"},
+                 "  mdl-run libsmollm2.so tokens=1,2,3 pos=0 --bench --threads=2\n"
+                 "  mdl-run --ranks=4 --stats libsharded.so x=random\n"
+                 "  mpirun -np 4 mdl-run libsharded.so x=@x.npy --expect=0=@y.npy"},
     {0}};
 
 static const struct option_program program = {
@@ -55,12 +72,36 @@ static const struct option_program program = {
 struct settings {
     int threads;
     double bench; /* seconds; 0: no */
+    struct ranks_settings ranks;
 };
+
+static int parse_ranks(const struct option_list *list, struct ranks_settings *s) {
+    const char *ranks = options_value(list, "ranks"), *timeout = options_value(list, "timeout"),
+               *collective = options_value(list, "collective");
+    char *end;
+    s->comm = options_value(list, "comm");
+    if (ranks) {
+        long n = strtol(ranks, &end, 10);
+        if (end == ranks || *end || n < 1 || n > 1024)
+            return options_error(&program, "--ranks=%s: a number from 1 to 1024 was expected", ranks);
+        s->ranks = (int32_t)n;
+    }
+    if (timeout) {
+        double seconds = strtod(timeout, &end);
+        if (end == timeout || *end || !(seconds >= .001 && seconds < 1e6))
+            return options_error(&program, "--timeout=%s: seconds were expected", timeout);
+        s->timeout_ms = (int32_t)(seconds * 1e3);
+    }
+    if (collective && strcmp(collective, "ring") && strcmp(collective, "mpi"))
+        return options_error(&program, "--collective=%s: ring or mpi was expected", collective);
+    s->algorithm = collective && !strcmp(collective, "ring") ? MDL_RING : MDL_AUTO;
+    return RUN_DONE;
+}
 
 static int parse_settings(const struct option_list *list, struct settings *s) {
     const char *threads = options_value(list, "threads"), *bench = options_value(list, "bench");
     char *end;
-    *s = (struct settings){0, options_given(list, "bench") ? 1 : 0};
+    *s = (struct settings){.bench = options_given(list, "bench") ? 1 : 0};
     if (threads) {
         long n = strtol(threads, &end, 10);
         if (end == threads || *end || n < 1 || n > INT_MAX)
@@ -72,7 +113,7 @@ static int parse_settings(const struct option_list *list, struct settings *s) {
         if (end == bench || *end || !(s->bench > 0))
             return options_error(&program, "--bench=%s: seconds were expected", bench);
     }
-    return RUN_DONE;
+    return parse_ranks(list, &s->ranks);
 }
 
 static int verify(const struct library *l, const struct run_request *r) {
@@ -81,13 +122,21 @@ static int verify(const struct library *l, const struct run_request *r) {
     return status ? run_error(r, run_exit_status(status), "%s", message) : RUN_DONE;
 }
 
-static int call(struct library *l, const struct option_list *list, const struct run_request *r,
+/* What is wrong with the command line is the same on all ranks, and said by the first. */
+static int prepare(struct library *l, struct run_request *r, struct run_call *c) {
+    r->quiet = !ranks_speaks(l);
+    int status = run_prepare(&l->executor, r, c);
+    r->quiet = false;
+    return status;
+}
+
+static int call(struct library *l, const struct option_list *list, struct run_request *r,
                 const struct settings *s) {
     struct run_call c;
     const char *trace = options_value(list, "trace");
-    int status = run_prepare(&l->executor, r, &c);
+    int status = prepare(l, r, &c);
     if (!status) status = run_execute(&c);
-    if (!status) status = run_finish(&c);
+    if (!status && ranks_speaks(l)) status = run_finish(&c);
     if (!status && s->bench > 0) status = library_bench(l, &c, s->bench);
     if (!status && trace) status = library_trace(l, &c, trace);
     if (!status && options_given(list, "stats")) library_stats(l);
@@ -96,7 +145,7 @@ static int call(struct library *l, const struct option_list *list, const struct 
 }
 
 /* --verify alone checks and is done; a function or values make it a call as well. */
-static int run(struct library *l, const struct option_list *list, const struct run_request *r) {
+static int run(struct library *l, const struct option_list *list, struct run_request *r) {
     struct settings s;
     int status = parse_settings(list, &s);
     if (!status) status = library_load(l, r, options_operand(list, 0));
@@ -104,7 +153,7 @@ static int run(struct library *l, const struct option_list *list, const struct r
         library_list(l);
         return RUN_DONE;
     }
-    if (!status) status = library_start(l, r, options_value(list, "weights"), s.threads);
+    if (!status) status = library_start(l, r, &s.ranks, options_value(list, "weights"), s.threads);
     bool check = options_given(list, "verify");
     if (!status && check) status = verify(l, r);
     if (status || (check && !r->function && !r->values_count)) return status;
@@ -124,7 +173,7 @@ int main(int argc, char **argv) {
     }
     status = run_parse(&program, &list, 1, &request);
     if (!status) status = run(&library, &list, &request);
-    library_close(&library);
+    library_close(&library, status);
     run_request_free(&request);
     options_free(&list);
     if (fflush(stdout) && !status)

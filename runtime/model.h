@@ -18,6 +18,9 @@ struct plan_step {
     uint32_t buffers;   /* the first of its buffers in the lane's table of pointers */
     uint32_t other;     /* LOOP, END: the step that it belongs with */
     bool barrier, guard;
+    bool start, await; /* of a collective */
+    bool meet;         /* start: all threads must have done what comes before */
+    bool agree;        /* after the barrier: here the ranks agree to go on */
     bool dynamic; /* some buffer depends on a loop's counter: resolved each time */
     bool end;     /* END, not LOOP */
 };
@@ -30,11 +33,13 @@ struct plan {
     uint32_t *patches;
     uint32_t first_ref, refs_count, patches_count;
     uint64_t table; /* where its pointers begin among all of a lane's */
+    bool agrees;    /* some step has `agree`; else the ranks agree before the first */
 };
 
 struct mdl_model {
     const struct mdl_descriptor *descriptor;
     struct weights weights;
+    struct mesh *mesh; /* NULL: the model has none (mesh.h) */
     struct pool *pool;
     struct plan **plans; /* [function]: its variants' plans */
     struct plan *all_plans;
@@ -66,6 +71,7 @@ struct call {
     const void *const *inputs;
     void *const *results;
     atomic_ullong failed; /* the first guard that failed, counted from 1; 0: none */
+    int parted;           /* an enum mdl_status: the ranks could not go on together. Written by thread 0 before a barrier */
 };
 
 struct mdl_session {
@@ -83,6 +89,32 @@ struct mdl_session {
     bool poison;
     char error[512];
 };
+
+/* What the rest of the runtime asks of the part that only models with a mesh have (distributed.c). The calls of
+ * one model are made one at a time. */
+struct distributed_calls {
+    int (*open)(struct mdl_model *, const struct mdl_options *);
+    /* The rest of the model has been opened, or could not be (`status`): what all ranks together make of it. */
+    int (*opened)(struct mdl_model *, const struct mdl_options *, int status);
+    void (*close)(struct mdl_model *);
+    int (*enter)(struct mdl_session *, uint32_t function);
+    /* Checks the caller's dims; *dims: all of them, in units, with coordinates. */
+    int (*dims)(struct mdl_session *, const struct mdl_function *, const int64_t *given, const int64_t **dims);
+    int (*agree)(struct mdl_session *);
+    void (*start)(struct mdl_session *, const struct mdl_step *, void *const *pointers);
+    void (*await)(struct mdl_session *, const struct mdl_step *); /* a failure: call.parted */
+    int (*leave)(struct mdl_session *, int status);               /* after enter, whatever has happened */
+    const int64_t *(*coordinates)(const struct mdl_model *);
+    int (*map_sections)(struct weights *, const struct mdl_descriptor *, const int64_t *coordinates, int fd, char *error,
+                        size_t size);
+    bool (*has_weights)(const struct mdl_descriptor *, const int64_t *coordinates, int64_t offset, int64_t bytes);
+    int (*verify)(const struct weights *, const struct mdl_descriptor *, const int64_t *coordinates, char *error,
+                  size_t size);
+};
+/* NULL: the model has no mesh. */
+static inline const struct distributed_calls *others_of(const struct mdl_model *m) {
+    return m->mesh ? m->descriptor->distributed->calls : NULL;
+}
 
 /* session.c: zeroed pages that take memory when they are touched; NULL: refused. */
 char *session_map(size_t bytes);

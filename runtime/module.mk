@@ -1,26 +1,62 @@
 # runtime: what a compiled model calls, linked into every one of them; and mdl-run.
 EXTRA_DIST += runtime/README.md runtime/mdlc.pc.in
 
+# Where shims of MPIs are looked for.
+RUNTIME_DEFINES = -DPKGLIBDIR='"$(pkglibdir)"'
+
 # Kept at -O2 and out of the model's own symbols: it becomes part of the user's library.
 pkglib_LIBRARIES += runtime/libmdl-runtime.a
 # Where variables are while code runs is a third of the debug information, and would be in every model's library.
 runtime_libmdl_runtime_a_CFLAGS = $(AM_CFLAGS) -O2 -fPIC -fvisibility=hidden -fno-var-tracking
+runtime_libmdl_runtime_a_CPPFLAGS = $(AM_CPPFLAGS) $(RUNTIME_DEFINES)
 runtime_libmdl_runtime_a_SOURCES = \
 	runtime/abi.h \
 	runtime/call.c \
+	runtime/comm.h \
+	runtime/comm_nccl.c \
+	runtime/comm_open.c \
+	runtime/comm_threads.c \
 	runtime/cpu.c runtime/cpu.h \
 	runtime/crc32c.c runtime/crc32c.h \
+	runtime/distributed.c \
+	runtime/float.h \
 	runtime/mdl.h \
+	runtime/mesh.c runtime/mesh.h \
+	runtime/mesh_agree.c \
+	runtime/mesh_collective.c \
+	runtime/mesh_failure.c \
+	runtime/mesh_progress.c \
+	runtime/mesh_text.c \
 	runtime/model.h \
 	runtime/open.c \
 	runtime/plan.c \
 	runtime/pool.c runtime/pool.h \
 	runtime/replace.c runtime/replace.h \
+	runtime/reduce.c runtime/reduce.h \
+	runtime/ring.c runtime/ring.h \
 	runtime/saved.c \
+	runtime/sections.c runtime/sections.h \
 	runtime/session.c \
 	runtime/sort.c \
 	runtime/touched.c runtime/touched.h \
 	runtime/weights.c runtime/weights.h
+
+# The engine that is an MPI, once for each that is here: opened at run time by models with a mesh.
+EXTRA_DIST += runtime/comm_mpi.c
+shimdir = $(pkglibdir)
+shim_DATA =
+SHIM_FLAGS = -std=c11 $(WARNINGS) -D_GNU_SOURCE -I$(top_srcdir) -O2 -g -fPIC -shared -fvisibility=hidden
+if OPENMPI
+shim_DATA += runtime/libmdl-openmpi.so
+endif
+if MPICH
+shim_DATA += runtime/libmdl-mpich.so
+endif
+CLEANFILES += runtime/libmdl-openmpi.so runtime/libmdl-mpich.so
+runtime/libmdl-openmpi.so: runtime/comm_mpi.c runtime/comm.h runtime/abi.h runtime/mdl.h
+	$(AM_V_GEN)$(OPENMPI_CC) $(SHIM_FLAGS) -o $@ $(srcdir)/runtime/comm_mpi.c -lpthread
+runtime/libmdl-mpich.so: runtime/comm_mpi.c runtime/comm.h runtime/abi.h runtime/mdl.h
+	$(AM_V_GEN)$(MPICH_CC) $(SHIM_FLAGS) -o $@ $(srcdir)/runtime/comm_mpi.c -lpthread
 
 # The same for another kind of machine, by its compiler.
 AARCH64_COMPILE = $(AARCH64_CC) -std=c11 $(WARNINGS) -D_GNU_SOURCE -I$(top_srcdir) -I$(top_builddir) -O2 -g
@@ -31,7 +67,7 @@ CLEANFILES += $(nodist_aarch64_DATA) runtime/aarch64-linux-gnu/*.o
 runtime/aarch64-linux-gnu/libmdl-runtime.a: $(runtime_libmdl_runtime_a_SOURCES) config.h
 	$(AM_V_GEN)$(MKDIR_P) runtime/aarch64-linux-gnu && rm -f $@ && \
 	for file in $(runtime_libmdl_runtime_a_SOURCES); do case $$file in *.c) \
-		$(AARCH64_COMPILE) -fPIC -fvisibility=hidden -c $(srcdir)/$$file \
+		$(AARCH64_COMPILE) $(RUNTIME_DEFINES) -fPIC -fvisibility=hidden -c $(srcdir)/$$file \
 			-o runtime/aarch64-linux-gnu/`basename $$file .c`.o || exit 1;; esac; done && \
 	$(AARCH64_AR) crs $@ runtime/aarch64-linux-gnu/*.o
 endif
@@ -54,10 +90,12 @@ mdl_run_SOURCES = \
 	runtime/library_bench.c \
 	runtime/library_file.c \
 	runtime/library_list.c \
+	runtime/library_ranks.c runtime/library_ranks.h \
+	runtime/library_signals.c \
 	runtime/library_stats.c \
 	runtime/library_trace.c \
 	runtime/mdl_run.c
-mdl_run_LDADD = runtime/libcli.a -lm
+mdl_run_LDADD = runtime/libcli.a -lpthread -lm
 
 # Each tool writes its own man page and completion.
 nodist_man_MANS += mdl-run.1

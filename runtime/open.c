@@ -37,14 +37,28 @@ static int check_machine(const struct mdl_descriptor *d, const struct mdl_option
 }
 
 static int fill(struct mdl_model *m, const char *weights, const struct mdl_options *o) {
-    int status = weights_open(&m->weights, m->descriptor, weights, o->error, o->error_size);
+    const int64_t *coordinates = m->mesh ? others_of(m)->coordinates(m) : NULL;
+    int status = weights_open(&m->weights, m->descriptor, weights, coordinates, o->error, o->error_size);
     if (status) return status;
     if (!plans_new(m)) return fail(o, MDL_NO_MEMORY, "out of memory");
     m->pool = pool_new(o->threads);
     return m->pool ? MDL_OK : fail(o, MDL_NO_MEMORY, "out of memory");
 }
 
+/* Where there is a mesh all ranks open the model, or none does. */
+static int open_model(struct mdl_model *m, const char *weights, const struct mdl_options *o) {
+    const struct mdl_descriptor *d = m->descriptor;
+    if (!d->mesh) return fill(m, weights, o);
+    if (!d->distributed)
+        return fail(o, MDL_UNSUPPORTED,
+                    "model %s has a mesh, but was linked without what speaks to other ranks", d->name);
+    int status = d->distributed->calls->open(m, o);
+    if (!status) status = d->distributed->calls->opened(m, o, fill(m, weights, o));
+    return status;
+}
+
 static void model_free(struct mdl_model *m) {
+    if (m->mesh) others_of(m)->close(m);
     pool_free(m->pool);
     plans_free(m);
     weights_close(&m->weights);
@@ -62,7 +76,7 @@ int mdl_open(const struct mdl_descriptor *d, const char *weights, const struct m
     if (!m) return fail(&o, MDL_NO_MEMORY, "out of memory");
     m->descriptor = d;
     atomic_init(&m->references, 1);
-    status = fill(m, weights, &o);
+    status = open_model(m, weights, &o);
     if (status)
         model_free(m);
     else
@@ -79,6 +93,9 @@ void mdl_close(struct mdl_model *m) {
 }
 
 static int verify(struct mdl_model *m, char *message, uint64_t size) {
+    if (m->weights.image)
+        return others_of(m)->verify(&m->weights, m->descriptor, others_of(m)->coordinates(m), message,
+                                    message ? size : 0);
     return weights_verify(&m->weights, message, message ? size : 0);
 }
 

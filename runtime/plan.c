@@ -10,6 +10,7 @@ static const struct mdl_ref *ref_of(const struct mdl_model *m, const struct mdl_
 static bool runs_kernel(const struct mdl_step *s) {
     return s->kind == MDL_STEP_KERNEL || s->kind == MDL_STEP_GUARD;
 }
+static bool has_buffers(const struct mdl_step *s) { return runs_kernel(s) || s->kind == MDL_STEP_COLLECTIVE; }
 static bool is_dynamic(const struct mdl_ref *r) { return r->stride != 0 || r->space == MDL_COUNTER; }
 static bool is_callers(const struct mdl_ref *r) { return r->space == MDL_INPUT || r->space == MDL_RESULT; }
 
@@ -18,7 +19,7 @@ static void find_range(struct plan *p) {
     uint32_t first = UINT32_MAX, end = 0;
     for (uint32_t i = 0; i < p->variant->steps_count; i++) {
         const struct mdl_step *s = &p->variant->steps[i];
-        if (!runs_kernel(s) || !s->refs) continue;
+        if (!has_buffers(s) || !s->refs) continue;
         if (s->first_ref < first) first = s->first_ref;
         if (s->first_ref + s->refs > end) end = s->first_ref + s->refs;
     }
@@ -26,11 +27,9 @@ static void find_range(struct plan *p) {
     p->refs_count = end - p->first_ref;
 }
 
-static void plan_kernel(const struct mdl_model *m, struct plan *p, uint32_t at) {
+static void plan_buffers(const struct mdl_model *m, struct plan *p, uint32_t at) {
     const struct mdl_step *s = &p->variant->steps[at];
     struct plan_step *out = &p->steps[at];
-    out->kernel = m->descriptor->kernels[s->kernel];
-    out->guard = s->kind == MDL_STEP_GUARD;
     out->buffers = s->refs ? s->first_ref - p->first_ref : 0;
     for (uint32_t i = 0; i < s->refs; i++) {
         const struct mdl_ref *r = ref_of(m, s, i);
@@ -41,6 +40,28 @@ static void plan_kernel(const struct mdl_model *m, struct plan *p, uint32_t at) 
     }
 }
 
+static void plan_kernel(const struct mdl_model *m, struct plan *p, uint32_t at) {
+    const struct mdl_step *s = &p->variant->steps[at];
+    p->steps[at].kernel = m->descriptor->kernels[s->kernel];
+    p->steps[at].guard = s->kind == MDL_STEP_GUARD;
+    plan_buffers(m, p, at);
+}
+
+/* A step behind which all threads stand together, and which is always run before the next. */
+static bool gathers(const struct plan *p, uint32_t at) {
+    uint32_t kind = p->variant->steps[at].kind;
+    if (kind == MDL_STEP_LOOP || kind == MDL_STEP_END) return false;
+    return p->steps[at].barrier || p->steps[at].start || p->steps[at].await;
+}
+
+static void plan_collective(const struct mdl_model *m, struct plan *p, uint32_t at) {
+    struct plan_step *out = &p->steps[at];
+    out->await = p->variant->steps[at].kind == MDL_STEP_AWAIT;
+    out->start = !out->await;
+    out->meet = out->start && (!at || !gathers(p, at - 1));
+    if (out->start) plan_buffers(m, p, at);
+}
+
 /* Matches LOOP with END by a chain of the loops that are open, kept in their own `other`. */
 static void plan_steps(const struct mdl_model *m, struct plan *p) {
     uint32_t open = 0; /* 1 + the innermost open LOOP */
@@ -49,6 +70,8 @@ static void plan_steps(const struct mdl_model *m, struct plan *p) {
         p->steps[i].barrier = s->barrier != 0;
         if (runs_kernel(s)) {
             plan_kernel(m, p, i);
+        } else if (s->kind == MDL_STEP_COLLECTIVE || s->kind == MDL_STEP_AWAIT) {
+            plan_collective(m, p, i);
         } else if (s->kind == MDL_STEP_LOOP) {
             p->steps[i].other = open;
             open = i + 1;
@@ -67,10 +90,22 @@ static void fence_guards(struct plan *p) {
         if (p->steps[i].guard && (i + 1 == n || !p->steps[i + 1].guard)) p->steps[i].barrier = true;
 }
 
+/* Ranks agree behind the guards that come before anything else is said or repeated; no state has changed
+ * there. */
+static void place_agreement(const struct mdl_model *m, struct plan *p) {
+    uint32_t last = UINT32_MAX;
+    for (uint32_t i = 0; m->mesh && i < p->variant->steps_count; i++) {
+        if (!runs_kernel(&p->variant->steps[i])) break;
+        if (p->steps[i].guard) last = i;
+    }
+    if (last == UINT32_MAX) return;
+    p->steps[last].agree = p->agrees = true;
+}
+
 static bool make_plan(struct mdl_model *m, struct plan *p, const struct mdl_variant *v) {
     size_t refs = 0;
     for (uint32_t i = 0; i < v->steps_count; i++)
-        if (runs_kernel(&v->steps[i])) refs += v->steps[i].refs;
+        if (has_buffers(&v->steps[i])) refs += v->steps[i].refs;
     p->variant = v;
     p->steps = calloc((size_t)v->steps_count + 1, sizeof *p->steps);
     p->patches = calloc(refs + 1, sizeof *p->patches);
@@ -78,6 +113,7 @@ static bool make_plan(struct mdl_model *m, struct plan *p, const struct mdl_vari
     find_range(p);
     plan_steps(m, p);
     fence_guards(p);
+    place_agreement(m, p);
     p->table = m->pointers;
     m->pointers += p->refs_count;
     if (v->loops > m->most_loops) m->most_loops = v->loops;

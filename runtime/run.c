@@ -14,8 +14,9 @@ int run_exit_status(int status) {
                                 [MDL_IO] = RUN_IO,
                                 [MDL_MISMATCH] = RUN_FAILED,
                                 [MDL_BUSY] = RUN_INTERNAL,
-                                [MDL_UNSUPPORTED] = RUN_FAILED};
-    return status >= 0 && status <= MDL_UNSUPPORTED ? exits[status] : RUN_INTERNAL;
+                                [MDL_UNSUPPORTED] = RUN_FAILED,
+                                [MDL_PEER] = RUN_FAILED};
+    return status >= 0 && status <= MDL_PEER ? exits[status] : RUN_INTERNAL;
 }
 
 /* The first mistake decides the exit status; the others are told too. */
@@ -34,7 +35,7 @@ static const char *argument_name(const void *context, int n) {
     uint32_t i = (uint32_t)n;
     if (i < f->inputs_count) return f->inputs[i].name;
     i -= f->inputs_count;
-    return i < f->dims_count ? f->dims[i].name : NULL;
+    return i < f->given_dims ? f->dims[i].name : NULL;
 }
 
 static int misspelt(const struct run_request *r, const char *what, const char *word, const char *meant) {
@@ -58,14 +59,16 @@ static int find_function(struct run_call *c) {
 static int allocate(struct run_call *c) {
     const struct mdl_function *f = c->function;
     c->dims = calloc((size_t)f->dims_count + 1, sizeof *c->dims);
+    c->units = calloc((size_t)f->dims_count + 1, sizeof *c->units);
     c->dim_from = calloc((size_t)f->dims_count + 1, sizeof *c->dim_from);
     c->inputs = calloc((size_t)f->inputs_count + 1, sizeof *c->inputs);
     c->results = calloc((size_t)f->results_count + 1, sizeof *c->results);
     c->input_data = calloc((size_t)f->inputs_count + 1, sizeof *c->input_data);
     c->result_data = calloc((size_t)f->results_count + 1, sizeof *c->result_data);
-    if (!c->dims || !c->dim_from || !c->inputs || !c->results || !c->input_data || !c->result_data)
+    if (!c->dims || !c->units || !c->dim_from || !c->inputs || !c->results || !c->input_data ||
+        !c->result_data)
         return run_error(c->request, RUN_INTERNAL, "out of memory");
-    for (uint32_t i = 0; i < f->dims_count; i++) c->dims[i] = -1;
+    for (uint32_t i = 0; i < f->given_dims; i++) c->dims[i] = -1;
     return RUN_DONE;
 }
 
@@ -76,7 +79,7 @@ static int input_number(const struct mdl_function *f, const char *name) {
 }
 
 static int dim_number(const struct mdl_function *f, const char *name) {
-    for (uint32_t i = 0; i < f->dims_count; i++)
+    for (uint32_t i = 0; i < f->given_dims; i++)
         if (strcmp(f->dims[i].name, name) == 0) return (int)i;
     return -1;
 }
@@ -86,10 +89,16 @@ static int bind_dim(struct run_call *c, uint32_t dim, int64_t value, const char 
     if (c->dims[dim] >= 0 && c->dims[dim] != value)
         return run_error(c->request, RUN_FAILED, "%s has %s = %" PRId64 ", but %s has %s = %" PRId64, from,
                          d->name, value, c->dim_from[dim], d->name, c->dims[dim]);
-    if (value < d->min || value > d->max)
+    if (value % d->unit)
+        return run_error(c->request, RUN_FAILED,
+                         "%s has %s = %" PRId64 ", not a multiple of %" PRId64
+                         ", into which the mesh splits it",
+                         from, d->name, value, d->unit);
+    if (value / d->unit < d->min || value / d->unit > d->max)
         return run_error(c->request, RUN_FAILED, "%s has %s = %" PRId64 ", outside %" PRId64 "..%" PRId64,
-                         from, d->name, value, d->min, d->max);
+                         from, d->name, value, d->min * d->unit, d->max * d->unit);
     c->dims[dim] = value;
+    c->units[dim] = value / d->unit;
     c->dim_from[dim] = from;
     return RUN_DONE;
 }
@@ -112,6 +121,48 @@ static const char *value_of(const struct run_call *c, uint32_t i) {
     return NULL;
 }
 
+static int64_t pieces(const struct run_call *c, const struct mdl_tensor *t, uint32_t d) {
+    const struct run_executor *e = c->executor;
+    return e->pieces ? e->pieces(e->context, t, d) : 1;
+}
+
+/* The extent where dim `dim` has `value` units and the others 1. */
+static int64_t probe(struct run_call *c, uint32_t extent, uint32_t dim, int64_t value) {
+    const struct mdl_function *f = c->function;
+    int64_t at[64] = {0}, *units = f->dims_count <= 64 ? at : NULL;
+    for (uint32_t i = 0; units && i < f->given_dims; i++) units[i] = i == dim ? value : 1;
+    return units ? c->executor->extent(c->executor->context, extent, units) : 0;
+}
+
+/* The one dim that has units and on which the extent depends, by so much a unit; -1: there is no such. */
+static int find_dim(struct run_call *c, uint32_t extent, int64_t *first, int64_t *slope) {
+    int found = -1;
+    for (uint32_t i = 0; i < c->function->given_dims; i++) {
+        int64_t one = probe(c, extent, i, 1), two = probe(c, extent, i, 2), three = probe(c, extent, i, 3);
+        if (one == two && two == three) continue;
+        if (found >= 0 || two - one != three - two || c->function->dims[i].unit == 1) return -1;
+        found = (int)i;
+        *first = one;
+        *slope = two - one;
+    }
+    return found;
+}
+
+/* What dimension `d` of an input, `whole` long, says of the dims. */
+static int bind_extent(struct run_call *c, const struct mdl_tensor *t, uint32_t d, int64_t whole) {
+    int64_t cut = pieces(c, t, d), first = 1, slope = 1;
+    int dim = t->dims[d];
+    if (cut > 1 && whole % cut)
+        return run_error(c->request, RUN_FAILED,
+                         "input %s: its dimension %u is %" PRId64 ", not a multiple of %" PRId64
+                         ", into which the mesh splits it",
+                         t->name, d, whole, cut);
+    if (dim < 0) dim = find_dim(c, t->extents[d], &first, &slope);
+    if (dim < 0 || (whole / cut - first) % slope) return RUN_DONE; /* the shape is compared later */
+    int64_t units = 1 + (whole / cut - first) / slope;
+    return bind_dim(c, (uint32_t)dim, units * c->function->dims[dim].unit, t->name);
+}
+
 static int bind_shape(struct run_call *c, uint32_t input) {
     const struct mdl_tensor *t = &c->function->inputs[input];
     const struct npy_array *a = &c->inputs[input];
@@ -120,8 +171,7 @@ static int bind_shape(struct run_call *c, uint32_t input) {
     if (a->rank != t->rank)
         return run_error(c->request, RUN_FAILED, "input %s: has shape %s, but %u dimensions are wanted",
                          t->name, run_print_shape(a, shape, sizeof shape), t->rank);
-    for (uint32_t d = 0; d < t->rank; d++)
-        if (t->dims[d] >= 0) keep(&status, bind_dim(c, (uint32_t)t->dims[d], a->shape[d], t->name));
+    for (uint32_t d = 0; d < t->rank; d++) keep(&status, bind_extent(c, t, d, a->shape[d]));
     return status;
 }
 
@@ -161,18 +211,19 @@ static int read_arguments(struct run_call *c) {
 
 static int check_all_bound(const struct run_call *c) {
     int status = RUN_DONE;
-    for (uint32_t i = 0; i < c->function->dims_count; i++)
+    for (uint32_t i = 0; i < c->function->given_dims; i++)
         if (c->dims[i] < 0)
             keep(&status, run_error(c->request, RUN_USAGE, "dim %s is not known from any input: give %s=N",
                                     c->function->dims[i].name, c->function->dims[i].name));
     return status;
 }
 
-/* Gives *a the shape that `t` has at the call's dims. */
+/* Gives *a the whole shape that `t` has at the call's dims. */
 static void set_shape(const struct run_call *c, const struct mdl_tensor *t, struct npy_array *a) {
     const struct run_executor *e = c->executor;
     *a = (struct npy_array){.dtype = t->dtype, .rank = t->rank};
-    for (uint32_t d = 0; d < t->rank; d++) a->shape[d] = e->extent(e->context, t->extents[d], c->dims);
+    for (uint32_t d = 0; d < t->rank; d++)
+        a->shape[d] = e->extent(e->context, t->extents[d], c->units) * pieces(c, t, d);
 }
 
 /* An input's shape against the type's; or, where it is random, its values. */
@@ -259,6 +310,7 @@ void run_call_free(struct run_call *c) {
     for (uint32_t i = 0; c->inputs && i < c->function->inputs_count; i++) npy_free(&c->inputs[i]);
     for (uint32_t i = 0; c->results && i < c->function->results_count; i++) npy_free(&c->results[i]);
     free(c->dims);
+    free(c->units);
     free(c->dim_from);
     free(c->inputs);
     free(c->results);

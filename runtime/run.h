@@ -25,8 +25,10 @@ struct run_executor {
     void *context; /* of the calls below */
     /* Value of extent number `index` of the functions' tensors. */
     int64_t (*extent)(void *context, uint32_t index, const int64_t *dims);
-    /* Calls function number `function`: dims in the order of its dims, one pointer an input (row-major), one
-     * a result, which the caller allocated. An enum mdl_status; `error` says why it is not MDL_OK. */
+    /* Into how many pieces dimension `d` of `t` is cut over ranks: extents are a piece's. NULL: nothing is cut. */
+    int64_t (*pieces)(void *context, const struct mdl_tensor *t, uint32_t d);
+    /* Calls function number `function`: the dims that are given, in the order of its dims, one pointer an input
+     * (row-major, whole), one a result, which the caller allocated. An enum mdl_status; `error` says why it is not MDL_OK. */
     int (*call)(void *context, uint32_t function, const int64_t *dims, const void *const *inputs,
                 void *const *results);
     const char *(*error)(void *context);
@@ -45,6 +47,7 @@ struct run_request {
     double rtol, atol;
     const char *output; /* NULL: a summary on stdout */
     uint64_t seed;
+    bool quiet; /* another rank says what is wrong */
 };
 
 /* Rows for the program's table of options; run_parse reads them. A program that has --output and --seed for
@@ -89,7 +92,8 @@ struct run_call {
     const struct run_request *request;
     const struct mdl_function *function;
     uint32_t number;       /* of the function */
-    int64_t *dims;         /* -1: not bound yet */
+    int64_t *dims;         /* [given_dims] -1: not bound yet */
+    int64_t *units;        /* [dims] what extents are functions of: dims in units, coordinates 0 */
     const char **dim_from; /* [dims] which argument said so */
     struct npy_array *inputs, *results;
     const void **input_data;

@@ -10,6 +10,7 @@
 
 int run_error(const struct run_request *r, int status, const char *format, ...) {
     va_list args;
+    if (r->quiet) return status;
     va_start(args, format);
     fprintf(stderr, "%s: ", r->program);
     vfprintf(stderr, format, args);

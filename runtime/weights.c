@@ -4,6 +4,7 @@
  */
 #include "runtime/weights.h"
 #include "runtime/crc32c.h"
+#include "runtime/model.h"
 #include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -84,16 +85,14 @@ static int check_entries(const struct file *f) {
 
 static int check_build(const struct file *f, const struct mdl_descriptor *d) {
     const struct mdl_weights_header *h = f->header;
-    if (memcmp(h->build_id, d->build_id, sizeof h->build_id) == 0 &&
-        h->data_bytes == (uint64_t)d->weights_bytes)
-        return MDL_OK;
+    bool size = d->sections_count ||
+                h->data_bytes == (uint64_t)d->weights_bytes; /* sections are checked as they are mapped */
+    if (memcmp(h->build_id, d->build_id, sizeof h->build_id) == 0 && size) return MDL_OK;
     return fail(f, MDL_MISMATCH, "belongs to another build of model %s", d->name);
 }
 
-/* Maps the file at f->path; *w is empty when that fails. */
-static int map(struct file *f, struct weights *w) {
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail(f, MDL_IO, "%s", strerror(errno));
+/* Maps the file; *w is empty when that fails. */
+static int map(struct file *f, int fd, struct weights *w) {
     struct stat st;
     int status = MDL_OK;
     if (fstat(fd, &st))
@@ -109,12 +108,19 @@ static int map(struct file *f, struct weights *w) {
         else
             *w = (struct weights){.map = p, .map_bytes = (size_t)st.st_size};
     }
-    close(fd);
     return status;
 }
 
-static int open_file(struct weights *w, const struct mdl_descriptor *d, struct file *f) {
-    int status = map(f, w);
+static int map_sections(struct weights *w, const struct mdl_descriptor *d, const int64_t *coordinates, int fd,
+                        char *error, size_t size) {
+    if (!d->sections_count) return MDL_OK;
+    int status = d->distributed->calls->map_sections(w, d, coordinates, fd, error, size);
+    if (status) weights_close(w);
+    return status;
+}
+
+static int read_file(struct weights *w, const struct mdl_descriptor *d, int fd, struct file *f) {
+    int status = map(f, fd, w);
     if (status) return status;
     f->header = w->map;
     status = check_header(f, w->map_bytes);
@@ -124,6 +130,16 @@ static int open_file(struct weights *w, const struct mdl_descriptor *d, struct f
         weights_close(w);
     else
         w->data = (const char *)w->map + f->header->data_offset;
+    return status;
+}
+
+static int open_file(struct weights *w, const struct mdl_descriptor *d, const int64_t *coordinates,
+                     struct file *f) {
+    int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail(f, MDL_IO, "%s", strerror(errno));
+    int status = read_file(w, d, fd, f);
+    if (!status) status = map_sections(w, d, coordinates, fd, f->error, f->error_size);
+    close(fd);
     return status;
 }
 
@@ -156,22 +172,24 @@ static bool beside_library(const struct mdl_descriptor *d, char *path, size_t si
     return true;
 }
 
-int weights_open(struct weights *w, const struct mdl_descriptor *d, const char *path, char *error,
-                 size_t size) {
+int weights_open(struct weights *w, const struct mdl_descriptor *d, const char *path,
+                 const int64_t *coordinates, char *error, size_t size) {
     char beside[PATH_MAX];
     *w = (struct weights){.data = d->embedded_weights};
-    if (d->embedded_weights || !d->weights_bytes) return MDL_OK;
+    if (d->embedded_weights) return map_sections(w, d, coordinates, -1, error, size);
+    if (!d->weights_bytes) return MDL_OK;
     struct file f = {.path = path ? path : from_environment(d->name), .error = error, .error_size = size};
     if (!f.path && beside_library(d, beside, sizeof beside)) f.path = beside;
     if (!f.path) {
         f.path = d->name;
         return fail(&f, MDL_IO, "its weights file was not found");
     }
-    return open_file(w, d, &f);
+    return open_file(w, d, coordinates, &f);
 }
 
 void weights_close(struct weights *w) {
     if (w->map) munmap(w->map, w->map_bytes);
+    if (w->image) munmap(w->image, w->image_bytes);
     *w = (struct weights){0};
 }
 

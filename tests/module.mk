@@ -30,6 +30,12 @@ tests_unit_pack_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pack_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_unit_pack_LDADD = backend/libbackend.a ir/libir.a $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/sharding_json
+TESTS += tests/unit/sharding_json
+tests_unit_sharding_json_SOURCES = tests/unit/sharding_json.c
+tests_unit_sharding_json_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_sharding_json_LDADD = frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/frontend_golden
 TESTS += tests/unit/frontend_golden
 tests_unit_frontend_golden_SOURCES = tests/unit/frontend_golden.c
@@ -158,6 +164,7 @@ tests_unit_write_broken_SOURCES = tests/unit/write_broken.c \
 tests_unit_write_broken_LDADD = $(WEIGHTS_LIBS)
 
 include tests/run/module.mk
+include tests/distributed/module.mk
 include tests/models/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk

@@ -7,7 +7,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0 count=0
 passes=$(mdl-opt --list-passes | sed -n 's/^default pipeline: //p')
-[ $# -gt 0 ] || set -- "$top"/tests/numeric/*.mdl "$top"/examples/*/*.mdl
+[ $# -gt 0 ] || set -- "$top"/tests/numeric/*.mdl "$top"/tests/frontend/annotated.mdl "$top"/examples/*/*.mdl
 
 for model; do
     for options in --precision=f32 --precision=bf16 "--precision=int8 --quantize=q8_0"; do

@@ -6,7 +6,7 @@
 jobs=$(nproc)
 
 packages="autoconf automake binutils bison flex g++ gcc libcriterion-dev libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev
-llvm-22-dev make pkg-config python3 python3-pip unzip xz-utils zlib1g-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+llvm-22-dev make pkg-config python3 python3-pip unzip xz-utils zlib1g-dev libmpich-dev libopenmpi-dev mpich openmpi-bin gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 
 missing_packages() {
     for package in $packages; do

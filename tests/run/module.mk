@@ -41,7 +41,7 @@ tests_run_step_overhead_LDADD = runtime/libmdl-runtime.a -lpthread -lm
 
 # The races under ThreadSanitizer, compiled apart: it does not mix with the other sanitizers.
 check-races:
-	$(CC) $(AM_CPPFLAGS) -std=c11 -g -O1 -fsanitize=thread -o tests/run/races-tsan \
+	$(CC) $(AM_CPPFLAGS) -std=c11 -g -O1 $(RUNTIME_DEFINES) -fsanitize=thread -o tests/run/races-tsan \
 	    $(addprefix $(srcdir)/,$(filter %.c,$(runtime_libmdl_runtime_a_SOURCES) $(tests_run_races_SOURCES))) -lpthread -lm
 	TSAN_OPTIONS=halt_on_error=1 tests/run/races-tsan
 CLEANFILES += tests/run/races-tsan

@@ -130,6 +130,9 @@ Test(frontend_fuzz, towers) {
                                         "x, ",
                                         "kernel k (x) -> y : f32 {\n",
                                         "@m(",
+                                        "@m([a, ",
+                                        "stage 0 {\n",
+                                        "mesh m = <a=2> ",
                                         "if "};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         size_t each = strlen(parts[i]), n = 0;

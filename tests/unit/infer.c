@@ -186,6 +186,7 @@ static const struct row bad[] = {
     {"pad", "f32[S, 4]", "pads=[[0, 0], [1, 2], [0, 0]]", "pad: pads has 3 entries for 2 axes"},
     {"pad", "u8[S, 4]", "pads=1 value=256", "pad: value=256 is not a number that u8 has"},
     {"flip", "f32[S]", "axis=1", "flip: axis=1 is outside -1..0"},
+    {"reshard", "f32[S]; f32[S]", "", "reshard: takes 1 operand, given 2"},
     {"gather", "f32[9]; f32[S]", "", "gather: ids must be i32 or i64, is f32"},
     {"gather", "f32; i32[S]", "", "gather: axis=0: a scalar has no axes"},
     {"gather", "f32[1, 1, 1, 1]; i32[1, 1, 1, 1, 1, 1]", "", "gather: the result would have 9 axes"},
