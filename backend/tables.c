@@ -299,20 +299,22 @@ static V collective_table(struct tables *t) {
     return array(t->code->emitters[0], items, t->collectives_count, "collectives");
 }
 
-static V section_table(struct code *c) {
+/* Those with anything in them. */
+static V section_table(struct code *c, int *count) {
     struct emitter *e = c->emitters[0];
     V *items = arena_new_array(c->arena, V, c->sections_count + 1);
     for (int i = 0; i < c->sections_count; i++) {
         const struct section *s = &c->sections[i];
+        if (!s->bytes) continue;
         V strides[MDL_MAX_AXES], only[MDL_MAX_AXES];
         for (int k = 0; k < MDL_MAX_AXES; k++) {
             strides[k] = i64(e, k < c->mesh->axes_count ? section_stride(c, s, k) : 0);
             only[k] = i64(e, (int64_t)s->only[k]);
         }
-        items[i] = RECORD(e, i64(e, s->image), i64(e, s->bytes), i64(e, s->file),
+        items[(*count)++] = RECORD(e, i64(e, s->image), i64(e, s->bytes), i64(e, s->file),
                           LLVMConstArray2(e->i64, strides, MDL_MAX_AXES), LLVMConstArray2(e->i64, only, MDL_MAX_AXES));
     }
-    return array(e, items, c->sections_count, "sections");
+    return array(e, items, *count, "sections");
 }
 
 static V external(struct emitter *e, const char *name) {
@@ -327,15 +329,16 @@ static void mesh_fields(struct tables *t, V fields[MESH_FIELDS]) {
     struct emitter *e = c->emitters[0];
     const struct mesh *m = c->mesh;
     V none = LLVMConstNull(e->ptr);
+    int sections = 0;
     fields[0] = text(e, m ? m->name : NULL);
     fields[1] = m ? axis_table(e, m) : none;
     fields[2] = m ? group_table(t) : none;
     fields[3] = m ? collective_table(t) : none;
-    fields[4] = m ? section_table(c) : none;
+    fields[4] = m ? section_table(c, &sections) : none;
     fields[5] = u32(e, m ? (uint32_t)m->axes_count : 0);
     fields[6] = u32(e, (uint32_t)t->groups_count);
     fields[7] = u32(e, (uint32_t)t->collectives_count);
-    fields[8] = u32(e, m ? (uint32_t)c->sections_count : 0);
+    fields[8] = u32(e, (uint32_t)sections);
     fields[9] = u32(e, m ? (uint32_t)m->first_rank : 0);
     fields[10] = u32(e, 0);
     fields[11] = m ? external(e, "mdl_distributed") : none;

@@ -9,7 +9,7 @@
  * section 4). Collectives keep their order among themselves: all ranks have the same, and this pass checks
  * that they do. */
 #include "ir/collective.h"
-#include "passes/passes.h"
+#include "passes/memory.h"
 #include "passes/sequence.h"
 #include <stdlib.h>
 #include <string.h>
@@ -228,11 +228,20 @@ static double bucket_bytes(const struct graph *g) {
     return bytes * unit;
 }
 
+/* Params and states may be stored in other formats and layouts than their type says: a kernel makes what is sent. */
+static void copy_stored(struct graph *g, struct block *b) {
+    for (struct node *n = b->first; n; n = n->next)
+        for (int i = 0; collective_of(n) && i < n->operands_count; i++)
+            if (n->operands[i]->def && n->operands[i]->def->op == OP_param)
+                n->operands[i] = copy_kernel(g, b, n, n->operands[i]);
+}
+
 static bool overlap_block(struct graph *g, struct block *b) {
     bool changed = false;
     for (struct node *n = b->first; n; n = n->next)
         if (n->op == OP_scan) changed |= overlap_block(g, n->body);
     if (!has_collectives(b)) return changed;
+    copy_stored(g, b);
     move(g, b);
     bundle(g, b, bucket_bytes(g));
     return true;

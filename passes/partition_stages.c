@@ -25,7 +25,7 @@ struct stages {
     int axis, count;
     uint64_t *where; /* [nodes] bit k: runs at coordinate k */
     int nodes;
-    uint64_t *states; /* [globals] where it is assigned or read */
+    uint64_t **states; /* [globals][elements] where it is assigned or read */
     struct transfer *transfers;
     int transfers_count, transfers_capacity;
 };
@@ -70,6 +70,13 @@ static bool inside_is_placed_alike(struct stages *s, const struct node *scan) {
     return true;
 }
 
+/* Where a tensor of a global is used; of one that a run-time index chooses, the first stands for all. */
+static uint64_t *state_of(struct stages *s, const struct node *n) {
+    int index = n->op == OP_assign ? 1 : 0;
+    bool any = n->operands_count > index && n->operands[index];
+    return &s->states[n->global->id][any ? 0 : n->element];
+}
+
 static void use(struct stages *s, const struct value *v, uint64_t where) {
     v = value_now((struct value *)v);
     if (v && v->def && v->def->id < s->nodes) s->where[v->def->id] |= where;
@@ -91,10 +98,10 @@ static void sweep(struct stages *s) {
         if (n->on)
             *where = UINT64_C(1) << n->on->index;
         else if (n->op == OP_assign)
-            *where |= s->states[n->global->id] ? s->states[n->global->id] : all_stages(s);
+            *where |= *state_of(s, n) ? *state_of(s, n) : all_stages(s);
         else if (n->op == OP_guard)
             *where = all_stages(s);
-        if (n->op == OP_param || n->op == OP_assign) s->states[n->global->id] |= *where;
+        if (n->op == OP_param || n->op == OP_assign) *state_of(s, n) |= *where;
         use_operands(s, n, *where);
     }
 }
@@ -103,7 +110,7 @@ static void sweep(struct stages *s) {
 static bool check_states(struct stages *s) {
     bool good = true;
     for (struct node *n = s->f->body->first; n; n = n->next) {
-        if (n->op != OP_assign || s->where[n->id] == s->states[n->global->id]) continue;
+        if (n->op != OP_assign || s->where[n->id] == *state_of(s, n)) continue;
         diag_error(s->p->g->diag, n->loc,
                    "%s is assigned in some stages and used in others: place both in the same stage",
                    n->global->name);
@@ -243,7 +250,9 @@ static bool split(struct partition *p, struct function *f, struct function ***en
     for (struct node *n = f->body->first; n; n = n->next)
         if (n->op == OP_scan && !inside_is_placed_alike(&s, n)) return false;
     s.where = arena_new_array(g->pass->scratch, uint64_t, (size_t)s.nodes);
-    s.states = arena_new_array(g->pass->scratch, uint64_t, (size_t)g->globals_count + 1);
+    s.states = arena_new_array(g->pass->scratch, uint64_t *, (size_t)g->globals_count + 1);
+    for (const struct global *w = g->globals; w; w = w->next)
+        s.states[w->id] = arena_new_array(g->pass->scratch, uint64_t, (size_t)global_elements(w));
     for (int i = 0; i < 3; i++)
         sweep(&s); /* a state's readers, then its unplaced assignments, then what these need */
     if (!check_states(&s)) return false;
