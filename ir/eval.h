@@ -20,11 +20,11 @@ struct interp {
     struct arena *arena;
     struct graph *graph;
     bool exact;
-    struct slot **slots; /* [global][element] */
+    struct slot **slots;   /* [global][element] */
     struct interp **ranks; /* a partitioned graph's: those that do the work, [ranks_count]; else NULL */
     int ranks_count;
-    const struct mesh *mesh; /* one of several ranks: of which, and */
-    int64_t rank;            /* its number, from the mesh's first */
+    const struct mesh *mesh;   /* one of several ranks: of which, and */
+    int64_t rank;              /* its number, from the mesh's first */
     struct exchange *exchange; /* during a call of several ranks: where they meet (exchange.h) */
 };
 struct eval {

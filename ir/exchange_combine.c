@@ -17,10 +17,18 @@ static double combined_floats(const struct meeting *m, int64_t i, const char *re
     for (int j = 1; j < m->count; j++) {
         double x = m->from[j]->floats[i];
         switch (reduce[1]) {
-        case 'u': sum += x; break;
-        case 'r': sum *= x; break;
-        case 'a': sum = isnan(x) || x > sum ? x : sum; break;
-        default: sum = isnan(x) || x < sum ? x : sum; break;
+        case 'u':
+            sum += x;
+            break;
+        case 'r':
+            sum *= x;
+            break;
+        case 'a':
+            sum = isnan(x) || x > sum ? x : sum;
+            break;
+        default:
+            sum = isnan(x) || x < sum ? x : sum;
+            break;
         }
     }
     return sum;
@@ -32,10 +40,18 @@ static int64_t combined_integers(const struct meeting *m, int64_t i, const char 
     for (int j = 1; j < m->count; j++) {
         int64_t x = m->from[j]->integers[i];
         switch (reduce[1]) {
-        case 'u': sum = (int64_t)((uint64_t)sum + (uint64_t)x); break;
-        case 'r': sum = (int64_t)((uint64_t)sum * (uint64_t)x); break;
-        case 'a': sum = x > sum ? x : sum; break;
-        default: sum = x < sum ? x : sum; break;
+        case 'u':
+            sum = (int64_t)((uint64_t)sum + (uint64_t)x);
+            break;
+        case 'r':
+            sum = (int64_t)((uint64_t)sum * (uint64_t)x);
+            break;
+        case 'a':
+            sum = x > sum ? x : sum;
+            break;
+        default:
+            sum = x < sum ? x : sum;
+            break;
         }
     }
     return sum;
@@ -68,18 +84,28 @@ static void transpose(const struct meeting *m) {
 
 static void permute(const struct meeting *m) {
     const struct attr *to = node_attr(m->nodes[0], "to");
-    for (int i = 0; i < m->count; i++)
-        array_copy(m->to[to->ints[i]], 0, m->from[i], 0, m->from[i]->elements);
+    for (int i = 0; i < m->count; i++) array_copy(m->to[to->ints[i]], 0, m->from[i], 0, m->from[i]->elements);
 }
 
 static void combine_one(const struct meeting *m) {
     switch (m->nodes[0]->op) {
-    case OP_all_reduce: reduce(m, false); break;
-    case OP_reduce_scatter: reduce(m, true); break;
-    case OP_all_gather: gather(m); break;
-    case OP_all_to_all: transpose(m); break;
-    case OP_permute: permute(m); break;
-    default: ice("%s is no collective", op_info(m->nodes[0]->op)->name);
+    case OP_all_reduce:
+        reduce(m, false);
+        break;
+    case OP_reduce_scatter:
+        reduce(m, true);
+        break;
+    case OP_all_gather:
+        gather(m);
+        break;
+    case OP_all_to_all:
+        transpose(m);
+        break;
+    case OP_permute:
+        permute(m);
+        break;
+    default:
+        ice("%s is no collective", op_info(m->nodes[0]->op)->name);
     }
 }
 

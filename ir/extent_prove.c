@@ -1,7 +1,8 @@
 /* Proofs about extents that bounds alone do not give: that an index stays inside for all values of the dims.
  *
  *     S - 1 - 2*((S + 1) // 2 - 1) >= 0      floors are replaced by what bounds them: d*(n // d) <= n
- *     S*T - S >= 0  where T >= 1             dims are counted from their minimum: S*(T' + 1) - S = S*T' */
+ *     S*T - S >= 0  where T >= 1             dims are counted from their minimum: S*(T' + 1) - S = S*T'
+ *     2*S - S*m.a - S >= 0                   linear in a rank's coordinate, so least at one of its ends */
 #include "ir/extent.h"
 
 enum { MAX_FLOORS = 8 };
@@ -65,11 +66,47 @@ static bool nonnegative_from_minimum(struct extents *x, const struct extent *e) 
     return shifted && total >= 0;
 }
 
+/* A coordinate that no term has twice, or NULL. */
+static const struct dim *linear_coordinate(const struct extent *e) {
+    const struct dim *found = NULL;
+    for (int i = 0; i < e->count; i++) {
+        int times = 0;
+        for (int j = 0; j < e->terms[i].count; j++) {
+            const struct dim *d = e->terms[i].symbols[j]->dim;
+            if (!d) return NULL;
+            if (!found && d->axis) found = d;
+            times += d == found && found;
+        }
+        if (times > 1) return NULL;
+    }
+    return found;
+}
+
+static const struct extent *with_value(struct extents *x, const struct extent *e, const struct dim *d,
+                                       int64_t value) {
+    const struct extent *total = extent_const(x, 0);
+    for (int i = 0; i < e->count; i++) {
+        const struct extent *product = extent_const(x, e->terms[i].coefficient);
+        for (int j = 0; j < e->terms[i].count; j++) {
+            const struct dim *symbol = e->terms[i].symbols[j]->dim;
+            product = extent_mul(x, product, symbol == d ? extent_const(x, value) : extent_dim(x, symbol));
+        }
+        total = extent_add(x, total, product);
+    }
+    return total;
+}
+
+static bool nonnegative_at_ends(struct extents *x, const struct extent *e) {
+    const struct dim *d = linear_coordinate(e);
+    return d && extent_nonnegative(x, with_value(x, e, d, d->min)) &&
+           extent_nonnegative(x, with_value(x, e, d, d->max));
+}
+
 bool extent_nonnegative(struct extents *x, const struct extent *e) {
     for (int floors = 0; e && floors <= MAX_FLOORS; floors++) {
         if (extent_min(e) >= 0 || nonnegative_from_minimum(x, e)) return true;
         int at = find_floor(e);
-        if (at < 0) return false;
+        if (at < 0) return nonnegative_at_ends(x, e);
         e = without_floor(x, e, at);
     }
     return false;

@@ -2,6 +2,7 @@
 #include "ir/interp.h"
 #include "ir/eval.h"
 #include "ir/exchange.h"
+#include "ir/piece.h"
 #include "ir/tensor.h"
 #include <string.h>
 

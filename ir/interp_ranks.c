@@ -130,8 +130,8 @@ static bool prepare(struct interp *p, struct arena *a, struct crew *c, const str
     int args = f->body->args_count;
     c->f = role(f, c->interp);
     if (!c->f) {
-        *error = arena_printf(p->arena, "%s: rank %lld has no version of it", f->name,
-                              (long long)c->interp->rank);
+        *error =
+            arena_printf(p->arena, "%s: rank %lld has no version of it", f->name, (long long)c->interp->rank);
         return false;
     }
     c->inputs = arena_new_array(a, struct array *, (size_t)args + 1);

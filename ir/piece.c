@@ -34,3 +34,10 @@ int64_t piece_offset(const struct piece *p, int64_t at) {
     }
     return offset;
 }
+
+struct type piece_whole(struct graph *g, const struct type *local, const struct sharding *s) {
+    struct type t = *local;
+    for (int d = 0; s && s->local && d < t.rank; d++)
+        t.extents[d] = extent_mul(g->extents, t.extents[d], extent_const(g->extents, sharding_pieces(s, d)));
+    return t;
+}
