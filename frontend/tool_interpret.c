@@ -26,6 +26,13 @@ static int64_t *dims_by_id(struct interpreter *p, const struct function *f, cons
     return by_id;
 }
 
+/* A caller passes units * unit; extents count units. */
+static int64_t *units_by_id(struct interpreter *p, const struct function *f, const int64_t *dims) {
+    int64_t *by_id = dims_by_id(p, f, dims);
+    for (int i = 0; i < f->dims_count; i++) by_id[f->dims[i]->id] /= f->dims[i]->unit;
+    return by_id;
+}
+
 /* Every function numbers its own extents; the number says which function too. */
 static int64_t extent_value(void *context, uint32_t index, const int64_t *dims) {
     struct interpreter *p = context;
@@ -45,7 +52,7 @@ static int call(void *context, uint32_t number, const int64_t *dims, const void 
                 void *const *results) {
     struct interpreter *p = context;
     const struct function *f = p->functions[number];
-    const int64_t *by_id = dims_by_id(p, f, dims);
+    const int64_t *by_id = units_by_id(p, f, dims);
     struct array **in = arena_new_array(p->arena, struct array *, (size_t)f->body->args_count);
     struct array **out = arena_new_array(p->arena, struct array *, (size_t)f->body->results_count);
     for (int i = 0; i < f->body->args_count; i++)

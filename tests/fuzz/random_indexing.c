@@ -121,8 +121,8 @@ static bool normalise(struct rx_model *m) {
     int k = rx_below(m, 4);
     if (!rx_pick(m, 'f', 1, &x)) return false;
     x.steady = false;
-    if (k == 2) rx_let(m, x, "rms_norm(%s, eps=0.001)", x.name);
-    if (k == 3) rx_let(m, x, "layer_norm(%s, eps=0.001)", x.name);
+    if (k == 2) rx_let(m, x, "rms_norm(%s, eps=0.0009765625)", x.name);
+    if (k == 3) rx_let(m, x, "layer_norm(%s, eps=0.0009765625)", x.name);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     if (k < 2) rx_let(m, x, "%s", arena_printf(m->a, forms[k], x.name, rx_below(m, x.rank)));
@@ -152,7 +152,8 @@ static bool attention(struct rx_model *m) {
         q = rx_let(m, q, "concat(%s, %s, axis=%d)", v.name, k.name, heads);
     }
     struct rx_value made = q;
-    rx_let(m, made, "sdpa(%s, %s, %s%s)", q.name, k.name, v.name, rx_chance(m, 50) ? ", causal" : "");
+    rx_let(m, made, "sdpa(%s, %s, %s, scale=0.5%s)", q.name, k.name, v.name,
+           rx_chance(m, 50) ? ", causal" : "");
     return true;
 }
 
