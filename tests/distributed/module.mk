@@ -28,7 +28,7 @@ CLEANFILES += tests/distributed/ranks-tsan tests/distributed/ring-tsan
 .PHONY: check-races-ranks
 
 # Processes, under each MPI that is here. By hand: sh tests/distributed/kill.sh 100
-DISTRIBUTED_SCRIPTS = tests/distributed/kill.sh tests/distributed/mpi.sh
+RANK_TESTS = tests/distributed/kill.sh tests/distributed/mpi.sh
 EXTRA_DIST += tests/distributed/launchers.sh
-dist_check_SCRIPTS += $(DISTRIBUTED_SCRIPTS)
-TESTS += $(DISTRIBUTED_SCRIPTS)
+dist_check_SCRIPTS += $(RANK_TESTS)
+TESTS += $(RANK_TESTS)
