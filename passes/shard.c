@@ -218,6 +218,7 @@ bool pass_shard(struct graph *g) {
     struct arena *a = g->pass->scratch;
     if (is_partitioned(g)) return false;
     if (!m) return forget(g);
+    if (!deny_is_valid(g)) return false;
     struct sharder s = {.g = g,
                         .a = a,
                         .mesh = m,
