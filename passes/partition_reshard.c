@@ -160,10 +160,32 @@ void combine_behind(struct partition *p, struct node *n, uint32_t axes, const ch
         block_append(n->parent, c);
 }
 
+static int64_t common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a < 0 ? -a : a;
+}
+
+/* What the extents are multiples of, now that dims count units: a way through pieces that nobody has asked
+ * for must not ask more of callers. */
+static struct reshard_tensor known_tensor(struct partition *p, const struct type *t) {
+    struct sharder costs = {.g = p->g, .a = p->g->pass->scratch, .mesh = p->mesh, .typical = p->typical};
+    struct reshard_tensor x = shard_tensor(&costs, t);
+    for (int d = 0; d < t->rank; d++) {
+        int64_t multiple = 0;
+        for (int i = 0; i < t->extents[d]->count; i++)
+            multiple = common_divisor(multiple, t->extents[d]->terms[i].coefficient);
+        x.multiples[d] = multiple > 0 ? multiple : 1;
+    }
+    return x;
+}
+
 struct value *partition_reshard(struct partition *p, struct node *n) {
     struct value *from = value_now(n->operands[0]);
-    struct sharder costs = {.g = p->g, .a = p->g->pass->scratch, .mesh = p->mesh, .typical = p->typical};
-    struct reshard_tensor x = shard_tensor(&costs, &n->results[0]->type);
+    struct reshard_tensor x = known_tensor(p, &n->results[0]->type);
     struct reshard_step *steps;
     const char *why;
     struct route r = {p, {p->g, n, n->loc}, from};

@@ -13,7 +13,8 @@ int64_t shard_extent(const struct sharder *s, const struct extent *e) {
     int64_t *dims = arena_new_array(s->a, int64_t, (size_t)s->g->dims_count + 1);
     for (int i = 0; i < s->g->dims_count; i++) {
         const struct dim *d = s->g->dims[i];
-        dims[i] = s->typical < d->min ? d->min : s->typical > d->max ? d->max : s->typical;
+        int64_t typical = s->typical / d->unit;
+        dims[i] = typical < d->min ? d->min : typical > d->max ? d->max : typical;
     }
     int64_t value = extent_eval(e, dims);
     return value > 0 ? value : 1;

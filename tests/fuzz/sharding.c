@@ -265,6 +265,7 @@ int main(int argc, char **argv) {
                                    "[--verbose]\n"),
                    2;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!s.print) return check_many(&s);
     struct arena *a = arena_new();
     fputs(random_model(a, s.seed, !s.real)->text, stdout);
