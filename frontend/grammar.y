@@ -220,7 +220,7 @@ entries_list: entry             { $$.first = NULL; APPEND($$, $1); }
     | entries_list ',' entry    { $$ = $1; APPEND($$, $3); }
     ;
 entry: axes_entry
-    | axes_entry '!' INT        { $$ = $1; $$->priority = $3.integer; }
+    | axes_entry '!' INT        { $$ = $1; $$->priority = $3.integer < 0 ? INT64_MAX : $3.integer; }
     ;
 axes_entry: UNDERSCORE          { $$ = ast_entry(p, @1); }
     | '?'                       { $$ = ast_entry(p, @1); $$->open = true; }

@@ -2,7 +2,7 @@
 #include "frontend/expand.h"
 #include <string.h>
 
-enum { MAX_RANKS = 4096, MAX_FIRST_RANK = 1 << 20 };
+enum { MAX_MESHES = 64, MAX_RANKS = 4096, MAX_FIRST_RANK = 1 << 20 };
 
 static bool mesh_sizes(struct expander *x, const struct decl *d, int64_t *sizes, int *count) {
     int64_t ranks = 1;
@@ -35,7 +35,7 @@ static bool mesh_range(struct expander *x, const struct decl *d, struct mesh *m)
     if (!d->value) return true;
     if (!evaluate_int(x, d->value, "a rank", &m->first_rank) || !evaluate_int(x, d->to, "a rank", &last))
         return false;
-    bool sound = m->first_rank >= 0 && m->first_rank <= MAX_FIRST_RANK && last < INT32_MAX;
+    bool sound = m->first_rank >= 0 && m->first_rank <= MAX_FIRST_RANK && last >= 0 && last < INT32_MAX;
     if (sound && last - m->first_rank + 1 == ranks) return true;
     if (!sound)
         diag_error(x->diag, d->value->loc, "ranks are counted from 0 to %d", MAX_FIRST_RANK);
@@ -54,10 +54,22 @@ static void mesh_kind(struct expander *x, const struct decl *d, struct mesh *m) 
         diag_error(x->diag, d->at, "a mesh is of ranks on cpu or on cuda, not on %s", d->text);
 }
 
+static int count_meshes(const struct graph *g) {
+    int count = 0;
+    for (const struct mesh *m = g->meshes; m; m = m->next) count++;
+    return count;
+}
+
 void declare_mesh(struct expander *x, const struct decl *d) {
     int64_t sizes[MAX_MESH_AXES];
     int count, i = 0;
     const struct mesh *before = mesh_find(x->graph, d->name);
+    if (x->stopped) return;
+    if (count_meshes(x->graph) == MAX_MESHES) {
+        diag_error(x->diag, d->loc, "there are more than %d meshes", MAX_MESHES);
+        x->stopped = true;
+        return;
+    }
     if (before) {
         diag_error(x->diag, d->loc, "mesh '%s' is declared twice", d->name);
         diag_note(x->diag, before->loc, "the first is here");

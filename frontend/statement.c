@@ -111,7 +111,7 @@ static const struct sharding_expr *target_sharding(struct expander *x, const str
     if (s->targets->next && t == s->targets)
         diag_error(x->diag, behind->loc,
                    "this statement has several results: write @%s(…) beside the type of each", behind->mesh);
-    else if (beside && !s->targets->next)
+    else if (beside && beside != behind && !s->targets->next)
         diag_error(x->diag, behind->loc, "this is given twice");
     return beside ? beside : behind;
 }

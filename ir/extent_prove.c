@@ -1,7 +1,9 @@
 /* Proofs about extents that bounds alone do not give: that an index stays inside for all values of the dims.
  *
  *     S - 1 - 2*((S + 1) // 2 - 1) >= 0      floors are replaced by what bounds them: d*(n // d) <= n
- *     S*T - S >= 0  where T >= 1             dims are counted from their minimum: S*(T' + 1) - S = S*T' */
+ *     S*T - S >= 0  where T >= 1             dims are counted from their minimum: S*(T' + 1) - S = S*T'
+ *     S - S*m.tensor >= 0  on 2 ranks        a rank's coordinate is tried at both its ends, as that is where
+ * a polynomial of degree 1 in it is least */
 #include "ir/extent.h"
 
 enum { MAX_FLOORS = 8 };
@@ -65,7 +67,58 @@ static bool nonnegative_from_minimum(struct extents *x, const struct extent *e) 
     return shifted && total >= 0;
 }
 
+/* ---- Coordinates ---- */
+
+static int degree(const struct term *t, const struct dim *d) {
+    int degree = 0;
+    for (int j = 0; j < t->count; j++) degree += t->symbols[j]->dim == d;
+    return degree;
+}
+
+static bool has_coordinate(const struct extent *e) {
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->terms[i].count; j++) {
+            const struct symbol *s = e->terms[i].symbols[j];
+            if (s->dim ? s->dim->axis != NULL : has_coordinate(s->numerator)) return true;
+        }
+    return false;
+}
+
+/* A coordinate in which e has degree 1, if none stands inside a floor; else NULL. */
+static const struct dim *find_coordinate(const struct extent *e) {
+    const struct dim *found = NULL;
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->terms[i].count; j++) {
+            const struct symbol *s = e->terms[i].symbols[j];
+            if (!s->dim && has_coordinate(s->numerator)) return NULL;
+            if (s->dim && s->dim->axis) found = s->dim;
+        }
+    for (int i = 0; found && i < e->count; i++)
+        if (degree(&e->terms[i], found) > 1) return NULL;
+    return found;
+}
+
+static const struct extent *at_coordinate(struct extents *x, const struct extent *e, const struct dim *d,
+                                          int64_t value) {
+    const struct extent *total = extent_const(x, 0);
+    for (int i = 0; i < e->count; i++) {
+        const struct term *t = &e->terms[i];
+        const struct extent *product = extent_const(x, t->coefficient);
+        for (int j = 0; j < t->count; j++) {
+            const struct term one = {1, 1, &t->symbols[j]};
+            const struct extent symbol = {1, &one, 0};
+            product = extent_mul(x, product, t->symbols[j]->dim == d ? extent_const(x, value) : &symbol);
+        }
+        total = extent_add(x, total, product);
+    }
+    return total;
+}
+
 bool extent_nonnegative(struct extents *x, const struct extent *e) {
+    const struct dim *d = e ? find_coordinate(e) : NULL;
+    if (d && extent_min(e) < 0)
+        return extent_nonnegative(x, at_coordinate(x, e, d, d->min)) &&
+               extent_nonnegative(x, at_coordinate(x, e, d, d->max));
     for (int floors = 0; e && floors <= MAX_FLOORS; floors++) {
         if (extent_min(e) >= 0 || nonnegative_from_minimum(x, e)) return true;
         int at = find_floor(e);

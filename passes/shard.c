@@ -231,6 +231,7 @@ bool pass_shard(struct graph *g) {
         each_annotation(&s, apply_one);
         shard_propagate(&s);
     }
+    shard_regroup_sums(&s);
     for (struct function *f = g->functions; f; f = f->next) shard_execute(&s, f);
     for (struct global *w = g->globals; w; w = w->next) {
         struct sharding *kept = arena_new_object(g->arena, struct sharding);

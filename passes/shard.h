@@ -3,6 +3,7 @@
  *     shard.c            the pass: which mesh, annotations, explanations
  *     shard_propagate.c  from what is annotated to where everything would like to live
  *     shard_cost.c       what it costs to move, and what is said of it
+ *     shard_sums.c       sums of partial sums are made before these are reduced
  *     shard_execute.c    how each node is cut; reshards where that is not how its operands live */
 #ifndef PASSES_SHARD_H
 #define PASSES_SHARD_H
@@ -32,6 +33,8 @@ struct sharder {
 /* Where a value is wanted; params and states share their global's. */
 struct sharding *shard_slot(struct sharder *s, const struct value *v);
 const struct factors *shard_factors(struct sharder *s, const struct node *n);
+/* Adds partial sums to each other before they meet what is whole; between propagation and execution. */
+void shard_regroup_sums(struct sharder *s);
 /* Extents as numbers, where dims are typical. */
 int64_t shard_extent(const struct sharder *s, const struct extent *e);
 const char *value_label(struct sharder *s, const struct value *v); /* its name, or what makes it */

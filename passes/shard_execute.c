@@ -182,9 +182,32 @@ static bool suggestion(struct sharder *s, const struct factors *f, int k, struct
     return true;
 }
 
+/* Whether every operand is where the cut wants it: then there is no conflict to settle, and what its author
+ * meant by placing them so is done, even if other ways would send fewer bytes. */
+static bool agreed(struct sharder *s, const struct factors *f, struct cut *cut) {
+    const struct node *n = f->node;
+    struct candidate c = {.bytes = 0};
+    struct cut more;
+    *cut = (struct cut){0};
+    for (int i = 0; i < n->operands_count; i++)
+        if (suggestion(s, f, n->results_count + i, &more)) fill_up(f, cut, &more);
+    c.cut = *cut;
+    if (!price(s, f, &c) || c.pieces == 1) return false;
+    for (int i = 0; i < n->operands_count; i++) {
+        struct sharding place;
+        if (!n->operands[i] || !operand_place(f, i, cut, &place)) continue;
+        struct value *v = value_now(n->operands[i]);
+        struct sharding from = place_of(v)->partial ? settled(s, v) : *place_of(v);
+        if (!sharding_equal(&from, &place)) return false;
+    }
+    return true;
+}
+
 static struct cut choose(struct sharder *s, const struct factors *f) {
     int count = f->node->results_count + f->node->operands_count;
     struct candidate best = {.bytes = -1};
+    struct cut all;
+    if (agreed(s, f, &all)) return all;
     for (int first = 0; first < count; first++) {
         struct cut cut, more;
         if (!suggestion(s, f, first, &cut)) continue;

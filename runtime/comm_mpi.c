@@ -8,6 +8,7 @@
 #include <mpi.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,7 +239,19 @@ static int mpi_collective(struct mdl_comm *comm, void *group, const struct mdl_l
     return has ? checked(comm, code, "MPI's collective") : MDL_FINISHED;
 }
 
-static void mpi_abort(struct mdl_comm *comm, int status) { MPI_Abort(of(comm)->messages, status); }
+/* Launchers end all when one process ends without MPI_Finalize. MPICH's MPI_Abort may spin for ever when a
+ * rank has been stopped; OpenMPI's is given some seconds. */
+static void mpi_abort(struct mdl_comm *comm, int status) {
+#ifdef OPEN_MPI
+    enum { SECONDS = 4 };
+    signal(SIGALRM, SIG_DFL);
+    alarm(SECONDS);
+    MPI_Abort(of(comm)->messages, status);
+#else
+    (void)comm;
+#endif
+    _exit(status);
+}
 
 static void mpi_close(struct mdl_comm *comm) {
     struct mpi_comm *c = of(comm);

@@ -44,6 +44,7 @@ void ranks_watch(const struct library *l) {
     watched_rank = l->ranks ? ranks_number(l) : 0;
     watched = l;
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* MPICH's mpirun -disable-auto-cleanup, of a rank that is gone */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 

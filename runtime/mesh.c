@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 __attribute__((format(printf, 3, 4))) static int fail(const struct mdl_options *o, int status,
@@ -161,8 +162,12 @@ int mesh_open(struct mdl_model *model, const struct mdl_options *o) {
     struct mesh *m = calloc(1, sizeof *m);
     if (!m) return fail(o, MDL_NO_MEMORY, "out of memory");
     pthread_mutex_init(&m->lock, NULL);
-    pthread_cond_init(&m->work, NULL);
-    pthread_cond_init(&m->done, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&m->done, &monotonic);
+    pthread_cond_init(&m->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     m->model = model;
     model->mesh = m;
     atomic_init(&m->function, MESH_OPENING);
@@ -199,6 +204,7 @@ void mesh_close(struct mdl_model *model) {
     if (!m) return;
     part(m);
     if (m->pid == getpid()) progress_stop(m);
+    if (m->stuck) return; /* its thread has all of this */
     for (int32_t i = 0; m->groups && i < m->groups_count; i++) {
         if (m->groups[i].library) m->comm->engine->group_free(m->comm, m->groups[i].library);
         free(m->groups[i].ranks);

@@ -103,6 +103,7 @@ struct mesh {
     struct operation *incoming, *active;
     struct mdl_traffic traffic;
     bool stop, give_up, dead;
+    bool stuck; /* the progress thread does not come back from the engine: it is left alone */
     char why[512];
 };
 

@@ -148,7 +148,7 @@ static void note_failed(struct mesh *m, const struct mdl_note *note) {
     const struct operation *o = atomic_load(&m->awaited);
     size_t length = o ? mesh_describe(m, o, text, 250)
                       : (size_t)snprintf(text, sizeof text, "rank %d, in no collective", m->rank);
-    snprintf(text + length, sizeof text - length, ": rank %d has given up: %.400s", note->from, note->text);
+    snprintf(text + length, sizeof text - length, ": ended by %.400s", note->text);
     mesh_fail(m, text, false);
 }
 

@@ -52,10 +52,31 @@ void operation_start(struct mesh *m, struct operation *o) {
     if (!idle) m->comm->engine->wake(m->comm);
 }
 
+/* The progress thread watches the clock; only when it is stuck itself does this run out. */
+static struct timespec give_time(const struct mesh *m) {
+    enum { MORE = 4, FOR_EVER = 1 << 30 };
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += m->timeout == INT64_MAX ? FOR_EVER : m->timeout / 1000000000 + MORE;
+    return until;
+}
+
+/* Under the lock. */
+static void abandon(struct mesh *m, struct operation *o) {
+    m->stuck = m->dead = true;
+    m->comm->broken = 1;
+    size_t length = mesh_describe(m, o, m->why, sizeof m->why);
+    snprintf(m->why + length, sizeof m->why - length, ": %s does not come back", m->comm->engine->name);
+    o->state = OPERATION_FAILED;
+}
+
 bool operation_await(struct mesh *m, struct operation *o) {
+    struct timespec until = give_time(m);
     atomic_store(&m->awaited, o);
     pthread_mutex_lock(&m->lock);
-    while (o->state == OPERATION_STARTED) pthread_cond_wait(&m->done, &m->lock);
+    while (o->state == OPERATION_STARTED)
+        if (pthread_cond_timedwait(&m->done, &m->lock, &until) == ETIMEDOUT && o->state == OPERATION_STARTED)
+            abandon(m, o);
     bool good = o->state != OPERATION_FAILED;
     pthread_mutex_unlock(&m->lock);
     atomic_store(&m->awaited, NULL);
@@ -178,6 +199,9 @@ void progress_stop(struct mesh *m) {
     m->stop = true;
     pthread_cond_signal(&m->work);
     pthread_mutex_unlock(&m->lock);
-    pthread_join(m->thread, NULL);
+    if (m->stuck)
+        pthread_detach(m->thread);
+    else
+        pthread_join(m->thread, NULL);
     m->has_thread = false;
 }

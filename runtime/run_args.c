@@ -11,11 +11,11 @@
 int run_error(const struct run_request *r, int status, const char *format, ...) {
     va_list args;
     if (r->quiet) return status;
+    char text[2048]; /* written at once: ranks share their standard error */
     va_start(args, format);
-    fprintf(stderr, "%s: ", r->program);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    fprintf(stderr, "%s: %s\n", r->program, text);
     return status;
 }
 

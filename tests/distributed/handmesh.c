@@ -12,7 +12,7 @@
  *         # three turns of permute (each rank to the next), then a bundle of two tensors, reduced, and
  * all_to_all export fn wait(ms: i32, who: i32) -> i32 { T times: rank `who` sleeps ms; a sum over all ranks }
  */
-#include "runtime/abi.h"
+#include "tests/distributed/handmesh.h"
 #include <string.h>
 #include <time.h>
 

@@ -1,7 +1,34 @@
 # tests/distributed: ranks, on a model with a mesh that was made by hand.
-tests/distributed/libhandmesh.so: tests/distributed/handmesh.c runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
+tests/distributed/libhandmesh.so: tests/distributed/handmesh.c tests/distributed/handmesh.h runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
 	$(AM_V_CCLD)$(MKDIR_P) tests/distributed && $(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
 	    $(srcdir)/tests/distributed/handmesh.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
-EXTRA_DIST += tests/distributed/handmesh.c
+EXTRA_DIST += tests/distributed/handmesh.c tests/distributed/handmesh.h
 check_DATA += tests/distributed/libhandmesh.so
 CLEANFILES += tests/distributed/libhandmesh.so
+
+check_PROGRAMS += tests/distributed/ring
+TESTS += tests/distributed/ring
+tests_distributed_ring_SOURCES = tests/distributed/ring.c
+tests_distributed_ring_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+
+check_PROGRAMS += tests/distributed/ranks
+TESTS += tests/distributed/ranks
+tests_distributed_ranks_SOURCES = tests/distributed/handmesh.c tests/distributed/handmesh.h tests/distributed/ranks.c
+tests_distributed_ranks_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+
+# Ranks as threads under ThreadSanitizer, compiled apart like check-races.
+check-races-ranks:
+	for name in ranks ring; do \
+	    sources=`test $$name = ranks && echo $(srcdir)/tests/distributed/handmesh.c`; \
+	    $(CC) $(AM_CPPFLAGS) -std=c11 -g -O1 $(RUNTIME_DEFINES) -fsanitize=thread -o tests/distributed/$$name-tsan \
+	        $(addprefix $(srcdir)/,$(filter %.c,$(runtime_libmdl_runtime_a_SOURCES))) $$sources \
+	        $(srcdir)/tests/distributed/$$name.c -lpthread -lm && \
+	    TSAN_OPTIONS=halt_on_error=1 tests/distributed/$$name-tsan || exit 1; done
+CLEANFILES += tests/distributed/ranks-tsan tests/distributed/ring-tsan
+.PHONY: check-races-ranks
+
+# Processes, under each MPI that is here. By hand: sh tests/distributed/kill.sh 100
+RANK_TESTS = tests/distributed/kill.sh tests/distributed/mpi.sh
+EXTRA_DIST += tests/distributed/launchers.sh
+dist_check_SCRIPTS += $(RANK_TESTS)
+TESTS += $(RANK_TESTS)

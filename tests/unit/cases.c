@@ -15,6 +15,9 @@ struct test *test_new(void) {
     graph_dim(t->g, "S", 1, 100, (struct loc){source, 1, 1});
     graph_dim(t->g, "T", 2, 50, (struct loc){source, 2, 1});
     graph_dim(t->g, "E", 0, 9, (struct loc){source, 3, 1});
+    struct mesh *m = graph_mesh(t->g, "m", (struct loc){source, 3, 9});
+    graph_mesh_axis(t->g, m, "data", 2);
+    graph_mesh_axis(t->g, m, "tensor", 3);
     t->body = graph_function(t->g, "f", (struct loc){source, 4, 1})->body;
     return t;
 }

@@ -250,7 +250,8 @@ Test(slices, forms) {
 #define place_refused(body, wanted) refuse(MESH IN(body), wanted)
 
 Test(mesh, declarations) {
-    check("const N = 2\nmesh m = <a=N*2, b=1,> ranks 4..7 on cuda\n", "mesh m = <a=4, b=1> ranks 4..7 on cuda\n");
+    check("const N = 2\nmesh m = <a=N*2, b=1,> ranks 4..7 on cuda\n",
+          "mesh m = <a=4, b=1> ranks 4..7 on cuda\n");
     check("mesh m = <a=2> ranks 0..1 on cpu\nmesh n = <a=2>\n", "mesh m = <a=2>\nmesh n = <a=2>\n");
     check("dim S in 1..8 unit 2, T in 1..4 unit 1\n", "dim S in 1..8 unit 2\ndim T in 1..4\n");
     refuse("mesh m = <>\n", "unexpected '>'");
@@ -267,11 +268,13 @@ Test(mesh, coordinates_are_extents) {
     place_refused("return y[m.data*3 : m.data*3 + 2]", "is not provably inside");
     place_refused("return i + m.date", "there is no mesh axis 'm.date'; did you mean 'm.data'?");
     place_refused("m.data = 1\nreturn y", "only a name");
-    check("dim L in 1..4\nexport fn f(x: f32[L]) {\nfor t scan 0..L { x = x + 1 }\nreturn x\n}\n", "scan 0..L");
+    check("dim L in 1..4\nexport fn f(x: f32[L]) {\nfor t scan 0..L { x = x + 1 }\nreturn x\n}\n",
+          "scan 0..L");
 }
 
 Test(mesh, shardings) {
-    placed("a : f32[4] @m([data, pipeline]) = y * 2\nreturn a", "a : f32[4] @m([data, pipeline]) = y * 2.0\n");
+    placed("a : f32[4] @m([data, pipeline]) = y * 2\nreturn a",
+           "a : f32[4] @m([data, pipeline]) = y * 2.0\n");
     placed("a : f32[4] @m([data, ?]!7, pipeline partial) local = y * 2\nreturn a",
            "a : f32[4] @m([data, ?]!7, pipeline partial) local = y * 2.0\n");
     placed("a = y * 2 @m(?)\nreturn a", "a : f32[4] @m(?) = y * 2.0\n");
@@ -279,8 +282,12 @@ Test(mesh, shardings) {
     placed("a : f32[4, 4] @m(data, _) = w[1]\nreturn a", "a : f32[4, 4] @m(data, _) = reshard(w[1])\n");
     placed("return y * 2 @m(data)", "v0 : f32[4] @m(data) = y * 2.0\n");
     placed("a : f32[4] @m(data) = k[0]\nreturn a", "a : f32[4] @m(data) = k[0]\n");
-    placed("a : f32[4] @m(data) = y\nfor t scan 0..S { a = a + 1 }\nreturn a", "a : f32[4] @m(data) = y\n    for t");
+    placed("a : f32[4] @m(data) = y\nfor t scan 0..S { a = a + 1 }\nreturn a",
+           "a : f32[4] @m(data) = y\n    for t");
     placed("a : f32[4] @m(data) = relu(y)\nb : f32[4] @m(data) = a\nreturn b", "return a\n");
+    placed("for j in 0..2 {\nh = y @m(data)\nfor t scan 0..3 { h = h + 1 }\ny = h\n}\nreturn y",
+           "h2 : f32[4] @m(data) = h0\n    for t1 scan 0..3 {\n");
+    place_refused("a : f32[4] @m(data!9223372036854775808) = y\nreturn a", "a priority is 0 to 999");
     place_refused("a : f32[4] @m([data, data]) = y\nreturn a", "axis data is used twice");
     place_refused("a : f32[4] @m(data, _) = y\nreturn a", "@m(…) has 2 entries, but f32[4] has 1 dimension");
     place_refused("a : f32[4] @n(data) = y\nreturn a", "there is no mesh 'n'");
@@ -293,7 +300,8 @@ Test(mesh, shardings_of_signatures) {
     check(MESH "export fn f(x: f32[4] @m(data)) -> f32[4] @m(_), f32[4] {\nreturn x, x\n}\n",
           "f(x: f32[4] @m(data)) -> f32[4] @m(_), f32[4] {\n    return x, x\n");
     check(MESH "fn g(x: f32[N] @m(data)) -> f32[N] @m(_) = x\nexport fn f(x: f32[4]) = g(x) * 2\n",
-          "x0 : f32[4] @m(data) = reshard(x)\n    v0 : f32[4] @m(_) = reshard(x0)\n    v1 : f32[4] = v0 * 2.0\n");
+          "x0 : f32[4] @m(data) = reshard(x)\n    v0 : f32[4] @m(_) = reshard(x0)\n    v1 : f32[4] = v0 * "
+          "2.0\n");
     refuse(MESH "export fn f(x: f32[4] @m(_, data partial)) = x\n", "an argument is no partial sum");
     refuse(MESH "export fn f(x: f32[4]) -> f32[4] @m(_, data partial) = x\n", "a result is no partial sum");
     refuse(MESH "dim S in 3..3\nexport fn f(x: f32[S] @m(data)) = x\n", "S is within 3..3");
@@ -302,8 +310,10 @@ Test(mesh, shardings_of_signatures) {
 Test(mesh, placements) {
     placed("a = relu(y) on pipeline(1)\nreturn a", "relu(y) on m.pipeline(1)\n");
     placed("stage 1 { a = relu(y * 2) }\nreturn a", "v0 : f32[4] = y * 2.0 on m.pipeline(1)\n");
-    placed("for j in 0..2 { stage 1 - j { y = relu(y) } }\nreturn y", "y0 : f32[4] = relu(y) on m.pipeline(1)\n");
-    placed("stage 1 {\nfor u scan 0..3 { y = y + 1 }\n}\nreturn y", "        y0 = y1\n    } on m.pipeline(1)\n");
+    placed("for j in 0..2 { stage 1 - j { y = relu(y) } }\nreturn y",
+           "y0 : f32[4] = relu(y) on m.pipeline(1)\n");
+    placed("stage 1 {\nfor u scan 0..3 { y = y + 1 }\n}\nreturn y",
+           "        y0 = y1\n    } on m.pipeline(1)\n");
     placed("stage = y * 2\nreturn stage", "stage : f32[4] = y * 2.0\n");
     check("mesh m = <a=2>\nexport fn f(x: f32) = relu(x) on dev(1)\n", "relu(x) on m.a(1)\n");
     check("mesh m = <a=2>\nexport fn f(x: f32) = relu(x) on m(1)\n", "relu(x) on m.a(1)\n");

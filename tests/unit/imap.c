@@ -68,6 +68,13 @@ static const struct {
     {"max_pool", "f32[S, 2, 8, 5]", "size=[3, 2] pad=1 stride=2"},
     {"normal", "", "shape=[S, 3]"},
     {"guard", "i32[S, 2]", "lo=0 hi=S what=\"id\""},
+    {"all_reduce", "f32[S, 4]", "over=\"m.tensor\""},
+    {"all_gather", "f32[S, T]", "over=\"m.data,m.tensor\""},
+    {"reduce_scatter", "f32[3, S, T]", "over=\"m.tensor\""},
+    {"all_to_all", "f32[2, S]", "over=\"m.data\""},
+    {"permute", "f32[S]", "over=\"m.tensor\" to=[1, 2, 0]"},
+    {"send", "f32[S]", "over=\"m.data\" to=1"},
+    {"receive", "", "over=\"m.data\" from=0 shape=[S, T] dtype=f32"},
     {"extent", "", "n=S"},
 };
 

@@ -103,6 +103,13 @@ static const struct row good[] = {
     {"normal", "", "shape=[S, 3] std=0.02", "f32[S, 3]"},
     {"uniform", "", "shape=[]", "f32"},
     {"guard", "i32[S]", "lo=0 hi=S what=\"id\"", ""},
+    {"all_reduce", "f32[S, 4]; f32[7]", "over=\"m.tensor\"", "f32[S, 4]; f32[7]"},
+    {"all_gather", "f32[S, 4]", "over=\"m.data,m.tensor\"", "f32[6, S, 4]"},
+    {"reduce_scatter", "f32[3, S]", "over=\"m.tensor\"", "f32[S]"},
+    {"all_to_all", "i32[2, S]", "over=\"m.data\"", "i32[2, S]"},
+    {"permute", "f32[S]", "over=\"m.tensor\" to=[1, 2, 0]", "f32[S]"},
+    {"send", "f32[S]", "over=\"m.data\" to=1", ""},
+    {"receive", "", "over=\"m.data\" from=0 shape=[S, 4] dtype=bf16", "bf16[S, 4]"},
     {"extent", "", "n=2*S", "i32"},
 };
 
@@ -257,6 +264,14 @@ static const struct row bad[] = {
     {"normal", "", "shape=[4611686018427387904, 2]", "normal: the result may be too large"},
     {"normal", "", "shape=[4611686018427387904]", "normal: the result may be too large"},
     {"guard", "f32[S]", "lo=0 hi=S what=\"id\"", "guard: x must be i32 or i64, is f32"},
+    {"all_reduce", "f32[S]", "over=\"tensor\"", "there is no mesh axis 'tensor'; write mesh.axis"},
+    {"all_gather", "f32[S]", "over=\"m.data,m.data\"", "m.data is there twice"},
+    {"all_reduce", "f32[S]; i32[S]", "over=\"m.data\"", "element types differ"},
+    {"reduce_scatter", "f32[2, S]", "over=\"m.tensor\"", "its first extent must be 3, one for each member"},
+    {"permute", "f32[S]", "over=\"m.tensor\" to=[1, 1, 0]", "member 1 receives twice"},
+    {"permute", "f32[S]", "over=\"m.tensor\" to=[1, 0]", "to has 2 members, the group 3"},
+    {"send", "f32[S]", "over=\"m.data\" to=2", "to: member 2 is not in 0..2"},
+    {"receive", "", "over=\"m.data\" from=-1 shape=[4] dtype=f32", "from: member -1 is not in 0..2"},
     {"extent", "", "n=3000000000*S", "extent: 3000000000*S may not fit an i32"},
 };
 

@@ -1,6 +1,6 @@
 /* Plans: what is written is read back, and no text of a plan, cut or changed, does more than be refused. */
-#include "frontend/frontend.h"
 #include "frontend/sharding_json.h"
+#include "frontend/frontend.h"
 #include "ir/print.h"
 #include "ir/verify.h"
 #include <criterion/criterion.h>
@@ -13,11 +13,10 @@ static const char annotated[] =
     "export fn f(x: f32[S, 6] @m(data, [tensor, ?]!3), y: f32) -> f32[S, 4] @m(data, _), f32 {\n"
     "a : f32[S, 4] @m(_, ?, tensor partial) = linear(x, w[1])\na = a + y\n"
     "for t scan 0..3 { a = a * y }\nreturn a, y\n}\n";
-static const char plain[] =
-    "mesh m = <data=2, tensor=2> ranks 4..7\nmesh n = <x=3>\ndim S in 2..8\n"
-    "param w[2] : f32[4, 6] = ones\nstate k : f32[6] = zeros\n"
-    "export fn f(x: f32[S, 6], y: f32) -> f32[S, 4], f32 {\n"
-    "a = linear(x, w[1])\na = a + y\nfor t scan 0..3 { a = a * y }\nreturn a, y\n}\n";
+static const char plain[] = "mesh m = <data=2, tensor=2> ranks 4..7\nmesh n = <x=3>\ndim S in 2..8\n"
+                            "param w[2] : f32[4, 6] = ones\nstate k : f32[6] = zeros\n"
+                            "export fn f(x: f32[S, 6], y: f32) -> f32[S, 4], f32 {\n"
+                            "a = linear(x, w[1])\na = a + y\nfor t scan 0..3 { a = a * y }\nreturn a, y\n}\n";
 
 struct model {
     struct arena *arena;
@@ -70,7 +69,8 @@ Test(sharding_json, what_is_written_is_read_back) {
     char *again = written(m.graph, sharding_json_write);
     cr_expect_str_eq(plan, again);
     char *dump = written(m.graph, graph_print);
-    cr_expect(strstr(dump, "f(x: f32[S, 6] @m(data, [tensor, ?]!3), y: f32) -> f32[S, 4] @m(data, _), f32 {"));
+    cr_expect(
+        strstr(dump, "f(x: f32[S, 6] @m(data, [tensor, ?]!3), y: f32) -> f32[S, 4] @m(data, _), f32 {"));
     cr_expect(strstr(dump, "a : f32[S, 4] @m(_, ?, tensor partial) = linear(x, w[1])"));
     free(dump);
     free(again);
@@ -115,21 +115,24 @@ Test(sharding_json, every_byte_may_change) {
 Test(sharding_json, says_where) {
     static const struct {
         const char *plan, *expected;
-    } rows[] = {{"[]", "p.json:1:1: error: a plan is an object"},
-                {"{\n\"globals\": {\n \"v\": {}}}", "p.json:3:2: error: the model has no param or state 'v'"},
-                {"{\"globals\": {\"w\": {\"mesh\": \"o\"}}}", "there is no mesh 'o'"},
-                {"{\"globals\": {\"w\": {\"mesh\": \"m\", \"dims\": [[]]}}}", "each of the 2 dimensions of f32[4, 6]"},
-                {"{\"globals\": {\"w\": {\"mesh\": \"n\", \"dims\": [[\"x\"], []]}}}",
-                 "4 is not divisible by 3 ranks of x; 2, 4 divide it"},
-                {"{\"functions\": {\"f\": {\"results\": []}}}", "f has 2 results"},
-                {"{\"functions\": {\"f\": {\"values\": {\"b\": {}}}}}", "the model has no value 'b'"},
-                {"{\"functions\": {\"g\": {}}}", "the model has no function 'g'"},
-                {"{\"meshes\": {\"m\": {\"axes\": [[\"data\", 2], [\"tensor\", 3]]}}}", "mesh m is another one"},
-                {"{\"a\": 1, \"a\": 2}", "duplicate"}};
+    } rows[] = {
+        {"[]", "p.json:1:1: error: a plan is an object"},
+        {"{\n\"globals\": {\n \"v\": {}}}", "p.json:3:2: error: the model has no param or state 'v'"},
+        {"{\"globals\": {\"w\": {\"mesh\": \"o\"}}}", "there is no mesh 'o'"},
+        {"{\"globals\": {\"w\": {\"mesh\": \"m\", \"dims\": [[]]}}}",
+         "each of the 2 dimensions of f32[4, 6]"},
+        {"{\"globals\": {\"w\": {\"mesh\": \"n\", \"dims\": [[\"x\"], []]}}}",
+         "4 is not divisible by 3 ranks of x; 2, 4 divide it"},
+        {"{\"functions\": {\"f\": {\"results\": []}}}", "f has 2 results"},
+        {"{\"functions\": {\"f\": {\"values\": {\"b\": {}}}}}", "the model has no value 'b'"},
+        {"{\"functions\": {\"g\": {}}}", "the model has no function 'g'"},
+        {"{\"meshes\": {\"m\": {\"axes\": [[\"data\", 2], [\"tensor\", 3]]}}}", "mesh m is another one"},
+        {"{\"a\": 1, \"a\": 2}", "duplicate"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct model m;
         open_model(&m, plain);
-        cr_expect(!sharding_json_read(m.graph, "p.json", rows[i].plan, strlen(rows[i].plan)), "%s", rows[i].plan);
+        cr_expect(!sharding_json_read(m.graph, "p.json", rows[i].plan, strlen(rows[i].plan)), "%s",
+                  rows[i].plan);
         fflush(m.errors);
         cr_expect(strstr(m.messages, rows[i].expected), "wanted %s, said %s", rows[i].expected, m.messages);
         close_model(&m);

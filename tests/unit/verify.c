@@ -161,7 +161,8 @@ static struct sharding *on_a_mesh(struct sample *s) {
     graph_mesh_axis(s->g, m, "data", 2);
     graph_mesh_axis(s->g, m, "tensor", 2);
     struct sharding *placed = arena_new_object(s->t->arena, struct sharding);
-    *placed = (struct sharding){.mesh = m, .rank = 2, .dims = {{.count = 1, .axes = {0}}, {.count = 1, .axes = {1}}}};
+    *placed = (struct sharding){
+        .mesh = m, .rank = 2, .dims = {{.count = 1, .axes = {0}}, {.count = 1, .axes = {1}}}};
     s->linear->results[0]->sharding = placed;
     return placed;
 }
