@@ -6,6 +6,7 @@
 #include "frontend/frontend.h"
 #include "frontend/table.h"
 #include "frontend/weights.h"
+#include "ir/piece.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,9 +115,10 @@ static bool check_tensor(struct binder *b, const struct global *g, const struct 
                    nearest ? arena_printf(a, "; did you mean '%s'?", nearest) : "");
         return false;
     }
-    if (!same_shape(&g->type, t)) {
+    struct type whole = piece_whole(b->graph, &g->type, g->sharding);
+    if (!same_shape(&whole, t)) {
         diag_error(d, g->loc, "shapes differ: %s is %s, but '%s' in %s is %s", g->name,
-                   type_text(a, &g->type), name, w->path, shape_text(a, t->rank, t->dims));
+                   type_text(a, &whole), name, w->path, shape_text(a, t->rank, t->dims));
         return false;
     }
     if (convertible(g->type.dtype, format_info(t->format)->dtype)) return true;

@@ -1,6 +1,7 @@
 /* Top-level names: constants, dims, params and states, options. Order is free: each is evaluated when first
  * needed. */
 #include "frontend/expand.h"
+#include "ir/piece.h"
 #include <string.h>
 
 struct declared *declared_find(struct expander *x, const char *name) {
@@ -163,8 +164,9 @@ static void global_init(struct expander *x, const struct decl *d, const struct d
         return;
     }
     if (d->value || !param) {
+        struct type whole = piece_whole(x->graph, &g->type, g->sharding);
         if (d->value)
-            initializer(x, d->value, &g->type, &g->init);
+            initializer(x, d->value, &whole, &g->init);
         else
             g->init.kind = INIT_FILL;
         return;

@@ -10,11 +10,12 @@ static const struct {
 } options[] = {{"precision", {"f32", "bf16", "int8"}},
                {"quantize", {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}},
                {"fast-math", {"0", "1"}},
-               {"dim", {any}}, /* S=1,128 */
+               {"dim", {any}},    /* S=1,128 */
+               {"bucket", {any}}, /* 25M */
+               {"deny", {any}},   /* reshard, reshard:1M */
                {"remat", {0}},
                {"pipeline", {0}},
                {"sync", {0}},
-               {"bucket", {0}},
                {"memory", {0}}};
 enum { OPTIONS = sizeof options / sizeof *options };
 

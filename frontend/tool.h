@@ -17,13 +17,20 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
         {0, "dim", "NAME=N,...", "also compile versions for these extents of a dim", TOOL_DIM_TEXT},         \
         {0, "fast-math", "0|1", "rewrite by rules that change roundings, infinities or signs of zero [0]",   \
          NULL},                                                                                              \
+        {0, "bucket", "BYTES", "put collectives of one kind together up to so many bytes [25M]",             \
+         TOOL_BUCKET_TEXT},                                                                                  \
+        {0, "deny", "reshard[:BYTES]", "refuse communication that nobody asked for", TOOL_DENY_TEXT},        \
         {0, "remat", "WORD", "not yet supported", NULL}, {0, "pipeline", "WORD", "not yet supported", NULL}, \
-        {0, "sync", "WORD", "not yet supported", NULL}, {0, "bucket", "WORD", "not yet supported", NULL}, {  \
+        {0, "sync", "WORD", "not yet supported", NULL}, {                                                    \
         0, "memory", "WORD", "not yet supported", NULL                                                       \
     }
 #define TOOL_PRECISION_TEXT                                                                                  \
     "f32: what was written. bf16: factors rounded to bf16. int8: activations in blocks of 32 with a scale "  \
     "each, for weights that are stored in blocks. Sums are f32 always."
+#define TOOL_BUCKET_TEXT "A number, or one with k, M or G behind it; 0: each by itself."
+#define TOOL_DENY_TEXT                                                                                       \
+    "An error for each value that has to move over the mesh to where no annotation of its own puts it, if "  \
+    "a rank sends more than BYTES for it [0], with dims as pass shard takes them to be."
 #define TOOL_DIM_TEXT "May be given once a dim. The version is picked at the call."
 
 /* Rows of both programs: how a model is read. */

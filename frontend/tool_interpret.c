@@ -1,7 +1,9 @@
 /* mdlc interpret: an executor (runtime/run.h) that runs a graph's functions on the interpreter, so that the
- * same command line calls a model compiled or not. */
+ * same command line calls a model compiled or not. Of a partitioned graph all ranks are run; arrays are
+ * whole. */
 #include "frontend/tool.h"
 #include "ir/interp.h"
+#include "ir/piece.h"
 #include "runtime/run.h"
 #include <string.h>
 
@@ -12,6 +14,7 @@ struct interpreter {
     const struct function **functions; /* exported ones, in order */
     const struct extent **extents;     /* by number */
     int extents_count, extents_capacity;
+    struct type *whole;          /* [values] of arguments and results: those of the whole */
     const struct function *last; /* whose dims are bound below */
     const char *error;
 };
@@ -20,6 +23,13 @@ struct interpreter {
 static int64_t *dims_by_id(struct interpreter *p, const struct function *f, const int64_t *dims) {
     int64_t *by_id = arena_new_array(p->arena, int64_t, (size_t)p->graph->dims_count);
     for (int i = 0; i < f->dims_count; i++) by_id[f->dims[i]->id] = dims[i];
+    return by_id;
+}
+
+/* A caller passes units * unit; extents count units. */
+static int64_t *units_by_id(struct interpreter *p, const struct function *f, const int64_t *dims) {
+    int64_t *by_id = dims_by_id(p, f, dims);
+    for (int i = 0; i < f->dims_count; i++) by_id[f->dims[i]->id] /= f->dims[i]->unit;
     return by_id;
 }
 
@@ -42,29 +52,29 @@ static int call(void *context, uint32_t number, const int64_t *dims, const void 
                 void *const *results) {
     struct interpreter *p = context;
     const struct function *f = p->functions[number];
-    const int64_t *by_id = dims_by_id(p, f, dims);
+    const int64_t *by_id = units_by_id(p, f, dims);
     struct array **in = arena_new_array(p->arena, struct array *, (size_t)f->body->args_count);
     struct array **out = arena_new_array(p->arena, struct array *, (size_t)f->body->results_count);
     for (int i = 0; i < f->body->args_count; i++)
-        in[i] = read_input(p, &f->body->args[i]->type, by_id, inputs[i]);
+        in[i] = read_input(p, &p->whole[f->body->args[i]->id], by_id, inputs[i]);
     if (!interp_call(p->interp, f, in, out, &p->error)) return MDL_INVALID;
     for (int i = 0; i < f->body->results_count; i++) array_to_bytes(out[i], results[i]);
     return MDL_OK;
 }
 
 static struct mdl_tensor describe_tensor(struct interpreter *p, const struct function *f,
-                                         const struct value *v, const char *name) {
+                                         const struct value *v, const struct sharding *s, const char *name) {
+    struct type t = p->whole[v->id] = piece_whole(p->graph, &v->type, s);
     uint32_t *extents = arena_new_array(p->arena, uint32_t, MAX_RANK);
     int32_t *dims = arena_new_array(p->arena, int32_t, MAX_RANK);
-    for (int i = 0; i < v->type.rank; i++) {
+    for (int i = 0; i < t.rank; i++) {
         extents[i] = (uint32_t)p->extents_count;
-        arena_push(p->arena, p->extents, p->extents_count, p->extents_capacity, v->type.extents[i]);
+        arena_push(p->arena, p->extents, p->extents_count, p->extents_capacity, t.extents[i]);
         dims[i] = -1;
         for (int d = 0; d < f->dims_count; d++)
-            if (extent_dim(p->graph->extents, f->dims[d]) == v->type.extents[i]) dims[i] = d;
+            if (extent_dim(p->graph->extents, f->dims[d]) == t.extents[i]) dims[i] = d;
     }
-    return (struct mdl_tensor){name, (uint32_t)v->type.dtype, (uint32_t)v->type.rank, extents, dims,
-                               NULL};
+    return (struct mdl_tensor){name, (uint32_t)t.dtype, (uint32_t)t.rank, extents, dims, NULL};
 }
 
 static struct mdl_function describe(struct interpreter *p, const struct function *f) {
@@ -72,12 +82,18 @@ static struct mdl_function describe(struct interpreter *p, const struct function
     struct mdl_dim *dims = arena_new_array(p->arena, struct mdl_dim, (size_t)f->dims_count);
     struct mdl_tensor *inputs = arena_new_array(p->arena, struct mdl_tensor, (size_t)body->args_count);
     struct mdl_tensor *results = arena_new_array(p->arena, struct mdl_tensor, (size_t)body->results_count);
-    for (int i = 0; i < f->dims_count; i++)
-        dims[i] = (struct mdl_dim){f->dims[i]->name, f->dims[i]->min, f->dims[i]->max, 1, -1, 0};
+    uint32_t given = 0; /* the coordinates come behind them */
+    for (int i = 0; i < f->dims_count; i++) {
+        const struct dim *d = f->dims[i];
+        given += !d->axis;
+        dims[i] = (struct mdl_dim){d->name, d->min, d->max, d->unit, d->axis ? 0 : -1, 0};
+    }
     for (int i = 0; i < body->args_count; i++)
-        inputs[i] = describe_tensor(p, f, body->args[i], body->args[i]->name);
+        inputs[i] = describe_tensor(p, f, body->args[i], body->args[i]->sharding, body->args[i]->name);
     for (int i = 0; i < body->results_count; i++)
-        results[i] = describe_tensor(p, f, body->results[i], arena_printf(p->arena, "%d", i));
+        results[i] =
+            describe_tensor(p, f, body->results[i], f->result_shardings ? f->result_shardings[i] : NULL,
+                            arena_printf(p->arena, "%d", i));
     return (struct mdl_function){.name = f->name,
                                  .dims = dims,
                                  .inputs = inputs,
@@ -85,13 +101,14 @@ static struct mdl_function describe(struct interpreter *p, const struct function
                                  .dims_count = (uint32_t)f->dims_count,
                                  .inputs_count = (uint32_t)body->args_count,
                                  .results_count = (uint32_t)body->results_count,
-                                 .given_dims = (uint32_t)f->dims_count};
+                                 .given_dims = given};
 }
 
 static void list_functions(struct interpreter *p, struct run_executor *e) {
     int count = 0, at = 0;
     for (const struct function *f = p->graph->functions; f; f = f->next) count += f->exported;
     p->functions = arena_new_array(p->arena, const struct function *, (size_t)count);
+    p->whole = arena_new_array(p->arena, struct type, (size_t)p->graph->values);
     struct mdl_function *described = arena_new_array(p->arena, struct mdl_function, (size_t)count);
     for (const struct function *f = p->graph->functions; f; f = f->next) {
         if (!f->exported) continue;

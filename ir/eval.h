@@ -20,7 +20,12 @@ struct interp {
     struct arena *arena;
     struct graph *graph;
     bool exact;
-    struct slot **slots; /* [global][element] */
+    struct slot **slots;   /* [global][element] */
+    struct interp **ranks; /* a partitioned graph's: those that do the work, [ranks_count]; else NULL */
+    int ranks_count;
+    const struct mesh *mesh;   /* one of several ranks: of which, and */
+    int64_t rank;              /* its number, from the mesh's first */
+    struct exchange *exchange; /* during a call of several ranks: where they meet (exchange.h) */
 };
 struct eval {
     struct interp *interp;
@@ -36,6 +41,16 @@ struct eval {
 #define FAMILY(name) bool eval_##name(struct eval *e, const struct node *n);
 #include "ir/families.def"
 #undef FAMILY
+
+/* A call in parts: states change at its end, if it is good. */
+struct eval interp_begin(struct interp *p);
+bool interp_run(struct eval *e, const struct function *f, struct array *const *inputs,
+                struct array **results);
+void interp_end(struct eval *e, bool good);
+/* Slots for all globals, empty; false after a diagnostic. */
+bool interp_globals(struct interp *p);
+void interp_globals_reset(struct interp *p);
+struct array *interp_global_array(struct arena *a, const struct global *global); /* of its type, zeroed */
 
 bool eval_block(struct eval *e, const struct block *b);
 /* What a global holds now: assigned in this call, or before, or as it starts. */

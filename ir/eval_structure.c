@@ -1,5 +1,6 @@
 /* Interprets structure: blocks, params and states, kernels and loops, checks. */
 #include "ir/eval.h"
+#include "ir/exchange.h"
 #include <string.h>
 
 static bool (*const families[])(struct eval *, const struct node *) = {
@@ -175,10 +176,10 @@ bool eval_sugar(struct eval *e, const struct node *n) {
     ice("%s is written by users and must have been expanded", op_info(n->op)->name);
 }
 
-static bool several_ranks(struct eval *e, const struct node *n) {
-    return eval_fail(e, n,
-                     "this is a program of several ranks; interpret it as it was before it was partitioned");
+/* Ranks meet (exchange.h); what is no program of several ranks has none to meet. */
+bool eval_collective(struct eval *e, const struct node *n) {
+    if (e->interp->exchange) return exchange_collective(e, n);
+    return eval_fail(e, n, "this graph has no mesh whose ranks could run it");
 }
-bool eval_collective(struct eval *e, const struct node *n) { return several_ranks(e, n); }
-bool eval_send(struct eval *e, const struct node *n) { return several_ranks(e, n); }
-bool eval_receive(struct eval *e, const struct node *n) { return several_ranks(e, n); }
+bool eval_send(struct eval *e, const struct node *n) { return eval_collective(e, n); }
+bool eval_receive(struct eval *e, const struct node *n) { return eval_collective(e, n); }

@@ -1,8 +1,8 @@
-/* The interpreter's outside: params and states, binding of dims, one call that changes states only if it
- * succeeds. */
+/* The interpreter's outside: binding of dims, one call that changes states only if it succeeds. */
 #include "ir/interp.h"
 #include "ir/eval.h"
-#include "ir/init.h"
+#include "ir/exchange.h"
+#include "ir/piece.h"
 #include "ir/tensor.h"
 #include <string.h>
 
@@ -37,108 +37,6 @@ void array_to_bytes(const struct array *x, void *bytes) {
             element_set_float(x->dtype, bytes, i, x->floats[i]);
         else
             element_set_integer(x->dtype, bytes, i, x->integers[i]);
-}
-
-static struct array *global_array(struct arena *a, const struct global *global) {
-    int64_t extents[MAX_RANK] = {0};
-    for (int d = 0; d < global->type.rank; d++)
-        if (!extent_is_const(global->type.extents[d], &extents[d]))
-            ice("%s has an extent that is not constant", global->name);
-    return array_new(a, global->type.dtype, global->type.rank, extents);
-}
-
-static void fill(const struct graph *g, const struct global *global, int64_t element, struct array *x) {
-    if (x->floats)
-        init_floats(g, global, element, 0, x->elements, x->floats);
-    else
-        init_integers(g, global, element, 0, x->elements, x->integers);
-}
-
-/* New arrays are zero already, and stay untouched memory. */
-static bool starts_zero(const struct global *global) {
-    return global->init.kind == INIT_FILL && global->init.a == 0;
-}
-
-/* Whether what a global starts with is at hand. */
-static bool usable(struct graph *g, const struct global *global) {
-    if (global->init.kind != INIT_FILE || global->stored) return true;
-    diag_error(g->diag, global->loc, "%s is not bound to a file, so it has no value", global->name);
-    return false;
-}
-
-struct interp *interp_new(struct arena *a, struct graph *g, bool exact) {
-    struct interp *p = arena_new_object(a, struct interp);
-    *p = (struct interp){.arena = a, .graph = g, .exact = exact};
-    p->slots = arena_new_array(a, struct slot *, (size_t)g->globals_count);
-    bool good = true;
-    for (struct global *global = g->globals; global; global = global->next) {
-        int64_t count = global_elements(global);
-        good &= usable(g, global);
-        p->slots[global->id] = arena_new_array(a, struct slot, (size_t)count);
-    }
-    return good ? p : NULL;
-}
-
-void interp_reset(struct interp *p) {
-    for (struct global *global = p->graph->globals; global; global = global->next) {
-        if (global->kind != GLOBAL_STATE) continue;
-        for (int64_t i = 0; i < global_elements(global); i++) {
-            struct array *x = p->slots[global->id][i].now;
-            if (x) fill(p->graph, global, i, x);
-        }
-    }
-}
-
-/* Whether a compiled model keeps a param in a format that changes its numbers (--quantize, --precision=bf16).
- */
-static bool stored_anew(const struct global *global, enum format from) {
-    return global->kind == GLOBAL_PARAM && global->store && global->store != from &&
-           format_info(global->store)->encodes;
-}
-
-/* The numbers that are left when x is stored as the model's passes decided. */
-static void store_and_load(struct interp *p, const struct global *global, struct array *x) {
-    struct arena *scratch = arena_new();
-    int64_t bytes, bad;
-    float *floats = arena_new_array(scratch, float, (size_t)x->elements);
-    for (int64_t i = 0; i < x->elements; i++) floats[i] = (float)x->floats[i];
-    if (format_bytes(global->store, x->elements, &bytes)) {
-        void *encoded = arena_alloc(scratch, (size_t)bytes, 1);
-        if (format_encode(global->store, floats, x->elements, encoded, &bad))
-            format_decode(global->store, encoded, 0, x->elements, x->floats);
-        else
-            diag_error(p->graph->diag, global->loc, "%s cannot be stored as %s: see its element %lld",
-                       global->name, format_name(global->store), (long long)bad);
-    }
-    arena_release(scratch);
-}
-
-/* A global's tensor before its first assignment. Small params are decoded once; large ones stay as they are
- * stored, and whoever reads them decodes what it needs. */
-struct cell interp_global(struct interp *p, const struct global *global, int64_t element) {
-    enum { SMALL = 1 << 16 };
-    struct slot *slot = &p->slots[global->id][element];
-    if (slot->pending) return (struct cell){slot->pending, NULL};
-    if (slot->now) return (struct cell){slot->now, NULL};
-    struct array *x;
-    if (!global->stored || global->init.kind != INIT_FILE) {
-        x = slot->now = global_array(p->arena, global);
-        if (!starts_zero(global)) fill(p->graph, global, element, x);
-        if (x->floats && stored_anew(global, format_of_dtype(x->dtype))) store_and_load(p, global, x);
-        return (struct cell){x, NULL};
-    }
-    struct cell cell = {arena_new_object(p->arena, struct array), &global->stored[element]};
-    x = cell.array;
-    *x = (struct array){.dtype = global->type.dtype, .rank = global->type.rank, .elements = 1};
-    for (int d = 0; d < x->rank; d++) {
-        extent_is_const(global->type.extents[d], &x->extents[d]);
-        x->elements *= x->extents[d];
-    }
-    bool anew = stored_anew(global, cell.stored->format) && dtype_class(x->dtype) == CLASS_FLOAT;
-    if (x->elements > SMALL && !anew) return cell;
-    slot->now = eval_decoded(p->arena, &cell);
-    if (anew) store_and_load(p, global, slot->now);
-    return (struct cell){slot->now, NULL};
 }
 
 static bool fail(struct eval *e, const struct function *f, const char *format, ...)
@@ -281,12 +179,12 @@ static void set_aside(struct interp *p, struct arena *call, struct slot *slot) {
 }
 
 static void keep(struct interp *p, const struct global *global, struct slot *slot) {
-    if (!slot->now) slot->now = global_array(p->arena, global);
+    if (!slot->now) slot->now = interp_global_array(p->arena, global);
     if (!same_numbers(slot->now, slot->pending))
         array_copy(slot->now, 0, slot->pending, 0, slot->now->elements);
 }
 
-/* Ends the call: what was assigned is kept or forgotten. */
+/* What was assigned is kept or forgotten. */
 static void settle(struct interp *p, struct arena *call, bool good) {
     for (int step = 0; step < 2; step++)
         for (struct global *global = p->graph->globals; global; global = global->next)
@@ -308,19 +206,65 @@ static void give_results(struct eval *e, const struct function *f, struct array 
     }
 }
 
-bool interp_call(struct interp *p, const struct function *f, struct array *const *inputs,
-                 struct array **results, const char **error) {
+struct eval interp_begin(struct interp *p) {
     struct arena *a = arena_new();
     struct eval e = {.interp = p, .graph = p->graph, .call = a, .arena = a};
     e.dims = arena_new_array(a, int64_t, (size_t)p->graph->dims_count);
     e.cells = arena_new_array(a, struct cell, (size_t)p->graph->values);
     for (int i = 0; i < p->graph->dims_count; i++) e.dims[i] = -1;
-    bool good = bind(&e, f, inputs) && eval_block(&e, f->body);
-    if (good)
-        give_results(&e, f, results);
-    else
-        *error = e.error;
-    settle(p, a, good);
-    arena_release(a);
+    if (p->mesh) {
+        int64_t coordinates[MAX_MESH_AXES];
+        mesh_coordinates(p->mesh, p->rank, coordinates);
+        for (int i = 0; i < p->mesh->axes_count; i++)
+            e.dims[p->mesh->axes[i].coordinate->id] = coordinates[i];
+    }
+    return e;
+}
+
+bool interp_run(struct eval *e, const struct function *f, struct array *const *inputs,
+                struct array **results) {
+    bool good = bind(e, f, inputs) && eval_block(e, f->body);
+    if (good) give_results(e, f, results);
+    return good;
+}
+
+void interp_end(struct eval *e, bool good) {
+    settle(e->interp, e->call, good);
+    arena_release(e->call);
+}
+
+static struct interp *one(struct arena *a, struct graph *g, bool exact) {
+    struct interp *p = arena_new_object(a, struct interp);
+    *p = (struct interp){.arena = a, .graph = g, .exact = exact};
+    return interp_globals(p) ? p : NULL;
+}
+
+struct interp *interp_new(struct arena *a, struct graph *g, bool exact) {
+    struct interp *p = one(a, g, exact);
+    const struct mesh *m = p ? ranks_mesh(g) : NULL;
+    if (!m) return p;
+    int64_t count = mesh_ranks(m);
+    p->ranks = arena_new_array(a, struct interp *, (size_t)count);
+    p->ranks_count = (int)count;
+    for (int i = 0; i < p->ranks_count; i++) {
+        p->ranks[i] = one(a, g, exact);
+        p->ranks[i]->mesh = m;
+        p->ranks[i]->rank = i;
+    }
+    return p;
+}
+
+void interp_reset(struct interp *p) {
+    interp_globals_reset(p);
+    for (int i = 0; i < p->ranks_count; i++) interp_globals_reset(p->ranks[i]);
+}
+
+bool interp_call(struct interp *p, const struct function *f, struct array *const *inputs,
+                 struct array **results, const char **error) {
+    if (p->ranks) return ranks_call(p, f, inputs, results, error);
+    struct eval e = interp_begin(p);
+    bool good = interp_run(&e, f, inputs, results);
+    if (!good) *error = e.error;
+    interp_end(&e, good);
     return good;
 }

@@ -15,7 +15,8 @@ struct array { /* an interpreter's tensor; row-major */
 
 struct interp; /* params loaded, states alive between calls */
 /* exact: keep float64 between nodes instead of rounding to each value's type. Lives in `a`. NULL after a
- * diagnostic. */
+ * diagnostic. Of a partitioned graph all ranks of the mesh are run, and whoever calls sees wholes, as of any
+ * other graph. */
 struct interp *interp_new(struct arena *a, struct graph *g, bool exact);
 void interp_reset(struct interp *p); /* states back to their initial contents */
 /* Runs function f. inputs: one an argument; results: filled in, one a result. Dims are bound from the inputs'

@@ -18,6 +18,8 @@ ir_libir_a_SOURCES = \
 	ir/eval_reduce.c \
 	ir/eval_shape.c \
 	ir/eval_structure.c \
+	ir/exchange.c ir/exchange.h \
+	ir/exchange_combine.c \
 	ir/extent.c ir/extent.h \
 	ir/extent_prove.c \
 	ir/families.def \
@@ -48,6 +50,8 @@ ir_libir_a_SOURCES = \
 	ir/infer_structure.c \
 	ir/init.c ir/init.h \
 	ir/interp.c ir/interp.h \
+	ir/interp_globals.c \
+	ir/interp_ranks.c \
 	ir/layout.c ir/layout.h \
 	ir/literal.c ir/literal.h \
 	ir/names.c ir/names.h \
@@ -55,6 +59,7 @@ ir_libir_a_SOURCES = \
 	ir/op.c ir/op.h \
 	ir/ops.def \
 	ir/output.c ir/output.h \
+	ir/piece.c ir/piece.h \
 	ir/print.c ir/print.h \
 	ir/random.c ir/random.h \
 	ir/scalar.c ir/scalar.h \

@@ -39,6 +39,12 @@ static void split_but_axis(struct factors *f) {
 static void split_but_last(struct factors *f) { keep_whole(f, f->node->results[0]->type.rank - 1); }
 static void split_but_positions(struct factors *f) { keep_whole(f, f->node->results[0]->type.rank - 3); }
 
+/* Pairs of rope lie along the last axis. */
+static void split_pairs(struct factors *f) {
+    split_but_positions(f);
+    split_but_last(f);
+}
+
 static void split_heads(struct factors *f) {
     keep_reductions(f);
     if (node_attr(f->node, "causal")->i) split_but_positions(f);
@@ -73,7 +79,7 @@ static rule *const rules[FAMILY_COUNT] = {
     [FAMILY_write] = split_but_axis,
     [FAMILY_normalize] = split_elements,
     [FAMILY_cross_entropy] = keep_all,
-    [FAMILY_rope] = split_but_positions,
+    [FAMILY_rope] = split_pairs,
     [FAMILY_sdpa] = split_heads,
     [FAMILY_conv] = split_sum,
     [FAMILY_conv_transpose] = split_sum,

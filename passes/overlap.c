@@ -9,9 +9,9 @@
  * section 4). Collectives keep their order among themselves: all ranks have the same, and this pass checks
  * that they do. */
 #include "ir/collective.h"
+#include "ir/number.h"
 #include "passes/memory.h"
 #include "passes/sequence.h"
-#include <stdlib.h>
 #include <string.h>
 
 struct item {
@@ -219,16 +219,15 @@ static void move(struct graph *g, struct block *b) {
     }
 }
 
-/* "25M", "64k", "0" */
 static double bucket_bytes(const struct graph *g) {
     const char *text = graph_option(g, "bucket");
-    char *end;
-    double bytes = strtod(text ? text : "25M", &end);
-    double unit = *end == 'k' ? 1024.0 : *end == 'M' ? 1024.0 * 1024 : *end == 'G' ? 1024.0 * 1024 * 1024 : 1;
-    return bytes * unit;
+    double bytes = 0;
+    if (!bytes_from_text(text ? text : "25M", &bytes))
+        diag_error(g->diag, (struct loc){0}, "bucket=%s: bytes were expected, as 25M, 64k or 0", text);
+    return bytes;
 }
-
-/* Params and states may be stored in other formats and layouts than their type says: a kernel makes what is sent. */
+/* Params and states may be stored in other formats and layouts than their type says: a kernel makes what is
+ * sent. */
 static void copy_stored(struct graph *g, struct block *b) {
     for (struct node *n = b->first; n; n = n->next)
         for (int i = 0; collective_of(n) && i < n->operands_count; i++)

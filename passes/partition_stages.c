@@ -25,7 +25,7 @@ struct stages {
     int axis, count;
     uint64_t *where; /* [nodes] bit k: runs at coordinate k */
     int nodes;
-    uint64_t **states; /* [globals][elements] where it is assigned or read */
+    uint64_t **read, **assigned; /* [globals][elements] where */
     struct transfer *transfers;
     int transfers_count, transfers_capacity;
 };
@@ -70,11 +70,12 @@ static bool inside_is_placed_alike(struct stages *s, const struct node *scan) {
     return true;
 }
 
-/* Where a tensor of a global is used; of one that a run-time index chooses, the first stands for all. */
-static uint64_t *state_of(struct stages *s, const struct node *n) {
+/* The tensor of a global that a node names; of those that a run-time index chooses, the first stands for all.
+ */
+static uint64_t *state_of(uint64_t **of, const struct node *n) {
     int index = n->op == OP_assign ? 1 : 0;
     bool any = n->operands_count > index && n->operands[index];
-    return &s->states[n->global->id][any ? 0 : n->element];
+    return &of[n->global->id][any ? 0 : n->element];
 }
 
 static void use(struct stages *s, const struct value *v, uint64_t where) {
@@ -88,29 +89,42 @@ static void use_operands(struct stages *s, const struct node *n, uint64_t where)
         for (int i = 0; i < inner->operands_count; i++) use(s, inner->operands[i], where);
 }
 
-/* The place that a person gave, and for others where their results are used; from the last node to the first.
- */
+/* Where what nobody placed runs: an assignment where the state is read, a read where it is assigned, else
+ * where results are used. */
+static uint64_t unplaced(struct stages *s, const struct node *n, uint64_t users) {
+    if (n->op == OP_guard) return all_stages(s);
+    if (n->op == OP_param && *state_of(s->assigned, n)) return *state_of(s->assigned, n);
+    if (n->op == OP_assign) return *state_of(s->read, n) ? *state_of(s->read, n) : all_stages(s);
+    return users;
+}
+
+/* From the last node to the first. */
 static void sweep(struct stages *s) {
     const struct block *b = s->f->body;
     for (int i = 0; i < b->results_count; i++) use(s, b->results[i], all_stages(s));
     for (struct node *n = b->last; n; n = n->prev) {
         uint64_t *where = &s->where[n->id];
-        if (n->on)
-            *where = UINT64_C(1) << n->on->index;
-        else if (n->op == OP_assign)
-            *where |= *state_of(s, n) ? *state_of(s, n) : all_stages(s);
-        else if (n->op == OP_guard)
-            *where = all_stages(s);
-        if (n->op == OP_param || n->op == OP_assign) *state_of(s, n) |= *where;
+        *where = n->on ? UINT64_C(1) << n->on->index : unplaced(s, n, *where);
+        if (n->op == OP_param) *state_of(s->read, n) |= *where;
+        if (n->op == OP_assign) *state_of(s->assigned, n) |= *where;
         use_operands(s, n, *where);
     }
+}
+
+/* What one sweep found of the assignments, the next knows of the reads before them. */
+static void start_sweep(struct stages *s) {
+    memset(s->where, 0, (size_t)s->nodes * sizeof *s->where);
+    for (const struct global *w = s->p->g->globals; w; w = w->next)
+        memset(s->read[w->id], 0, (size_t)global_elements(w) * sizeof **s->read);
 }
 
 /* A state is where it is written: nobody else sees it change. */
 static bool check_states(struct stages *s) {
     bool good = true;
     for (struct node *n = s->f->body->first; n; n = n->next) {
-        if (n->op != OP_assign || s->where[n->id] == *state_of(s, n)) continue;
+        if (n->op != OP_assign) continue;
+        uint64_t here = s->where[n->id];
+        if (here == *state_of(s->assigned, n) && !(*state_of(s->read, n) & ~here)) continue;
         diag_error(s->p->g->diag, n->loc,
                    "%s is assigned in some stages and used in others: place both in the same stage",
                    n->global->name);
@@ -161,7 +175,11 @@ static void transfer(struct stages *s, struct value *v, int from, int to, struct
                ((struct transfer){v, receive}));
 }
 
-static bool is_at_hand(const struct node *n) { return n->op == OP_param || n->op == OP_constant; }
+/* On every rank that uses it; a state that is assigned is only where it is assigned. */
+static bool is_at_hand(const struct node *n) {
+    return n->op == OP_constant ||
+           (n->op == OP_param && n->global->kind == GLOBAL_PARAM && !n->global->assigned);
+}
 
 /* Where a value is used in the function's body; where as a result only, too. */
 static void users_of(struct stages *s, const struct value *v, const struct node *from, uint64_t *users) {
@@ -250,11 +268,16 @@ static bool split(struct partition *p, struct function *f, struct function ***en
     for (struct node *n = f->body->first; n; n = n->next)
         if (n->op == OP_scan && !inside_is_placed_alike(&s, n)) return false;
     s.where = arena_new_array(g->pass->scratch, uint64_t, (size_t)s.nodes);
-    s.states = arena_new_array(g->pass->scratch, uint64_t *, (size_t)g->globals_count + 1);
-    for (const struct global *w = g->globals; w; w = w->next)
-        s.states[w->id] = arena_new_array(g->pass->scratch, uint64_t, (size_t)global_elements(w));
-    for (int i = 0; i < 3; i++)
-        sweep(&s); /* a state's readers, then its unplaced assignments, then what these need */
+    s.read = arena_new_array(g->pass->scratch, uint64_t *, (size_t)g->globals_count + 1);
+    s.assigned = arena_new_array(g->pass->scratch, uint64_t *, (size_t)g->globals_count + 1);
+    for (const struct global *w = g->globals; w; w = w->next) {
+        s.read[w->id] = arena_new_array(g->pass->scratch, uint64_t, (size_t)global_elements(w));
+        s.assigned[w->id] = arena_new_array(g->pass->scratch, uint64_t, (size_t)global_elements(w));
+    }
+    for (int i = 0; i < 3; i++) { /* assignments, reads of what they assign, what these need */
+        start_sweep(&s);
+        sweep(&s);
+    }
     if (!check_states(&s)) return false;
     send_all(&s);
     for (int k = 0; k < s.count; k++) {

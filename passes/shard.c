@@ -86,6 +86,14 @@ static struct sharding in_force(const struct sharder *s, const struct sharding *
     return now;
 }
 
+/* Dimension d loses the axes that were found for it and that the annotation has elsewhere. */
+static void give_way(struct sharding *slot, const struct sharding *now, int d) {
+    struct dim_sharding *dim = &slot->dims[d];
+    int own = now->dims[d].count;
+    for (int i = own; i < dim->count; i++)
+        if (sharding_used(now) >> dim->axes[i] & 1) dim->count = i;
+}
+
 /* An annotation that comes into force closes its dimension; what was found for it before gives way. */
 static void apply(const struct sharder *s, struct sharding *slot, const struct sharding *given) {
     struct sharding now = in_force(s, given, slot->rank);
@@ -96,6 +104,7 @@ static void apply(const struct sharder *s, struct sharding *slot, const struct s
             dim->open && dim->count <= found->count && !memcmp(dim->axes, found->axes, (size_t)dim->count);
         if (given->dims[d].priority == s->priority && !goes_on) slot->dims[d] = *dim;
     }
+    for (int d = 0; d < slot->rank; d++) give_way(slot, &now, d);
     slot->partial = now.partial;
 }
 
@@ -223,6 +232,7 @@ bool pass_shard(struct graph *g) {
     struct arena *a = g->pass->scratch;
     if (is_partitioned(g)) return false;
     if (!m) return forget(g);
+    if (!deny_is_valid(g)) return false;
     struct sharder s = {.g = g,
                         .a = a,
                         .mesh = m,

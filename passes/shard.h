@@ -51,6 +51,8 @@ bool move_bytes(struct sharder *s, const struct type *t, const struct sharding *
  * is no way. */
 void explain_reshard(struct sharder *s, const struct value *from, const struct node *n,
                      const struct node *reader);
+/* False after an error: option deny says nothing that is known. */
+bool deny_is_valid(const struct graph *g);
 /* Where the function's result must be: as annotated, else whole. */
 struct sharding shard_result(const struct sharder *s, const struct function *f, int i);
 /* Gives every value its sharding; explicit reshards where it changes. */

@@ -1,8 +1,8 @@
 /* What it costs to move a value from one sharding to another, and who is told. */
+#include "ir/number.h"
 #include "passes/reshard_path.h"
 #include "passes/shard.h"
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Per round and byte: InfiniBand between nodes, 20 us and 0.9 of 25 GB/s (the constants that planners of
@@ -56,11 +56,23 @@ const char *value_label(struct sharder *s, const struct value *v) {
 }
 
 /* --deny=reshard, --deny=reshard:BYTES: the most bytes that may move unasked; -1: any. */
-static double allowed(const struct graph *g) {
-    const char *deny = graph_option(g, "deny");
+static double allowed(const struct sharder *s) {
+    const char *deny = graph_option(s->g, "deny");
+    double bytes = 0;
     if (!deny) return -1;
-    const char *bytes = strchr(deny, ':');
-    return bytes ? strtod(bytes + 1, NULL) : 0;
+    if (!strcmp(deny, "reshard")) return 0;
+    if (!strncmp(deny, "reshard:", 8) && bytes_from_text(deny + 8, &bytes)) return bytes;
+    return -1;
+}
+
+bool deny_is_valid(const struct graph *g) {
+    const char *deny = graph_option(g, "deny");
+    double bytes;
+    if (!deny || !strcmp(deny, "reshard")) return true;
+    if (!strncmp(deny, "reshard:", 8) && bytes_from_text(deny + 8, &bytes)) return true;
+    diag_error(g->diag, (struct loc){0}, "deny=%s: reshard or reshard:BYTES was expected, as reshard:64k",
+               deny);
+    return false;
 }
 
 /* Whether a person wrote that the value lives where the reshard brings it. */
@@ -74,7 +86,7 @@ void explain_reshard(struct sharder *s, const struct value *from, const struct n
     struct reshard_step *steps;
     const char *why = NULL, *text = "";
     const struct value *v = n->results[0];
-    double bytes = 0, most = allowed(s->g);
+    double bytes = 0, most = allowed(s);
     const char *a = sharding_text(s->a, from->sharding), *b = sharding_text(s->a, v->sharding);
     int count = path(s, &v->type, from->sharding, v->sharding, &steps, &why);
     if (count < 0) {

@@ -126,6 +126,15 @@ static bool result_place(const struct factors *f, int k, const struct cut *cut, 
     return true;
 }
 
+/* Where a person wants a partial sum, cuts that make none are none. */
+static bool may_be_partial(struct sharder *s, const struct factors *f, const struct value *v,
+                           const struct sharding *made) {
+    uint32_t wanted = v->id < s->values ? shard_slot(s, v)->partial : 0;
+    bool reduces = false;
+    for (int i = 0; i < f->map->loops_count; i++) reduces |= f->map->loops[i].kind == LOOP_REDUCTION;
+    return !wanted || !reduces || f->combine != COMBINE_SUM || (made->partial & wanted) == wanted;
+}
+
 /* Bytes that a rank sends for the cut; false if the cut is none. */
 static bool price(struct sharder *s, const struct factors *f, struct candidate *c) {
     const struct node *n = f->node;
@@ -150,6 +159,7 @@ static bool price(struct sharder *s, const struct factors *f, struct candidate *
     for (int i = 0; i < n->results_count; i++) {
         if (!result_place(f, i, &c->cut, &place)) return false;
         struct sharding to = settled(s, n->results[i]);
+        if (!may_be_partial(s, f, n->results[i], &place)) return false;
         place.partial = factors_reduced(f, &c->cut); /* whatever combines it, the bytes are those of a sum */
         if (!move_bytes(s, &n->results[i]->type, &place, &to, &bytes)) return false;
         c->bytes += bytes;

@@ -1,6 +1,6 @@
 /* mdl-run --list: what a library holds. */
 #include "runtime/elements.h"
-#include "runtime/library.h"
+#include "runtime/library_ranks.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -16,14 +16,28 @@ struct bounds {
 /* A dim's name; a number; for an expression over dims, its range. */
 static void print_extent(const struct library *l, const struct mdl_function *f, const struct mdl_tensor *t,
                          uint32_t d, const struct bounds *b) {
-    int64_t low = l->descriptor->extent(t->extents[d], b->least),
-            high = l->descriptor->extent(t->extents[d], b->most);
-    if (t->dims[d] >= 0)
+    int64_t pieces = ranks_pieces(l->descriptor, t, d),
+            low = pieces * l->descriptor->extent(t->extents[d], b->least),
+            high = pieces * l->descriptor->extent(t->extents[d], b->most);
+    if (t->dims[d] >= 0 && f->dims[t->dims[d]].unit == pieces)
         printf("%s", f->dims[t->dims[d]].name);
     else if (low == high)
         printf("%" PRId64, low);
     else
         printf("%" PRId64 "..%" PRId64, low, high);
+}
+
+/* " @m([data, tensor], _)" */
+static void print_splits(const struct mdl_descriptor *d, const struct mdl_tensor *t) {
+    if (!t->splits || !t->rank) return;
+    printf(" @%s(", d->mesh);
+    for (uint32_t i = 0; i < t->rank; i++) {
+        const struct mdl_split *s = &t->splits[i];
+        printf("%s%s", i ? ", " : "", !s->count ? "_" : s->count > 1 ? "[" : "");
+        for (uint32_t j = 0; j < s->count; j++) printf("%s%s", j ? ", " : "", d->axes[s->axes[j]].name);
+        if (s->count > 1) printf("]");
+    }
+    printf(")");
 }
 
 static void print_type(const struct library *l, const struct mdl_function *f, const struct mdl_tensor *t,
@@ -34,6 +48,7 @@ static void print_type(const struct library *l, const struct mdl_function *f, co
         print_extent(l, f, t, d, b);
     }
     if (t->rank) printf("]");
+    print_splits(l->descriptor, t);
 }
 
 static void print_signature(const struct library *l, const struct mdl_function *f, const struct bounds *b) {
@@ -48,8 +63,12 @@ static void print_signature(const struct library *l, const struct mdl_function *
         print_type(l, f, &f->results[i], b);
     }
     printf("\n");
-    for (uint32_t i = 0; i < f->dims_count; i++)
-        printf("    dim %s in %" PRId64 "..%" PRId64 "\n", f->dims[i].name, f->dims[i].min, f->dims[i].max);
+    for (uint32_t i = 0; i < f->given_dims; i++) {
+        const struct mdl_dim *d = &f->dims[i];
+        printf("    dim %s in %" PRId64 "..%" PRId64, d->name, d->min * d->unit, d->max * d->unit);
+        if (d->unit > 1) printf(", a multiple of %" PRId64, d->unit);
+        printf("\n");
+    }
 }
 
 static void print_variant(const struct mdl_function *f, const struct mdl_variant *v) {
@@ -77,10 +96,19 @@ static void print_function(const struct library *l, const struct mdl_function *f
     free(b.most);
 }
 
+static void print_mesh(const struct mdl_descriptor *d) {
+    if (!d->mesh) return;
+    printf("mesh %s = <", d->mesh);
+    for (uint32_t i = 0; i < d->axes_count; i++)
+        printf("%s%s=%" PRId64, i ? ", " : "", d->axes[i].name, d->axes[i].size);
+    printf(">, %u collectives\n", d->collectives_count);
+}
+
 void library_list(const struct library *l) {
     const struct mdl_descriptor *d = l->descriptor;
     printf("model %s from %s, for %s%s%s\n", d->name, d->source, d->target, *d->features ? ": " : "",
            d->features);
+    print_mesh(d);
     printf("weights: %" PRId64 " bytes%s\n", d->weights_bytes, d->embedded_weights ? ", embedded" : "");
     for (uint32_t i = 0; i < d->states_count; i++)
         printf("state %s: %" PRId64 " bytes%s\n", d->states[i].name, d->states[i].bytes,

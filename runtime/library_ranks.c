@@ -372,6 +372,7 @@ int ranks_start(struct library *l, const struct run_request *r, const struct ran
     int opened = each(l, open_rank, NULL);
     l->model = l->ranks->at[0].model;
     l->session = l->ranks->at[0].session;
+    if (!opened && l->ranks->processes) ranks_leave_a_watcher(l);
     return opened ? run_error(r, run_exit_status(opened), "%s", ranks_error(l)) : RUN_DONE;
 }
 

@@ -32,6 +32,7 @@ void ranks_stats(struct library *l);
 
 /* library_signals.c: when the launcher ends this process, a line says what it was waiting for. */
 void ranks_watch(const struct library *l);
+void ranks_leave_a_watcher(const struct library *l); /* once the model is open */
 void ranks_unwatch(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,9 +69,20 @@ static bool make_everybody(struct mesh *m) {
     return g->ranks != NULL;
 }
 
+/* Zeroed memory that a forked child goes on seeing: a watcher may say what its rank was waiting for when it
+ * died. */
+static void *shared_new(size_t bytes) {
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t operations_bytes(const struct mdl_descriptor *d) {
+    return ((size_t)d->collectives_count + 1) * sizeof(struct operation);
+}
+
 static bool make_operations(struct mesh *m) {
     const struct mdl_descriptor *d = m->model->descriptor;
-    m->operations = calloc((size_t)d->collectives_count + 1, sizeof *m->operations);
+    m->operations = shared_new(operations_bytes(d));
     for (uint32_t i = 0; m->operations && i < d->collectives_count; i++) {
         m->operations[i].elements = calloc((size_t)d->collectives[i].tensors + 1, sizeof(uint64_t));
         if (!m->operations[i].elements) return false;
@@ -159,7 +171,7 @@ static void set_up(struct mesh *m, const struct mdl_options *o) {
 }
 
 int mesh_open(struct mdl_model *model, const struct mdl_options *o) {
-    struct mesh *m = calloc(1, sizeof *m);
+    struct mesh *m = shared_new(sizeof *m);
     if (!m) return fail(o, MDL_NO_MEMORY, "out of memory");
     pthread_mutex_init(&m->lock, NULL);
     pthread_condattr_t monotonic;
@@ -215,7 +227,7 @@ void mesh_close(struct mdl_model *model) {
     }
     free(m->groups);
     free(m->everybody.ranks);
-    free(m->operations);
+    if (m->operations) munmap(m->operations, operations_bytes(model->descriptor));
     free(m->agreement.records);
     free(m->agreement.transfers);
     free(m->agreement.under_way);
@@ -224,6 +236,6 @@ void mesh_close(struct mdl_model *model) {
     pthread_cond_destroy(&m->work);
     pthread_cond_destroy(&m->done);
     pthread_mutex_destroy(&m->lock);
-    free(m);
+    munmap(m, sizeof *m);
     model->mesh = NULL;
 }

@@ -15,14 +15,12 @@ launchers() {
     done
 }
 
-# MPICH's launcher ends ranks by SIGKILL when one is gone, unless it is told not to: then they have a last word.
 launch() {
     mpi=$1 ranks=$2
     shift 2
     case $mpi in
     openmpi) mpirun.openmpi --allow-run-as-root --oversubscribe -np "$ranks" "$@" ;;
     mpich) mpirun.mpich -np "$ranks" "$@" ;;
-    mpich-quiet) mpirun.mpich -disable-auto-cleanup -np "$ranks" "$@" ;;
     esac
 }
 
