@@ -108,6 +108,18 @@ static void apply(const struct sharder *s, struct sharding *slot, const struct s
     slot->partial = now.partial;
 }
 
+/* The annotation of result i of a function, for the value that it returns: what it does not cut stays open. NULL:
+ * there is none, or the value has its own. */
+static const struct sharding *returned(const struct sharder *s, const struct function *f, int i) {
+    const struct value *v = f->body->results[i];
+    const struct sharding *given = f->result_shardings ? f->result_shardings[i] : NULL;
+    if (!given || !v->def || v->def->op == OP_param || v->sharding) return NULL;
+    struct sharding *hint = arena_new_object(s->a, struct sharding);
+    *hint = *given;
+    for (int d = 0; d < hint->rank; d++) hint->dims[d].open |= !hint->dims[d].count;
+    return hint;
+}
+
 static void each_annotation(struct sharder *s,
                             void (*see)(struct sharder *, struct sharding *, const struct sharding *)) {
     for (const struct global *w = s->g->globals; w; w = w->next) see(s, &s->globals[w->id], w->sharding);
@@ -120,6 +132,8 @@ static void each_annotation(struct sharder *s,
             for (int i = 0; n->op == OP_scan && i < n->body->args_count; i++)
                 see(s, &s->wanted[n->body->args[i]->id], n->body->args[i]->sharding);
         }
+        for (int i = 0; i < f->body->results_count; i++)
+            see(s, &s->wanted[f->body->results[i]->id], returned(s, f, i));
     }
 }
 
