@@ -231,6 +231,15 @@ static uint32_t reduction_of(const struct node *n) {
     return MDL_SUM;
 }
 
+/* Elements of one member's part: of what is [members, d], d. */
+static uint32_t part_of(struct tables *t, const struct function *f, const struct node *n, const struct type *type) {
+    struct type part = *type;
+    bool parts = n->op == OP_reduce_scatter || n->op == OP_all_to_all;
+    for (int d = 1; parts && d < type->rank; d++) part.extents[d - 1] = type->extents[d];
+    if (parts) part.rank--;
+    return tables_extent(t, f, type_elements(t->code->graph->extents, &part));
+}
+
 static void add_collective(struct tables *t, struct steps *s, const struct function *f, const struct node *n) {
     static const struct {
         enum op op;
@@ -251,7 +260,7 @@ static void add_collective(struct tables *t, struct steps *s, const struct funct
     made.peers_count = n->op == OP_permute ? node_attr(n, "to")->count : made.peers ? 1 : 0;
     made.elements = arena_new_array(c->arena, uint32_t, (size_t)made.tensors);
     for (int i = 0; i < made.tensors; i++)
-        made.elements[i] = tables_extent(t, f, type_elements(c->graph->extents, &tensors[i]->type));
+        made.elements[i] = part_of(t, f, n, &tensors[i]->type);
     struct mdl_step step = {.kind = MDL_STEP_COLLECTIVE, .kernel = (uint32_t)t->collectives_count,
                             .refs = (uint32_t)(n->operands_count + n->results_count), .name = op_info(n->op)->name};
     int first = t->refs_count;

@@ -108,6 +108,18 @@ static void apply(const struct sharder *s, struct sharding *slot, const struct s
     slot->partial = now.partial;
 }
 
+/* The annotation of result i of a function, for the value that it returns: what it does not cut stays open.
+ * NULL: there is none, or the value has its own. */
+static const struct sharding *returned(const struct sharder *s, const struct function *f, int i) {
+    const struct value *v = f->body->results[i];
+    const struct sharding *given = f->result_shardings ? f->result_shardings[i] : NULL;
+    if (!given || !v->def || v->def->op == OP_param || v->sharding) return NULL;
+    struct sharding *hint = arena_new_object(s->a, struct sharding);
+    *hint = *given;
+    for (int d = 0; d < hint->rank; d++) hint->dims[d].open |= !hint->dims[d].count;
+    return hint;
+}
+
 static void each_annotation(struct sharder *s,
                             void (*see)(struct sharder *, struct sharding *, const struct sharding *)) {
     for (const struct global *w = s->g->globals; w; w = w->next) see(s, &s->globals[w->id], w->sharding);
@@ -120,6 +132,8 @@ static void each_annotation(struct sharder *s,
             for (int i = 0; n->op == OP_scan && i < n->body->args_count; i++)
                 see(s, &s->wanted[n->body->args[i]->id], n->body->args[i]->sharding);
         }
+        for (int i = 0; i < f->body->results_count; i++)
+            see(s, &s->wanted[f->body->results[i]->id], returned(s, f, i));
     }
 }
 
@@ -165,11 +179,11 @@ struct sharding shard_result(const struct sharder *s, const struct function *f, 
     return to;
 }
 
-static void explain_values(struct sharder *s) {
+static void explain_values(struct sharder *s, const bool *annotated) {
     for (const struct global *w = s->g->globals; w; w = w->next)
-        pass_explain(s->g, w->loc, "%s lives at %s: %s", w->name, sharding_text(s->a, &s->globals[w->id]),
+        pass_explain(s->g, w->loc, "%s lives at %s: %s", w->name, sharding_text(s->a, w->sharding),
                      s->global_why[w->id] ? s->global_why[w->id]
-                     : w->sharding        ? "as annotated"
+                     : annotated[w->id]   ? "as annotated"
                                           : "nothing asked for more");
     for (struct function *f = s->g->functions; f; f = f->next)
         for (struct node *n = NULL; (n = node_walk(f->body, n));)
@@ -243,13 +257,15 @@ bool pass_shard(struct graph *g) {
     }
     shard_regroup_sums(&s);
     for (struct function *f = g->functions; f; f = f->next) shard_execute(&s, f);
+    bool *annotated = arena_new_array(a, bool, (size_t)g->globals_count + 1);
     for (struct global *w = g->globals; w; w = w->next) {
+        annotated[w->id] = w->sharding != NULL;
         struct sharding *kept = arena_new_object(g->arena, struct sharding);
         *kept = s.globals[w->id];
         for (int d = 0; d < kept->rank; d++)
             kept->dims[d].open = false, kept->dims[d].priority = MAX_PRIORITY;
         w->sharding = kept;
     }
-    explain_values(&s);
+    explain_values(&s, annotated);
     return true;
 }

@@ -131,7 +131,7 @@ struct mdl_collective {
     uint32_t kind, group, dtype, reduction;
     uint32_t tensors; /* moved together, as one message series */
     uint32_t reserved;
-    const uint32_t *elements; /* [tensors] extents: elements of each operand (RECEIVE: of each result) */
+    const uint32_t *elements; /* [tensors] extents: d of each operand (RECEIVE: of each result) */
     const int32_t *peers; /* PERMUTE: [members] where each member sends, -1: nowhere (who gets nothing has zeros);
                              SEND, RECEIVE: [1] the member; else NULL */
 };

@@ -32,3 +32,12 @@ RANK_TESTS = tests/distributed/kill.sh tests/distributed/mpi.sh
 EXTRA_DIST += tests/distributed/launchers.sh
 dist_check_SCRIPTS += $(RANK_TESTS)
 TESTS += $(RANK_TESTS)
+
+# Bytes of each collective and of each row of RESULTS.md; the table anew by `make distributed-results`.
+ROW_TESTS = tests/distributed/experts.sh tests/distributed/rows.sh
+dist_check_SCRIPTS += $(ROW_TESTS)
+TESTS += $(ROW_TESTS)
+EXTRA_DIST += tests/distributed/RESULTS.md tests/distributed/rows
+distributed-results: mdlc$(EXEEXT) mdl-run$(EXEEXT) runtime/libmdl-runtime.a
+	srcdir=$(srcdir) sh $(srcdir)/tests/distributed/rows.sh --write
+.PHONY: distributed-results
