@@ -60,7 +60,7 @@ struct code {
     const struct mesh *mesh; /* that the functions run on; NULL: none, one rank is all */
     struct section *sections;
     int sections_count, sections_capacity;
-    uint64_t (*used)[MAX_MESH_AXES]; /* [globals] as `only` of sections */
+    uint64_t (**used)[MAX_MESH_AXES]; /* [globals][elements] as `only` of sections */
     struct weight **global_weights; /* [globals]: its first tensor, or NULL */
     bool io_failed;                 /* an error was the system's, not the model's */
     int64_t *state_offsets;         /* [globals]; of a state's first element */

@@ -63,14 +63,39 @@ void mesh_mark_function(const struct code *c, const struct function *f, uint64_t
     }
 }
 
+static void unite(uint64_t *a, const uint64_t *b) {
+    for (int i = 0; i < MAX_MESH_AXES; i++) a[i] |= b[i];
+}
+
+/* Tensors of an array that a loop walks lie one after the other, so ranks have all of them or none. */
+static void mark_alike(struct code *c, const struct global *g) {
+    uint64_t(*used)[MAX_MESH_AXES] = c->used[g->id];
+    for (int64_t i = 1; i < global_elements(g); i++) unite(used[0], used[i]);
+    for (int64_t i = 1; i < global_elements(g); i++) memcpy(used[i], used[0], sizeof *used);
+}
+
+static void mark_uses(struct code *c, const struct function *f, bool *walked) {
+    for (struct node *n = NULL; (n = node_walk(f->body, n));) {
+        if (n->op != OP_param) continue;
+        mesh_mark_function(c, f, c->used[n->global->id][n->element]);
+        walked[n->global->id] |= n->operands_count && n->operands[0];
+    }
+}
+
 void mesh_mark_uses(struct code *c) {
-    size_t count = (size_t)c->graph->globals_count + 1;
-    c->used = arena_alloc(c->arena, count * sizeof *c->used, _Alignof(uint64_t));
-    memset(c->used, 0, count * sizeof *c->used);
+    const uint64_t all[MAX_MESH_AXES] = {0};
+    bool *walked = arena_new_array(c->arena, bool, (size_t)c->graph->globals_count + 1);
+    c->used = arena_alloc(c->arena, ((size_t)c->graph->globals_count + 1) * sizeof *c->used, _Alignof(void *));
+    for (const struct global *g = c->graph->globals; g; g = g->next) {
+        size_t bytes = (size_t)global_elements(g) * sizeof **c->used;
+        c->used[g->id] = arena_alloc(c->arena, bytes, _Alignof(uint64_t));
+        memset(c->used[g->id], 0, bytes);
+    }
     for (const struct function *f = c->graph->functions; f; f = f->next)
-        for (struct node *n = NULL; f->exported && (n = node_walk(f->body, n));)
-            if (n->op == OP_param) mesh_mark_function(c, f, c->used[n->global->id]);
-    mesh_section(c, 0, c->used[c->graph->globals_count]); /* what all ranks have comes first */
+        if (f->exported) mark_uses(c, f, walked);
+    for (const struct global *g = c->graph->globals; g; g = g->next)
+        if (walked[g->id]) mark_alike(c, g);
+    mesh_section(c, 0, all); /* what all ranks have comes first */
 }
 
 /* ---- Sections ---- */

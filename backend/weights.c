@@ -37,11 +37,11 @@ static const char *element_name(struct code *c, const struct global *g, int64_t 
                         (long long)(i % g->counts[1]));
 }
 
-/* All tensors of a global, one after the other: a loop may walk them. */
+/* All tensors of a global; those that a loop walks come one after the other. */
 static void place_global(struct code *c, const struct global *g) {
     if (c->global_weights[g->id]) return;
-    int section = mesh_section(c, sharding_used(g->sharding), c->used[g->id]);
     for (int64_t i = 0; i < global_elements(g); i++) {
+        int section = mesh_section(c, sharding_used(g->sharding), c->used[g->id][i]);
         struct weight *w =
             add(c, (struct weight){
                        .global = g, .element = i, .name = element_name(c, g, i), .bytes = home_bytes(g), .section = section});

@@ -421,6 +421,19 @@ bool ranks_any(struct library *l, bool value) {
     return all;
 }
 
+/* Bytes of the weights that the rank maps: the sections that are its own. */
+static int64_t mapped_bytes(const struct mdl_descriptor *d, int32_t rank) {
+    int64_t coordinates[MDL_MAX_AXES], bytes = d->sections_count ? 0 : d->weights_bytes;
+    find_coordinates(d, rank, coordinates);
+    for (uint32_t i = 0; i < d->sections_count; i++) {
+        const struct mdl_section *s = &d->sections[i];
+        bool own = true;
+        for (uint32_t a = 0; a < d->axes_count; a++) own &= !s->only[a] || (s->only[a] >> coordinates[a] & 1);
+        bytes += own ? s->bytes : 0;
+    }
+    return bytes;
+}
+
 static void print_traffic(int32_t rank, const struct mdl_traffic *t) {
     static const char *const kinds[MDL_COLLECTIVE_KINDS] = {
         "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute", "send", "receive"};
@@ -441,4 +454,6 @@ void ranks_stats(struct library *l) {
         if (i && l->ranks->processes && !pass_on(r, i, 0, &t, sizeof t)) return;
         print_traffic(i, &t);
     }
+    for (int32_t i = 0; i < size; i++)
+        printf("rank %d maps: %" PRId64 " bytes of weights\n", i, mapped_bytes(l->descriptor, i));
 }
