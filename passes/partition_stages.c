@@ -78,36 +78,48 @@ static uint64_t *state_of(uint64_t **of, const struct node *n) {
     return &of[n->global->id][any ? 0 : n->element];
 }
 
-static void use(struct stages *s, const struct value *v, uint64_t where) {
-    v = value_now((struct value *)v);
-    if (v && v->def && v->def->id < s->nodes) s->where[v->def->id] |= where;
+/* Calls visit for everything that n, or what is inside of it, reads. */
+static void each_read(struct stages *s, const struct node *n,
+                      void (*visit)(struct stages *, const struct value *, void *), void *data) {
+    for (int i = 0; i < n->operands_count; i++) visit(s, value_now(n->operands[i]), data);
+    for (int i = 0; n->body && i < n->body->results_count; i++)
+        visit(s, value_now(n->body->results[i]), data);
+    for (const struct node *inner = n->body ? n->body->first : NULL; inner; inner = inner->next)
+        each_read(s, inner, visit, data);
 }
 
-static void use_operands(struct stages *s, const struct node *n, uint64_t where) {
-    for (int i = 0; i < n->operands_count; i++) use(s, n->operands[i], where);
-    for (struct node *inner = NULL; n->body && (inner = node_walk(n->body, inner));)
-        for (int i = 0; i < inner->operands_count; i++) use(s, inner->operands[i], where);
+static void use(struct stages *s, const struct value *v, void *where) {
+    if (v && v->def && v->def->id < s->nodes) s->where[v->def->id] |= *(uint64_t *)where;
 }
 
-/* Where what nobody placed runs: an assignment where the state is read, a read where it is assigned, else
- * where results are used. */
-static uint64_t unplaced(struct stages *s, const struct node *n, uint64_t users) {
-    if (n->op == OP_guard) return all_stages(s);
+/* A read of a state is where that is assigned, whoever wants it; other nodes where a person has put them; of
+ * the rest an assignment where the state is read, and what only makes values where they are used. */
+static uint64_t place_of(struct stages *s, const struct node *n, uint64_t users) {
     if (n->op == OP_param && *state_of(s->assigned, n)) return *state_of(s->assigned, n);
+    if (n->on) return UINT64_C(1) << n->on->index;
+    if (n->op == OP_guard || (n->op == OP_scan && node_has_effect(n))) return all_stages(s);
     if (n->op == OP_assign) return *state_of(s->read, n) ? *state_of(s->read, n) : all_stages(s);
     return users;
+}
+
+/* What n, or a loop's body, reads and assigns, it does so there. */
+static void note_states(struct stages *s, const struct node *n, uint64_t where) {
+    if (n->op == OP_param) *state_of(s->read, n) |= where;
+    if (n->op == OP_assign) *state_of(s->assigned, n) |= where;
+    for (const struct node *inner = n->body ? n->body->first : NULL; inner; inner = inner->next)
+        note_states(s, inner, where);
 }
 
 /* From the last node to the first. */
 static void sweep(struct stages *s) {
     const struct block *b = s->f->body;
-    for (int i = 0; i < b->results_count; i++) use(s, b->results[i], all_stages(s));
+    uint64_t all = all_stages(s);
+    for (int i = 0; i < b->results_count; i++) use(s, value_now(b->results[i]), &all);
     for (struct node *n = b->last; n; n = n->prev) {
         uint64_t *where = &s->where[n->id];
-        *where = n->on ? UINT64_C(1) << n->on->index : unplaced(s, n, *where);
-        if (n->op == OP_param) *state_of(s->read, n) |= *where;
-        if (n->op == OP_assign) *state_of(s->assigned, n) |= *where;
-        use_operands(s, n, *where);
+        *where = place_of(s, n, *where);
+        note_states(s, n, *where);
+        each_read(s, n, use, where);
     }
 }
 
@@ -118,17 +130,25 @@ static void start_sweep(struct stages *s) {
         memset(s->read[w->id], 0, (size_t)global_elements(w) * sizeof **s->read);
 }
 
+static bool check_state(struct stages *s, const struct node *n, uint64_t here) {
+    bool alike = here == *state_of(s->assigned, n);
+    if (n->op == OP_param && !*state_of(s->assigned, n)) return true;
+    if (alike || (n->op != OP_param && n->op != OP_assign)) return true;
+    diag_error(s->p->g->diag, n->loc,
+               n->op == OP_assign
+                   ? "%s is assigned in several stages: place all assignments in one"
+                   : "%s is read in a loop, but assigned in another stage: read it before the loop",
+               n->global->name);
+    return false;
+}
+
 /* A state is where it is written: nobody else sees it change. */
-static bool check_states(struct stages *s) {
+static bool check_states(struct stages *s, const struct block *b, uint64_t here) {
     bool good = true;
-    for (struct node *n = s->f->body->first; n; n = n->next) {
-        if (n->op != OP_assign) continue;
-        uint64_t here = s->where[n->id];
-        if (here == *state_of(s->assigned, n) && !(*state_of(s->read, n) & ~here)) continue;
-        diag_error(s->p->g->diag, n->loc,
-                   "%s is assigned in some stages and used in others: place both in the same stage",
-                   n->global->name);
-        good = false;
+    for (struct node *n = b->first; n; n = n->next) {
+        uint64_t there = b->owner ? here : s->where[n->id];
+        if (n->op == OP_param || n->op == OP_assign) good &= check_state(s, n, there);
+        if (n->body) good &= check_states(s, n->body, there);
     }
     return good;
 }
@@ -181,15 +201,26 @@ static bool is_at_hand(const struct node *n) {
            (n->op == OP_param && n->global->kind == GLOBAL_PARAM && !n->global->assigned);
 }
 
-/* Where a value is used in the function's body; where as a result only, too. */
-static void users_of(struct stages *s, const struct value *v, const struct node *from, uint64_t *users) {
-    for (const struct node *n = from; n; n = n->next) {
-        bool reads = false;
-        for (int i = 0; i < n->operands_count; i++) reads |= value_now(n->operands[i]) == v;
-        for (struct node *inner = NULL; n->body && !reads && (inner = node_walk(n->body, inner));)
-            for (int i = 0; i < inner->operands_count; i++) reads |= value_now(inner->operands[i]) == v;
-        if (reads) *users |= s->where[n->id];
+struct search {
+    const struct value *value;
+    bool found;
+};
+
+static void see(struct stages *s, const struct value *v, void *data) {
+    struct search *search = data;
+    (void)s;
+    search->found |= v && v == search->value;
+}
+
+/* Where a value is used in the function's body. */
+static uint64_t users_of(struct stages *s, const struct value *v) {
+    uint64_t users = 0;
+    for (const struct node *n = v->def->next; n; n = n->next) {
+        struct search search = {v, false};
+        each_read(s, n, see, &search);
+        if (search.found) users |= s->where[n->id];
     }
+    return users;
 }
 
 static void send_value(struct stages *s, struct value *v, struct node *behind, uint64_t users) {
@@ -217,9 +248,7 @@ static void send_all(struct stages *s) {
         next = n->next;
         if (is_at_hand(n) || !s->where[n->id]) continue;
         for (int i = 0; i < n->results_count; i++) {
-            uint64_t users = 0;
-            users_of(s, n->results[i], next, &users);
-            send_value(s, n->results[i], next, users);
+            send_value(s, n->results[i], next, users_of(s, n->results[i]));
         }
     }
     for (struct node *n = b->first, *last = b->last; n; n = n->next) {
@@ -278,7 +307,7 @@ static bool split(struct partition *p, struct function *f, struct function ***en
         start_sweep(&s);
         sweep(&s);
     }
-    if (!check_states(&s)) return false;
+    if (!check_states(&s, f->body, 0)) return false;
     send_all(&s);
     for (int k = 0; k < s.count; k++) {
         **end = role(&s, k);

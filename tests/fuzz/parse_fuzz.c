@@ -1,5 +1,6 @@
-/* Any bytes as a model: the frontend answers with messages or with a valid graph, whose dump parses to the same
- * dump. libFuzzer calls it (make fuzz); it looks for crashes, undefined behaviour, hangs and calls of ice().
+/* Any bytes as a model: the frontend answers with messages or with a valid graph, whose dump parses to the
+ * same dump. libFuzzer calls it (make fuzz); it looks for crashes, undefined behaviour, hangs and calls of
+ * ice().
  */
 #include "frontend/frontend.h"
 #include "ir/print.h"

@@ -72,6 +72,12 @@ const char *rx_annotation(struct rx_model *m, int rank, const struct rx_extent *
     return arena_printf(m->a, "%s)", text);
 }
 
+const char *rx_placement(struct rx_model *m, const struct rx_value *state) {
+    if (!m->stages || m->depth || (!state && rx_chance(m, 40))) return "";
+    int at = state ? atoi(state->name + 1) % m->stages : rx_below(m, m->stages); /* a state's own */
+    return arena_printf(m->a, " on m.p(%d)", at);
+}
+
 /* ---- Values ---- */
 
 void rx_add(struct rx_model *m, const struct rx_value *v) {
@@ -92,9 +98,10 @@ struct rx_value rx_let(struct rx_model *m, struct rx_value v, const char *format
     snprintf(v.name, sizeof v.name, "v%d", m->names++);
     const char *where = rx_chance(m, 25) ? rx_annotation(m, v.rank, v.extents) : "";
     if (*where && rx_chance(m, 50))
-        fprintf(m->out, "    %s : %s%s = %s\n", v.name, type_text(m, &v), where, text);
+        fprintf(m->out, "    %s : %s%s = %s%s\n", v.name, type_text(m, &v), where, text,
+                rx_placement(m, NULL));
     else
-        fprintf(m->out, "    %s = %s%s\n", v.name, text, where);
+        fprintf(m->out, "    %s = %s%s%s\n", v.name, text, where, rx_placement(m, NULL));
     rx_add(m, &v);
     return v;
 }
@@ -106,11 +113,14 @@ static void choose_mesh(struct rx_model *m) {
         m->axes_count = 1 + rx_below(m, RX_AXES);
         m->ranks = 1;
         for (int i = 0; i < m->axes_count; i++) m->ranks *= m->sizes[i] = 1 + rx_below(m, 4);
+        m->stages = rx_chance(m, 30) ? 2 + rx_chance(m, 30) : 0;
+        if (m->stages) m->ranks *= m->stages;
     } while (m->ranks < 2 || m->ranks > 8);
     m->dim_max = 3 * m->ranks;
     m->dims_count = 1 + rx_chance(m, 40);
     fputs("model t\nmesh m = <", m->out);
     for (int i = 0; i < m->axes_count; i++) fprintf(m->out, "%s%c=%d", i ? ", " : "", 'a' + i, m->sizes[i]);
+    if (m->stages) fprintf(m->out, ", p=%d", m->stages);
     fputs(">\n", m->out);
     for (int i = 0; i < m->dims_count; i++) fprintf(m->out, "dim %c in 1..%d\n", 'S' + i, (int)m->dim_max);
 }

@@ -33,6 +33,7 @@ struct rx_model {
     uint64_t state; /* of the generator */
     bool exact;
     int axes_count, sizes[RX_AXES], ranks;
+    int stages; /* of axis p, which statements are placed on; 0: there is none */
     int dims_count;
     int64_t dim_max;                                    /* of each: 3 * ranks; multiples of `ranks` fit all */
     struct rx_value globals[RX_GLOBALS], args[RX_ARGS]; /* args: what a call gives */
@@ -56,6 +57,8 @@ double rx_largest(const struct rx_model *m, struct rx_extent e); /* what an exte
 const char *rx_extents_text(struct rx_model *m, int rank, const struct rx_extent *e); /* "S, 2*T" */
 /* " @m(a, ?)", a legal annotation, or sometimes nothing. */
 const char *rx_annotation(struct rx_model *m, int rank, const struct rx_extent *e);
+/* " on m.p(1)" for a statement that touches `state`, or (NULL) none; "" where the model has no stages. */
+const char *rx_placement(struct rx_model *m, const struct rx_value *state);
 void rx_add(struct rx_model *m, const struct rx_value *v);
 /* A statement that makes a value like `v` (its name is chosen here), perhaps annotated. */
 struct rx_value rx_let(struct rx_model *m, struct rx_value v, const char *format, ...)

@@ -209,7 +209,7 @@ static bool assign(struct rx_model *m) {
     struct rx_value s, x;
     if (!any_state(m, &s)) return false;
     if (!rx_partner(m, &s, true, &x)) x = s;
-    fprintf(m->out, "    %s = clip(%s + %s, -8.0, 8.0)\n", s.name, s.name, x.name);
+    fprintf(m->out, "    %s = clip(%s + %s, -8.0, 8.0)%s\n", s.name, s.name, x.name, rx_placement(m, &s));
     return true;
 }
 
@@ -226,7 +226,8 @@ static bool write_rows(struct rx_model *m) {
     const char *text = rx_partner(m, &x, true, &y) ? arena_printf(m->a, "clip(%s, -8.0, 8.0)", y.name)
                                                    : arena_printf(m->a, "broadcast(3.0, [%s])",
                                                                   rx_extents_text(m, x.rank, x.extents));
-    fprintf(m->out, "    %s = write(%s, %s, at=%d, axis=%d)\n", s.name, s.name, text, at, axis);
+    fprintf(m->out, "    %s = write(%s, %s, at=%d, axis=%d)%s\n", s.name, s.name, text, at, axis,
+            rx_placement(m, &s));
     return true;
 }
 
