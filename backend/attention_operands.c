@@ -255,6 +255,15 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
     emit_if_end(e, &cut);
 }
 
+/* Zeros for keys from .. to of v_block, in f32. */
+static void clear(struct emitter *e, const struct attention *a, LLVMValueRef from, LLVMValueRef to) {
+    LLVMValueRef dim = emit_i64(e, a->dim), none = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    struct emit_loop loop;
+    emit_loop_begin(e, &loop, emit_mul(e, from, dim), emit_mul(e, to, dim), e->lanes, 0, NULL);
+    emit_store_lanes(e, none, attention_float(e, a->v_block, loop.counter), NULL);
+    emit_loop_end(e, &loop, NULL);
+}
+
 static void find_values(struct emitter *e, const struct attention *a, struct attention_part *part) {
     struct attention_source *s = part->values;
     int64_t step = (int64_t)a->unroll * a->group_of_atom;
@@ -273,6 +282,10 @@ static void find_values(struct emitter *e, const struct attention *a, struct att
     s[SOURCE_FEW].whole = emit_mul(e, emit_div(e, part->count, emit_i64(e, step)), emit_i64(e, step));
     copy_tail(e, a, part, &s[SOURCE_FEW]);
     convert(e, a, s, emit_mul(e, part->count, emit_i64(e, a->dim)), a->v_block);
+    if (s[SOURCE_MANY].type == s[SOURCE_FEW].type) return;
+    clear(e, a, part->count, up);
+    s[SOURCE_MANY].in_place = false; /* converted values have no tail elsewhere: zeros lie behind them */
+    s[SOURCE_MANY].whole = up;
 }
 
 void attention_find_part(struct emitter *e, const struct attention *a, LLVMValueRef first,

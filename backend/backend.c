@@ -167,14 +167,14 @@ static bool is_supported(struct code *c) {
 }
 
 static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
+    c->mesh = mesh_in_use(c->graph);
+    mesh_add_coordinates(c);
     if (!header_names_differ(c)) return false;
     if (kind == ARTIFACT_HEADER) {
         const struct output *out = add_output(c, o, c->options->output);
         return out && write_text(c, out, header_text(c));
     }
     if (!is_supported(c) || !graph_ready(c)) return false;
-    c->mesh = mesh_in_use(c->graph);
-    mesh_add_coordinates(c);
     weights_place(c);
     homes_place_states(c);
     show_progress(c,

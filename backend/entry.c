@@ -28,13 +28,14 @@ static void return_value(struct emitter *e, LLVMTypeRef result, V made) {
 }
 
 /* m_NAME(arguments) = mdl_NAME(first, arguments), `first` only where it is given. `kinds`: a letter an
- * argument, p: pointer, n: uint64_t. */
+ * argument, p: pointer, n: uint64_t, i: int32_t. */
 static void forward(struct code *c, const char *name, LLVMTypeRef result, V first, const char *kinds) {
     struct emitter *e = c->emitters[0];
     LLVMTypeRef types[8] = {e->ptr};
     V given[8] = {first};
     int extra = first ? 1 : 0, arguments = (int)strlen(kinds);
-    for (int i = 0; i < arguments; i++) types[i + extra] = kinds[i] == 'n' ? e->i64 : e->ptr;
+    for (int i = 0; i < arguments; i++)
+        types[i + extra] = kinds[i] == 'n' ? e->i64 : kinds[i] == 'i' ? e->i32 : e->ptr;
     V f = define(e, arena_printf(c->arena, "%s_%s", c->graph->name, name), result, types + extra, arguments);
     V to = declare(e, arena_printf(c->arena, "mdl_%s", name), result, types, arguments + extra);
     for (int i = 0; i < arguments; i++) given[i + extra] = LLVMGetParam(f, (unsigned)i);
@@ -72,8 +73,7 @@ static void emit_call(struct code *c, const struct function *f, uint32_t number)
     V made = define(e, arena_printf(c->arena, "%s_%s", c->graph->name, f->name), i32, types, count);
     V dims = slots(e, given), inputs = slots(e, b->args_count), results = slots(e, b->results_count);
     unsigned p = 1;
-    for (int i = 0; i < given; i++)
-        LLVMBuildStore(e->builder, LLVMGetParam(made, p++), slot(e, dims, i));
+    for (int i = 0; i < given; i++) LLVMBuildStore(e->builder, LLVMGetParam(made, p++), slot(e, dims, i));
     for (int i = 0; i < b->args_count; i++, p++) {
         V value = LLVMGetParam(made, p);
         if (!b->args[i]->type.rank) {
@@ -99,8 +99,8 @@ bool function_has_shape(const struct function *f) {
     return false;
 }
 
-/* void m_f_shape(int64_t dims..., int64_t *shape0 [rank], ...): NULL where a result's shape is not wanted. Shapes are
- * the same for all ranks, so any coordinates will do. */
+/* void m_f_shape(int64_t dims..., int64_t *shape0 [rank], ...): NULL where a result's shape is not wanted.
+ * Shapes are the same for all ranks, so any coordinates will do. */
 static void emit_shape(struct code *c, const struct function *f) {
     struct emitter *e = c->emitters[0];
     const struct block *b = f->body;
@@ -141,6 +141,11 @@ void entry_emit(struct code *c, LLVMValueRef descriptor) {
     forward(c, "session_load", e->i32, NULL, "pppnp");
     forward(c, "error", e->ptr, NULL, "p");
     forward(c, "close", nothing, NULL, "p");
+    if (c->mesh) {
+        forward(c, "comm_threads", e->i32, NULL, "ip");
+        forward(c, "comm_open", e->i32, NULL, "ppnp");
+        forward(c, "comm_close", nothing, NULL, "p");
+    }
     uint32_t number = 0;
     for (const struct function *f = c->graph->functions; f; f = f->next) {
         if (!f->exported || is_variant_of_earlier(c->graph, f)) continue;

@@ -86,11 +86,36 @@ static const char *note(enum dtype t) {
     return t == DTYPE_BOOL ? ", 0 or 1" : "";
 }
 
+/* An extent of a piece as callers count dims: where S is passed as a multiple of 2, S is S // 2 and 2*S is S.
+ */
+static const struct extent *as_passed(struct code *c, const struct extent *e) {
+    struct graph *g = c->graph;
+    const struct extent **by = arena_new_array(c->arena, const struct extent *, (size_t)g->dims_count + 1);
+    int64_t unit = 1;
+    for (int i = 0; i < g->dims_count; i++) {
+        if (g->dims[i]->unit == 1) continue;
+        struct dim *passed = arena_new_object(c->arena, struct dim);
+        *passed = *g->dims[i];
+        passed->unit = 1;
+        by[i] = extent_dim(g->extents, passed);
+        if (e->count == 1 && e->terms[0].count == 1 && e->terms[0].symbols[0]->dim == g->dims[i])
+            unit = g->dims[i]->unit;
+        else
+            by[i] = extent_floordiv(g->extents, by[i], g->dims[i]->unit);
+    }
+    return extent_floordiv(g->extents, extent_replace(g->extents, e, by), unit);
+}
+
 static void put_shape(struct code *c, FILE *out, const struct type *t) {
     fputc('[', out);
     for (int i = 0; i < t->rank; i++)
-        fprintf(out, "%s%s", i ? ", " : "", extent_text(c->arena, t->extents[i]));
+        fprintf(out, "%s%s", i ? ", " : "", extent_text(c->arena, as_passed(c, t->extents[i])));
     fputc(']', out);
+}
+
+/* Of a piece: which. */
+static const char *piece(struct code *c, const struct sharding *s) {
+    return s ? arena_printf(c->arena, ", this rank's piece: %s", sharding_text(c->arena, s)) : "";
 }
 
 static void put_input(struct code *c, FILE *out, const struct value *v, int number) {
@@ -103,16 +128,18 @@ static void put_input(struct code *c, FILE *out, const struct value *v, int numb
     }
     fprintf(out, "const %s *%s /* ", c_types[v->type.dtype], name);
     put_shape(c, out, &v->type);
-    fprintf(out, "%s */", note(v->type.dtype));
+    fprintf(out, "%s%s */", note(v->type.dtype), piece(c, v->sharding));
 }
 
-static void put_result(struct code *c, FILE *out, const struct value *v, int number) {
+static void put_result(struct code *c, FILE *out, const struct function *f, int number) {
+    const struct value *v = f->body->results[number];
     fprintf(out, ",\n    %s *result%d /* ", c_types[v->type.dtype], number);
     if (v->type.rank)
         put_shape(c, out, &v->type);
     else
         fputs("one", out);
-    fprintf(out, "%s */", note(v->type.dtype));
+    fprintf(out, "%s%s */", note(v->type.dtype),
+            piece(c, f->result_shardings ? f->result_shardings[number] : NULL));
 }
 
 /* The .mdl's own line, and what limits its dims have. */
@@ -126,7 +153,8 @@ static void put_about(FILE *out, const struct function *f) {
     fputs(".", out);
     for (int i = 0, given = given_dims(f); i < given; i++) {
         const struct dim *d = f->dims[i];
-        fprintf(out, " %s: %lld..%lld", d->name, (long long)(d->min * d->unit), (long long)(d->max * d->unit));
+        fprintf(out, " %s: %lld..%lld", d->name, (long long)(d->min * d->unit),
+                (long long)(d->max * d->unit));
         if (d->unit > 1) fprintf(out, " by %lld", (long long)d->unit);
         fputs(i + 1 < given ? "," : ".", out);
     }
@@ -141,7 +169,7 @@ static void put_function(struct code *c, FILE *out, const struct function *f) {
     fprintf(out, "int %s_%s(%s_session *session", m, f->name, m);
     for (int i = 0; i < given_dims(f); i++) fprintf(out, ",\n    int64_t %s", c_name(c, f->dims[i]->name, i));
     for (int i = 0; i < b->args_count; i++) put_input(c, out, b->args[i], i);
-    for (int i = 0; i < b->results_count; i++) put_result(c, out, b->results[i], i);
+    for (int i = 0; i < b->results_count; i++) put_result(c, out, f, i);
     fputs(");\n", out);
     if (!function_has_shape(f)) return;
     fprintf(out, "/* The extents of its results; a pointer may be NULL. */\nvoid %s_%s_shape(", m, f->name);
@@ -192,8 +220,8 @@ static const char common[] =
     " * written; no alignment is asked for beyond the element's. A call that fails has changed no state. "
     "*/\n";
 
-static void put_common(FILE *out, const char *name, const char *capitals) {
-    for (const char *p = common; *p; p++) {
+static void put_text(FILE *out, const char *text, const char *name, const char *capitals) {
+    for (const char *p = text; *p; p++) {
         if (*p == '@')
             fputs(name, out);
         else if (*p == '$')
@@ -201,6 +229,33 @@ static void put_common(FILE *out, const char *name, const char *capitals) {
         else
             fputc(*p, out);
     }
+}
+
+/* How ranks find each other; @ as in `common`. */
+static const char of_ranks[] =
+    "/* Each rank opens a comm, then the model with it in mdl_options.comm, and closes it after the model: "
+    "ranks "
+    "that are\n"
+    " * threads of this process share what @_comm_threads makes; processes under mpirun open theirs by "
+    "@_comm_open (engine\n"
+    " * NULL: the launcher's). runtime/comm.h says the rest. All ranks make the same calls with the same "
+    "dims. Of "
+    "an array that\n"
+    " * lies in pieces, a rank passes its own; of others all pass the same, and get the same. When a rank "
+    "fails or "
+    "stalls, the\n"
+    " * calls of all end with MDL_PEER. */\n"
+    "int @_comm_threads(int32_t ranks, struct mdl_comm **comms /* [ranks] */);\n"
+    "int @_comm_open(const char *engine, char *error, uint64_t error_size, struct mdl_comm **comm);\n"
+    "void @_comm_close(struct mdl_comm *comm);\n";
+
+static void put_mesh(struct code *c, FILE *out) {
+    const struct mesh *mesh = c->mesh;
+    fprintf(out, "\n/* A model of %lld ranks: mesh %s = <", (long long)mesh_ranks(mesh), mesh->name);
+    for (int i = 0; i < mesh->axes_count; i++)
+        fprintf(out, "%s%s=%lld", i ? ", " : "", mesh->axes[i].name, (long long)mesh->axes[i].size);
+    fputs(">, the last axis varies fastest. */\n", out);
+    put_text(out, of_ranks, c->graph->name, "");
 }
 
 static char *upper(struct code *c, const char *name) {
@@ -218,11 +273,11 @@ char *header_text(struct code *c) {
     fprintf(out, "/* Model %s, compiled by mdlc from ", m);
     put_comment(out, c->source);
     fprintf(out, " for %s. Link with lib%s.so. */\n", c->graph->target->cpu, m);
-    fprintf(out,
-            "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"runtime/mdl.h\"\n#include <stdint.h>\n\n",
-            guard, guard);
+    fprintf(out, "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"runtime/%s.h\"\n#include <stdint.h>\n\n",
+            guard, guard, c->mesh ? "comm" : "mdl");
     fputs("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", out);
-    put_common(out, m, guard);
+    put_text(out, common, m, guard);
+    if (c->mesh) put_mesh(c, out);
     for (const struct function *f = c->graph->functions; f; f = f->next)
         if (f->exported && !is_variant_of_earlier(c->graph, f))
             put_function(c, out, general_variant(c->graph, f->name));

@@ -30,10 +30,19 @@ struct extents *extents_new(struct arena *a) {
     return x;
 }
 
+/* Dims of callers, coordinates, floors: each in the order in which they are declared, so that a dump that is
+ * parsed again orders them alike, whoever was interned first. */
+static int compare_symbols(const struct symbol *a, const struct symbol *b) {
+    if (!a->dim != !b->dim) return a->dim ? -1 : 1;
+    if (a->dim && !a->dim->axis != !b->dim->axis) return a->dim->axis ? 1 : -1;
+    if (a->dim && a->dim->id != b->dim->id) return a->dim->id - b->dim->id;
+    return a->id - b->id;
+}
+
 static int compare_monomials(const struct term *a, const struct term *b) {
     if (a->count != b->count) return b->count - a->count;
     for (int i = 0; i < a->count; i++)
-        if (a->symbols[i] != b->symbols[i]) return a->symbols[i]->id - b->symbols[i]->id;
+        if (a->symbols[i] != b->symbols[i]) return compare_symbols(a->symbols[i], b->symbols[i]);
     return 0;
 }
 
@@ -130,7 +139,7 @@ static struct term term_product(struct extents *x, const struct term *a, const s
     }
     const struct symbol **symbols = arena_new_array(x->arena, const struct symbol *, product.count);
     for (int i = 0, j = 0, k = 0; k < product.count; k++) {
-        bool from_a = j == b->count || (i < a->count && a->symbols[i]->id <= b->symbols[j]->id);
+        bool from_a = j == b->count || (i < a->count && compare_symbols(a->symbols[i], b->symbols[j]) <= 0);
         symbols[k] = from_a ? a->symbols[i++] : b->symbols[j++];
     }
     product.symbols = symbols;

@@ -27,7 +27,7 @@ struct symbol { /* a dim, or floor(numerator / divisor), divisor >= 2 */
     int64_t divisor;
     int id;
 };
-struct term { /* coefficient * product of symbols; sorted by id, a power is a repetition */
+struct term { /* coefficient * product of symbols; sorted, a power is a repetition */
     int64_t coefficient;
     int count;
     const struct symbol *const *symbols;

@@ -25,6 +25,8 @@ void interp_reset(struct interp *p); /* states back to their initial contents */
 bool interp_call(struct interp *p, const struct function *f, struct array *const *inputs,
                  struct array **results, const char **error);
 struct array *array_new(struct arena *a, enum dtype dtype, int rank, const int64_t *extents);
+/* The piece that rank number `rank` of the mesh has (s NULL: all of it); NULL: there are no equal pieces. */
+struct array *array_piece(struct arena *a, const struct array *x, const struct sharding *s, int64_t rank);
 /* From and to a dtype's own bytes. */
 struct array *array_from_bytes(struct arena *a, const struct tensor *t);
 void array_to_bytes(const struct array *x, void *bytes);

@@ -71,8 +71,7 @@ static bool same_element(const struct array *a, int64_t i, const struct array *b
     return !memcmp(&a->floats[i], &b->floats[j], sizeof(double));
 }
 
-/* NULL if x does not come out in equal pieces. */
-static struct array *cut(struct arena *a, const struct array *x, const struct sharding *s, int64_t rank) {
+struct array *array_piece(struct arena *a, const struct array *x, const struct sharding *s, int64_t rank) {
     int64_t extents[MAX_RANK];
     for (int d = 0; d < x->rank; d++) {
         int64_t pieces = s ? sharding_pieces(s, d) : 1;
@@ -139,7 +138,7 @@ static bool prepare(struct interp *p, struct arena *a, struct crew *c, const str
     for (int k = 0; k < args; k++) {
         const struct value *v = c->f->body->args[k];
         bool fit = inputs[k]->rank == v->type.rank;
-        c->inputs[k] = fit ? cut(a, inputs[k], v->sharding, c->interp->rank) : inputs[k];
+        c->inputs[k] = fit ? array_piece(a, inputs[k], v->sharding, c->interp->rank) : inputs[k];
         if (c->inputs[k]) continue;
         *error = arena_printf(p->arena, "%s: %s does not come out in the equal pieces of %s", f->name,
                               v->name ? v->name : "argument", sharding_text(p->arena, v->sharding));

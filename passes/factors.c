@@ -39,6 +39,19 @@ static void split_but_axis(struct factors *f) {
 static void split_but_last(struct factors *f) { keep_whole(f, f->node->results[0]->type.rank - 1); }
 static void split_but_positions(struct factors *f) { keep_whole(f, f->node->results[0]->type.rank - 3); }
 
+static bool walks(const struct access_map *access, int loop) {
+    for (int d = 0; d < access->rank; d++)
+        for (int i = 0; i < access->axes[d].count; i++)
+            if (access->axes[d].terms[i].loop == loop) return true;
+    return false;
+}
+
+/* Where a reshape is not seen through (12, S to 12*S), pieces of its result are no pieces of its operand. */
+static void split_reshape(struct factors *f) {
+    for (int i = 0; i < f->map->loops_count; i++)
+        if (!walks(&f->map->operands[0], i) || !walks(&f->map->results[0], i)) keep_whole(f, i);
+}
+
 /* Pairs of rope lie along the last axis. */
 static void split_pairs(struct factors *f) {
     split_but_positions(f);
@@ -62,7 +75,7 @@ static rule *const rules[FAMILY_COUNT] = {
     [FAMILY_einsum] = split_sum,
     [FAMILY_quantize] = split_elements,
     [FAMILY_qlinear] = split_elements,
-    [FAMILY_reshape] = split_elements,
+    [FAMILY_reshape] = split_reshape,
     [FAMILY_transpose] = split_elements,
     [FAMILY_broadcast] = split_elements,
     [FAMILY_slice] = split_elements,

@@ -25,6 +25,7 @@ passes_libpasses_a_SOURCES = \
 	passes/overlap.c \
 	passes/partition.c passes/partition.h \
 	passes/partition_dims.c \
+	passes/partition_gather.c \
 	passes/partition_reshard.c \
 	passes/partition_stages.c \
 	passes/pass.h \
@@ -43,6 +44,7 @@ passes_libpasses_a_SOURCES = \
 	passes/sequence.c passes/sequence.h \
 	passes/shard.c passes/shard.h \
 	passes/shard_cost.c \
+	passes/shard_cut.c \
 	passes/shard_execute.c \
 	passes/shard_propagate.c \
 	passes/shard_sums.c \

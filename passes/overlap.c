@@ -19,7 +19,7 @@ struct item {
     int waiting; /* nodes that must come before and have not */
     int *after;  /* nodes that must come behind */
     int after_count, after_capacity;
-    bool done, under_way;
+    bool done, under_way, waits;
 };
 struct mover {
     struct graph *g;
@@ -66,37 +66,34 @@ static bool touches_states(const struct node *n) {
     return false;
 }
 
-static bool is_assigned(const struct block *b, const struct node *n) {
+static bool is_assigned(const struct node *n) {
     for (const struct node *at = n->next; at; at = at->next)
         if (at->op == OP_assign && at->operands[0]->def == n) return true;
-    (void)b;
     return false;
 }
 
-static void order_all(struct mover *m, const struct block *b) {
+static void order_all(struct mover *m) {
     int state = -1, collective = -1, guard = -1;
     for (int i = 0; i < m->count; i++) {
         const struct node *n = m->items[i].node;
         each_read(m, i, order);
         if (guard >= 0) order(m, guard, i);
         if (n->op == OP_guard) guard = i;
-        if (touches_states(n) || is_assigned(b, n)) order(m, state, i), state = i;
+        if (touches_states(n) || is_assigned(n)) order(m, state, i), state = i;
         if (collective_of(n)) order(m, collective, i), collective = i;
     }
 }
 
 /* ---- The new order ---- */
 
-static bool waits_here;
 static void see_wait(struct mover *m, int from, int to) {
-    (void)to;
-    if (from >= 0 && m->items[from].under_way) waits_here = true;
+    if (from >= 0 && m->items[from].under_way) m->items[to].waits = true;
 }
 
 static bool waits(struct mover *m, int i) {
-    waits_here = false;
+    m->items[i].waits = false;
     each_read(m, i, see_wait);
-    return waits_here;
+    return m->items[i].waits;
 }
 
 static void end_wait(struct mover *m, int from, int to) {
@@ -210,7 +207,7 @@ static void move(struct graph *g, struct block *b) {
         m.items[i].node = n;
         m.item_of[n->id] = i;
     }
-    order_all(&m, b);
+    order_all(&m);
     b->first = b->last = NULL;
     for (int done = 0; done < m.count; done++) {
         int next = next_item(&m);

@@ -60,64 +60,6 @@ static void combine_pieces(struct partition *p, struct node *n) {
         if (n->op == rows[i].op && reduced_axes(n)) combine_behind(p, n, reduced_axes(n), rows[i].reduce);
 }
 
-/* i32 or i64 scalar, from an extent. */
-static struct value *scalar(struct builder *b, const struct extent *e, enum dtype dtype) {
-    return build_cast(b, build_extent(b, e), dtype);
-}
-
-/* A table's rows from `first` on, `rows` of them: ids of others give zeros (Megatron-LM, arXiv 1909.08053,
- * section 3, embeds so). Ids outside the whole table stay errors. */
-static void gather_pieces(struct partition *p, struct node *n) {
-    int axis = (int)node_attr(n, "axis")->i;
-    const struct value *table = n->operands[0];
-    const struct dim_sharding *cut = &table->sharding->dims[axis];
-    struct graph *g = p->g;
-    struct builder b = {g, n, n->loc};
-    struct value *ids = n->operands[1];
-    enum dtype dtype = ids->type.dtype;
-    const struct extent *rows = table->type.extents[axis];
-    const struct extent *all =
-        extent_mul(g->extents, rows, extent_const(g->extents, sharding_pieces(table->sharding, axis)));
-    const struct extent *first = extent_mul(g->extents, axes_index(p, cut->axes, cut->count), rows);
-    struct node *guard = node_new(g, OP_guard, 1, &ids, n->loc);
-    *node_attr(guard, "lo") = (struct attr){.set = true, .e = extent_const(g->extents, 0)};
-    *node_attr(guard, "hi") = (struct attr){.set = true, .e = all};
-    *node_attr(guard, "what") = (struct attr){.set = true, .s = "gather: id"};
-    if (!node_infer(g, guard)) ice("a guard does not infer");
-    guard->on = n->on;
-    node_insert_before(guard, n);
-    struct value *local = build2(&b, OP_sub, ids, scalar(&b, first, dtype));
-    struct value *zero = scalar(&b, extent_const(g->extents, 0), dtype), *end = scalar(&b, rows, dtype);
-    struct value *last = build2(&b, OP_sub, end, scalar(&b, extent_const(g->extents, 1), dtype));
-    struct value *mine = build2(&b, OP_and, build2(&b, OP_ge, local, zero), build2(&b, OP_lt, local, end));
-    struct value *limits[] = {local, zero, last};
-    n->operands[1] = build_finish(&b, node_new(g, OP_clip, 3, limits, n->loc));
-    if (!node_infer(g, n)) ice("a gather of pieces does not infer");
-    /* mine: [ids' shape], to the result's by ones. */
-    const struct type *t = &n->results[0]->type;
-    const struct extent *shape[MAX_RANK];
-    for (int i = 0; i < t->rank; i++)
-        shape[i] = i >= axis && i < axis + mine->type.rank ? mine->type.extents[i - axis]
-                                                           : extent_const(g->extents, 1);
-    mine = build_reshape(&b, mine, t->rank, shape);
-    struct value *v = n->results[0], *nothing = build_cast(&b, build_scalar(&b, DTYPE_F32, 0), t->dtype);
-    struct node *choice = node_new(g, OP_where, 3, NULL, n->loc);
-    struct value *made = node_add_result(g, choice, &v->type);
-    n->results[0] = made;
-    made->def = n;
-    choice->operands[0] = mine;
-    choice->operands[1] = made;
-    choice->operands[2] = nothing;
-    choice->results[0] = v;
-    v->def = choice;
-    choice->on = n->on;
-    if (!node_infer(g, choice)) ice("a choice of rows does not infer");
-    if (n->next)
-        node_insert_before(choice, n->next);
-    else
-        block_append(n->parent, choice);
-}
-
 static bool table_is_cut(const struct node *n) {
     const struct sharding *s = n->op == OP_gather ? n->operands[0]->sharding : NULL;
     return s && s->dims[node_attr(n, "axis")->i].count > 0;
@@ -136,7 +78,7 @@ static void localise_node(struct partition *p, struct node *n) {
             ice("%s: a piece is %s, not %s", op_info(n->op)->name,
                 type_text(p->g->pass->scratch, &n->results[i]->type),
                 type_text(p->g->pass->scratch, &expected[i]));
-    if (table_is_cut(n)) gather_pieces(p, n);
+    if (table_is_cut(n)) partition_gather(p, n);
     if (op_info(n->op)->family == FAMILY_reduce) combine_pieces(p, n);
 }
 

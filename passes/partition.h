@@ -2,6 +2,7 @@
  *
  *     partition.c          the pass; types become those of one rank's pieces
  *     partition_dims.c     dims that are cut count units of what a caller passes
+ *     partition_gather.c   look-ups in tables of which a rank has some rows
  *     partition_reshard.c  reshards become slices, views and collectives
  *     partition_stages.c   programs by role: what is placed on some ranks only */
 #ifndef PASSES_PARTITION_H
@@ -27,6 +28,11 @@ bool partition_dims(struct partition *p);
 /* Puts in front of node `n`, a reshard with its operand local already, what brings its operand there; its
  * value. */
 struct value *partition_reshard(struct partition *p, struct node *n);
+/* Node n makes a new value, which is returned; what it made before is from now on the result of `behind`, a
+ * node without results, which is put behind it. */
+struct value *put_behind(struct graph *g, struct node *n, struct node *behind);
+/* n, a gather whose table's rows are cut, on pieces. */
+void partition_gather(struct partition *p, struct node *n);
 /* The result of n, combined over the axes by a word of all_reduce; a node behind n. */
 void combine_behind(struct partition *p, struct node *n, uint32_t axes, const char *reduce);
 /* A rank's place among the ranks that an ordered list of axes tells apart. */

@@ -138,32 +138,57 @@ static void take_step(struct route *r, const struct reshard_step *step) {
     }
 }
 
-void combine_behind(struct partition *p, struct node *n, uint32_t axes, const char *reduce) {
-    struct rank_group over = {.mesh = p->mesh};
-    struct value *v = n->results[0];
-    for (int i = 0; i < p->mesh->axes_count; i++)
-        if (axes >> i & 1) over.axes[over.count++] = (uint8_t)i;
-    struct node *c = collective(p, OP_all_reduce, v, &over, n->loc);
-    struct value *made = node_add_result(p->g, c, &v->type);
-    *node_attr(c, "reduce") = (struct attr){.set = true, .s = reduce};
+struct value *put_behind(struct graph *g, struct node *n, struct node *behind) {
+    struct value *v = n->results[0], *made = node_add_result(g, behind, &v->type);
     made->name = v->name;
     made->sharding = v->sharding;
-    n->results[0] = made;
     made->def = n;
-    c->operands[0] = made;
-    c->results[0] = v;
-    v->def = c;
-    c->on = n->on;
+    n->results[0] = made;
+    behind->results[0] = v;
+    behind->on = n->on;
+    v->def = behind;
     if (n->next)
-        node_insert_before(c, n->next);
+        node_insert_before(behind, n->next);
     else
-        block_append(n->parent, c);
+        block_append(n->parent, behind);
+    return made;
+}
+
+void combine_behind(struct partition *p, struct node *n, uint32_t axes, const char *reduce) {
+    struct rank_group over = {.mesh = p->mesh};
+    for (int i = 0; i < p->mesh->axes_count; i++)
+        if (axes >> i & 1) over.axes[over.count++] = (uint8_t)i;
+    struct node *c = collective(p, OP_all_reduce, n->results[0], &over, n->loc);
+    *node_attr(c, "reduce") = (struct attr){.set = true, .s = reduce};
+    c->operands[0] = put_behind(p->g, n, c);
+}
+
+static int64_t common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a < 0 ? -a : a;
+}
+
+/* What the extents are multiples of, now that dims count units: a way through pieces that nobody has asked
+ * for must not ask more of callers. */
+static struct reshard_tensor known_tensor(struct partition *p, const struct type *t) {
+    struct sharder costs = {.g = p->g, .a = p->g->pass->scratch, .mesh = p->mesh, .typical = p->typical};
+    struct reshard_tensor x = shard_tensor(&costs, t);
+    for (int d = 0; d < t->rank; d++) {
+        int64_t multiple = 0;
+        for (int i = 0; i < t->extents[d]->count; i++)
+            multiple = common_divisor(multiple, t->extents[d]->terms[i].coefficient);
+        x.multiples[d] = multiple > 0 ? multiple : 1;
+    }
+    return x;
 }
 
 struct value *partition_reshard(struct partition *p, struct node *n) {
     struct value *from = value_now(n->operands[0]);
-    struct sharder costs = {.g = p->g, .a = p->g->pass->scratch, .mesh = p->mesh, .typical = p->typical};
-    struct reshard_tensor x = shard_tensor(&costs, &n->results[0]->type);
+    struct reshard_tensor x = known_tensor(p, &n->results[0]->type);
     struct reshard_step *steps;
     const char *why;
     struct route r = {p, {p->g, n, n->loc}, from};

@@ -108,8 +108,8 @@ static void apply(const struct sharder *s, struct sharding *slot, const struct s
     slot->partial = now.partial;
 }
 
-/* The annotation of result i of a function, for the value that it returns: what it does not cut stays open. NULL:
- * there is none, or the value has its own. */
+/* The annotation of result i of a function, for the value that it returns: what it does not cut stays open.
+ * NULL: there is none, or the value has its own. */
 static const struct sharding *returned(const struct sharder *s, const struct function *f, int i) {
     const struct value *v = f->body->results[i];
     const struct sharding *given = f->result_shardings ? f->result_shardings[i] : NULL;
@@ -179,11 +179,11 @@ struct sharding shard_result(const struct sharder *s, const struct function *f, 
     return to;
 }
 
-static void explain_values(struct sharder *s) {
+static void explain_values(struct sharder *s, const bool *annotated) {
     for (const struct global *w = s->g->globals; w; w = w->next)
-        pass_explain(s->g, w->loc, "%s lives at %s: %s", w->name, sharding_text(s->a, &s->globals[w->id]),
+        pass_explain(s->g, w->loc, "%s lives at %s: %s", w->name, sharding_text(s->a, w->sharding),
                      s->global_why[w->id] ? s->global_why[w->id]
-                     : w->sharding        ? "as annotated"
+                     : annotated[w->id]   ? "as annotated"
                                           : "nothing asked for more");
     for (struct function *f = s->g->functions; f; f = f->next)
         for (struct node *n = NULL; (n = node_walk(f->body, n));)
@@ -257,13 +257,15 @@ bool pass_shard(struct graph *g) {
     }
     shard_regroup_sums(&s);
     for (struct function *f = g->functions; f; f = f->next) shard_execute(&s, f);
+    bool *annotated = arena_new_array(a, bool, (size_t)g->globals_count + 1);
     for (struct global *w = g->globals; w; w = w->next) {
+        annotated[w->id] = w->sharding != NULL;
         struct sharding *kept = arena_new_object(g->arena, struct sharding);
         *kept = s.globals[w->id];
         for (int d = 0; d < kept->rank; d++)
             kept->dims[d].open = false, kept->dims[d].priority = MAX_PRIORITY;
         w->sharding = kept;
     }
-    explain_values(&s);
+    explain_values(&s, annotated);
     return true;
 }

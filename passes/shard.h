@@ -4,7 +4,8 @@
  *     shard_propagate.c  from what is annotated to where everything would like to live
  *     shard_cost.c       what it costs to move, and what is said of it
  *     shard_sums.c       sums of partial sums are made before these are reduced
- *     shard_execute.c    how each node is cut; reshards where that is not how its operands live */
+ *     shard_cut.c        how each node is cut
+ *     shard_execute.c    reshards where that is not how its operands live */
 #ifndef PASSES_SHARD_H
 #define PASSES_SHARD_H
 #include "passes/build.h"
@@ -55,6 +56,15 @@ void explain_reshard(struct sharder *s, const struct value *from, const struct n
 bool deny_is_valid(const struct graph *g);
 /* Where the function's result must be: as annotated, else whole. */
 struct sharding shard_result(const struct sharder *s, const struct function *f, int i);
+/* Where a value is, once it has been made; and where it should be when it is no partial sum: as wanted, or as
+ * it is. */
+const struct sharding *shard_place(const struct value *v);
+struct sharding shard_settled(struct sharder *s, const struct value *v);
+/* The cut that a node is run with, and where its operands must be and its results are made under it; false:
+ * nowhere. */
+struct cut shard_choose(struct sharder *s, const struct factors *f);
+bool shard_operand_place(const struct factors *f, int k, const struct cut *cut, struct sharding *place);
+bool shard_result_place(const struct factors *f, int k, const struct cut *cut, struct sharding *place);
 /* Gives every value its sharding; explicit reshards where it changes. */
 void shard_execute(struct sharder *s, struct function *f);
 #endif

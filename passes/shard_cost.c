@@ -13,7 +13,8 @@ int64_t shard_extent(const struct sharder *s, const struct extent *e) {
     int64_t *dims = arena_new_array(s->a, int64_t, (size_t)s->g->dims_count + 1);
     for (int i = 0; i < s->g->dims_count; i++) {
         const struct dim *d = s->g->dims[i];
-        dims[i] = s->typical < d->min ? d->min : s->typical > d->max ? d->max : s->typical;
+        int64_t typical = s->typical / d->unit;
+        dims[i] = typical < d->min ? d->min : typical > d->max ? d->max : typical;
     }
     int64_t value = extent_eval(e, dims);
     return value > 0 ? value : 1;
@@ -81,6 +82,42 @@ static bool was_asked(const struct sharder *s, const struct node *n) {
     return v->id < s->values && s->asked[v->id];
 }
 
+/* Why the axes that cut dimension d of operand k cannot stay there for n; "" where bytes have decided so. */
+static const char *why_not(struct sharder *s, const struct node *n, int k, int d,
+                           const struct dim_sharding *cut) {
+    const struct factors *f = shard_factors(s, n);
+    const struct axis_map *axis = f ? &f->map->operands[k].axes[d] : NULL;
+    int64_t pieces = 1;
+    for (int i = 0; i < cut->count; i++) pieces *= s->mesh->axes[cut->axes[i]].size;
+    if (!axis || !axis->count) return axis ? ", which takes what ids or views choose of it" : "";
+    int loop = axis->terms[0].loop;
+    if (f->whole[loop])
+        return arena_printf(s->a, ", which needs the whole of its %s %s",
+                            f->map->loops[loop].kind == LOOP_PARALLEL ? "extent" : "range",
+                            extent_text(s->a, f->map->loops[loop].extent));
+    if (extent_can_cut(f->map->loops[loop].extent, pieces)) return "";
+    return arena_printf(s->a, ", whose %s cannot be cut for the %" PRId64 " ranks of %s",
+                        extent_text(s->a, f->map->loops[loop].extent), pieces,
+                        s->mesh->axes[cut->axes[0]].coordinate->name);
+}
+
+/* What the value moves for, and what keeps it from staying. */
+static const char *cause_of(struct sharder *s, const struct value *from, const struct node *n,
+                            const struct node *reader) {
+    const struct sharding *to = n->results[0]->sharding;
+    if (!reader) return "";
+    const char *text = arena_printf(s->a, " for %s", op_info(reader->op)->name);
+    for (int k = 0; k < reader->operands_count; k++) {
+        if (!reader->operands[k] || value_now(reader->operands[k]) != from) continue;
+        for (int d = 0; d < from->sharding->rank; d++)
+            if (from->sharding->dims[d].count > to->dims[d].count) {
+                const char *why = why_not(s, reader, k, d, &from->sharding->dims[d]);
+                if (*why) return arena_printf(s->a, "%s%s", text, why);
+            }
+    }
+    return text;
+}
+
 void explain_reshard(struct sharder *s, const struct value *from, const struct node *n,
                      const struct node *reader) {
     struct reshard_step *steps;
@@ -97,7 +134,7 @@ void explain_reshard(struct sharder *s, const struct value *from, const struct n
         bytes += steps[i].bytes;
         text = arena_printf(s->a, "%s%s%s", text, i ? ", then " : "", reshard_step_text(s->a, &steps[i]));
     }
-    const char *cause = reader ? arena_printf(s->a, " for %s", op_info(reader->op)->name) : "";
+    const char *cause = cause_of(s, from, n, reader);
     pass_explain(s->g, n->loc, "%s moves from %s to %s%s: %s", value_label(s, from), a, b, cause, text);
     if (most < 0 || bytes <= most || was_asked(s, n)) return;
     diag_error(s->g->diag, n->loc, "%s moves unasked from %s to %s%s: a rank sends %.0f bytes (%s)",

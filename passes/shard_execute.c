@@ -1,18 +1,15 @@
-/* How each node is cut, and what has to move for it.
+/* What has to move, once it is known how each node is cut.
  *
- *     y = linear(h, w)     h : @m(_, tensor)     w : @m(_, tensor)     k is cut: y0 : @m(_, _, tensor
- * partial) y : @m(_, _) = reshard(y0)
+ *     y = linear(h, w)     h : @m(_, tensor)     w : @m(_, tensor)
  *
- * The candidates for a node's cut are what its operands and results suggest, each filled up with what the
- * others say; the one that moves the fewest bytes is taken, of equals the one in most pieces. A partial sum
- * stays one for as long as all who read it can do with it. */
-#include "passes/reshard_path.h"
+ * cuts the sum: y0 : @m(_, _, tensor partial) is what the node makes, and y : @m(_, _) = reshard(y0) follows.
+ * A partial sum stays one for as long as all who read it can do with it. */
 #include "passes/shard.h"
 #include <string.h>
 
 /* ---- Where values are ---- */
 
-static const struct sharding *place_of(const struct value *v) { return v->sharding; }
+const struct sharding *shard_place(const struct value *v) { return v->sharding; }
 
 static const struct sharding *keep(struct sharder *s, const struct sharding *place) {
     struct sharding *kept = arena_new_object(s->g->arena, struct sharding);
@@ -31,7 +28,7 @@ static struct sharding without_partial(const struct sharding *place) {
 }
 
 /* Where a value that is made as `made` should live once it is no partial sum: as wanted, or as it is. */
-static struct sharding settled(struct sharder *s, const struct value *v) {
+struct sharding shard_settled(struct sharder *s, const struct value *v) {
     return v->id < s->values ? without_partial(shard_slot(s, v)) : without_partial(v->sharding);
 }
 
@@ -83,154 +80,12 @@ static struct value *reshard(struct sharder *s, struct value *v, const struct sh
 /* v as `to` wants it. A partial sum is reduced once, to where it is wanted, for all who need it whole. */
 static struct value *moved(struct sharder *s, struct value *v, const struct sharding *to,
                            const struct node *reader) {
-    if (sharding_equal(place_of(v), to)) return v;
-    if (place_of(v)->partial & ~to->partial) {
-        struct sharding whole = settled(s, v);
+    if (sharding_equal(shard_place(v), to)) return v;
+    if (shard_place(v)->partial & ~to->partial) {
+        struct sharding whole = shard_settled(s, v);
         v = reshard(s, v, &whole, reader);
     }
-    return sharding_equal(place_of(v), to) ? v : reshard(s, v, to, reader);
-}
-
-/* ---- The choice of a cut ---- */
-
-struct candidate {
-    struct cut cut;
-    double bytes;
-    double pieces;
-};
-
-/* Axes of `more` on loops that have none yet, each axis once. */
-static void fill_up(const struct factors *f, struct cut *cut, const struct cut *more) {
-    uint32_t used = 0;
-    for (int i = 0; i < f->map->loops_count; i++)
-        for (int k = 0; k < cut->loops[i].count; k++) used |= 1u << cut->loops[i].axes[k];
-    for (int i = 0; i < f->map->loops_count; i++) {
-        struct axis_list *to = &cut->loops[i];
-        if (!axes_prefix(to, &more->loops[i])) continue;
-        for (int k = to->count; k < more->loops[i].count; k++) {
-            if (used >> more->loops[i].axes[k] & 1) break;
-            to->axes[to->count++] = more->loops[i].axes[k];
-            used |= 1u << more->loops[i].axes[k];
-        }
-    }
-}
-
-/* Where operand k must be under the cut; false if it cannot be. */
-static bool operand_place(const struct factors *f, int k, const struct cut *cut, struct sharding *place) {
-    return factors_place(f, &f->map->operands[k], &f->node->operands[k]->type, cut, place);
-}
-
-static bool result_place(const struct factors *f, int k, const struct cut *cut, struct sharding *place) {
-    if (!factors_place(f, &f->map->results[k], &f->node->results[k]->type, cut, place)) return false;
-    if (f->combine == COMBINE_SUM) place->partial = factors_reduced(f, cut);
-    return true;
-}
-
-/* Where a person wants a partial sum, cuts that make none are none. */
-static bool may_be_partial(struct sharder *s, const struct factors *f, const struct value *v,
-                           const struct sharding *made) {
-    uint32_t wanted = v->id < s->values ? shard_slot(s, v)->partial : 0;
-    bool reduces = false;
-    for (int i = 0; i < f->map->loops_count; i++) reduces |= f->map->loops[i].kind == LOOP_REDUCTION;
-    return !wanted || !reduces || f->combine != COMBINE_SUM || (made->partial & wanted) == wanted;
-}
-
-/* Bytes that a rank sends for the cut; false if the cut is none. */
-static bool price(struct sharder *s, const struct factors *f, struct candidate *c) {
-    const struct node *n = f->node;
-    struct sharding place;
-    double bytes;
-    c->bytes = 0;
-    c->pieces = 1;
-    for (int i = 0; i < f->map->loops_count; i++) {
-        int64_t pieces = axes_pieces(f->mesh, &c->cut.loops[i]);
-        if (f->whole[i] && pieces > 1) return false;
-        if (!extent_can_cut(f->map->loops[i].extent, pieces)) return false;
-        c->pieces *= (double)pieces;
-    }
-    for (int i = 0; i < n->operands_count; i++) {
-        if (!n->operands[i]) continue;
-        if (!operand_place(f, i, &c->cut, &place)) return false;
-        struct value *v = value_now(n->operands[i]);
-        struct sharding from = place_of(v)->partial ? settled(s, v) : *place_of(v);
-        if (!move_bytes(s, &v->type, &from, &place, &bytes)) return false;
-        c->bytes += bytes;
-    }
-    for (int i = 0; i < n->results_count; i++) {
-        if (!result_place(f, i, &c->cut, &place)) return false;
-        struct sharding to = settled(s, n->results[i]);
-        if (!may_be_partial(s, f, n->results[i], &place)) return false;
-        place.partial = factors_reduced(f, &c->cut); /* whatever combines it, the bytes are those of a sum */
-        if (!move_bytes(s, &n->results[i]->type, &place, &to, &bytes)) return false;
-        c->bytes += bytes;
-    }
-    return true;
-}
-
-static void consider(struct sharder *s, const struct factors *f, const struct cut *cut,
-                     struct candidate *best) {
-    struct candidate c = {.cut = *cut};
-    if (!price(s, f, &c)) return;
-    bool better = c.bytes < best->bytes || (c.bytes == best->bytes && c.pieces > best->pieces);
-    if (best->bytes < 0 || better) *best = c;
-}
-
-/* What an operand or result suggests: number k counts results, then operands. */
-static bool suggestion(struct sharder *s, const struct factors *f, int k, struct cut *cut) {
-    const struct node *n = f->node;
-    int operand = k - n->results_count;
-    *cut = (struct cut){0};
-    if (operand < 0) {
-        struct sharding to = settled(s, n->results[k]);
-        factors_project(f, &f->map->results[k], &to, cut);
-        return true;
-    }
-    if (!n->operands[operand]) return false;
-    struct value *v = value_now(n->operands[operand]);
-    struct sharding from = place_of(v)->partial ? settled(s, v) : *place_of(v);
-    factors_project(f, &f->map->operands[operand], &from, cut);
-    return true;
-}
-
-/* Whether every operand is where the cut wants it: then there is no conflict to settle, and what its author
- * meant by placing them so is done, even if other ways would send fewer bytes. */
-static bool agreed(struct sharder *s, const struct factors *f, struct cut *cut) {
-    const struct node *n = f->node;
-    struct candidate c = {.bytes = 0};
-    struct cut more;
-    *cut = (struct cut){0};
-    for (int i = 0; i < n->operands_count; i++)
-        if (suggestion(s, f, n->results_count + i, &more)) fill_up(f, cut, &more);
-    c.cut = *cut;
-    if (!price(s, f, &c) || c.pieces == 1) return false;
-    for (int i = 0; i < n->operands_count; i++) {
-        struct sharding place;
-        if (!n->operands[i] || !operand_place(f, i, cut, &place)) continue;
-        struct value *v = value_now(n->operands[i]);
-        struct sharding from = place_of(v)->partial ? settled(s, v) : *place_of(v);
-        if (!sharding_equal(&from, &place)) return false;
-    }
-    return true;
-}
-
-static struct cut choose(struct sharder *s, const struct factors *f) {
-    int count = f->node->results_count + f->node->operands_count;
-    struct candidate best = {.bytes = -1};
-    struct cut all;
-    if (agreed(s, f, &all)) return all;
-    for (int first = 0; first < count; first++) {
-        struct cut cut, more;
-        if (!suggestion(s, f, first, &cut)) continue;
-        struct cut alone = {0};
-        fill_up(f, &alone, &cut); /* no axis on two loops */
-        consider(s, f, &alone, &best);
-        for (int k = 0; k < count; k++)
-            if (suggestion(s, f, k, &more)) fill_up(f, &alone, &more);
-        consider(s, f, &alone, &best);
-    }
-    struct cut none = {0};
-    consider(s, f, &none, &best);
-    return best.cut;
+    return sharding_equal(shard_place(v), to) ? v : reshard(s, v, to, reader);
 }
 
 /* ---- Partial sums that stay ---- */
@@ -268,9 +123,9 @@ static uint32_t passes_partial(struct sharder *s, const struct node *n) {
     int partial = 0, at = -1;
     for (int i = 0; i < n->operands_count; i++) {
         const struct value *v = n->operands[i] ? value_now(n->operands[i]) : NULL;
-        if (!v || !place_of(v)->partial) continue;
-        if (partial++ && place_of(v)->partial != axes) return 0;
-        axes = place_of(v)->partial;
+        if (!v || !shard_place(v)->partial) continue;
+        if (partial++ && shard_place(v)->partial != axes) return 0;
+        axes = shard_place(v)->partial;
         at = i;
     }
     if (!partial || n->results_count != 1) return 0;
@@ -294,7 +149,7 @@ static bool cuts_axes(const struct factors *f, const struct cut *cut, uint32_t a
  * partitioning does where it sees a cut loop of such a reduction; here it counts as whole. */
 static struct sharding target_of(struct sharder *s, const struct value *v) {
     struct sharding to = *shard_slot(s, v);
-    return to.partial ? to : settled(s, v);
+    return to.partial ? to : shard_settled(s, v);
 }
 
 /* The node makes another value, and v is what it becomes by a reshard behind it. */
@@ -329,7 +184,7 @@ static void place_results(struct sharder *s, struct node *n, const struct factor
     for (int i = 0; i < n->results_count; i++) {
         struct value *v = n->results[i];
         struct sharding made, wanted = target_of(s, v);
-        if (!result_place(f, i, cut, &made)) ice("a cut was chosen that cannot be");
+        if (!shard_result_place(f, i, cut, &made)) ice("a cut was chosen that cannot be");
         made.partial |= passed;
         v->sharding = keep(s, &made);
         if (made.partial && !wanted.partial && may_stay_partial(s, v)) continue;
@@ -341,14 +196,14 @@ static void execute_node(struct sharder *s, struct node *n) {
     const struct factors *f = shard_factors(s, n);
     if (!f) return;
     uint32_t passed = passes_partial(s, n);
-    struct cut cut = choose(s, f);
+    struct cut cut = shard_choose(s, f);
     if (passed && cuts_axes(f, &cut, passed)) passed = 0;
     for (int i = 0; i < n->operands_count; i++) {
         struct sharding place;
         if (!n->operands[i]) continue;
         struct value *v = value_now(n->operands[i]);
-        if (!operand_place(f, i, &cut, &place)) ice("a cut was chosen that cannot be");
-        if (passed && place_of(v)->partial) place.partial = passed;
+        if (!shard_operand_place(f, i, &cut, &place)) ice("a cut was chosen that cannot be");
+        if (passed && shard_place(v)->partial) place.partial = passed;
         n->operands[i] = moved(s, v, &place, n);
     }
     place_results(s, n, f, &cut, passed);
@@ -359,7 +214,7 @@ static void execute_node(struct sharder *s, struct node *n) {
 static void settle_list(struct sharder *s, struct value **list, int count, struct value *const *like,
                         const struct node *reader) {
     for (int i = 0; i < count; i++) {
-        struct sharding place = settled(s, like[i]);
+        struct sharding place = shard_settled(s, like[i]);
         list[i] = moved(s, value_now(list[i]), &place, reader);
     }
 }
@@ -371,7 +226,7 @@ static void execute_scan(struct sharder *s, struct node *n) {
     struct sharding whole = {.mesh = s->mesh};
     b->args[0]->sharding = keep(s, &whole);
     for (int i = 1; i < b->args_count; i++) {
-        struct sharding place = settled(s, b->args[i]);
+        struct sharding place = shard_settled(s, b->args[i]);
         b->args[i]->sharding = keep(s, &place);
     }
     settle_list(s, n->operands, n->operands_count, b->args + 1, n);
@@ -384,7 +239,7 @@ static void execute_scan(struct sharder *s, struct node *n) {
 static void execute_source(struct sharder *s, struct node *n) {
     for (int i = 0; i < n->results_count; i++) {
         struct sharding place = n->op == OP_param
-                                    ? settled(s, n->results[i])
+                                    ? shard_settled(s, n->results[i])
                                     : (struct sharding){.mesh = s->mesh, .rank = n->results[i]->type.rank};
         n->results[i]->sharding = keep(s, &place);
     }

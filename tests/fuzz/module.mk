@@ -1,13 +1,15 @@
 # tests/fuzz: random models on random meshes, by tests/fuzz/sharding; libFuzzer on the frontend, with clang.
 check_PROGRAMS += tests/fuzz/sharding
-tests_fuzz_sharding_SOURCES = tests/fuzz/sharding.c \
+tests_fuzz_sharding_SOURCES = \
 	tests/fuzz/random_indexing.c \
 	tests/fuzz/random_model.c tests/fuzz/random_model.h \
 	tests/fuzz/random_shapes.c \
-	tests/fuzz/random_statements.c tests/fuzz/random_statements.h
-tests_fuzz_sharding_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/fuzz
-tests_fuzz_sharding_LDFLAGS = -rdynamic
-tests_fuzz_sharding_LDADD = passes/libpasses.a frontend/libfrontend.a ir/libir.a $(WEIGHTS_LIBS) -lm
+	tests/fuzz/random_statements.c tests/fuzz/random_statements.h \
+	tests/fuzz/sharding.c \
+	tests/fuzz/sharding_compiled.c \
+	tests/fuzz/sharding_job.c tests/fuzz/sharding_job.h
+tests_fuzz_sharding_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/fuzz $(LLVM_CPPFLAGS)
+tests_fuzz_sharding_LDADD = runtime/libmdl-runtime.a $(NUMERIC_LIBS)
 
 # By hand: make fuzz FUZZ_SECONDS=600
 EXTRA_DIST += tests/fuzz/parse_fuzz.c

@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/numeric/layers.mdl \
 	tests/numeric/pointwise.mdl \
 	tests/numeric/recurrent.mdl \
+	tests/numeric/caches.mdl \
 	tests/numeric/transformer.mdl \
 	tests/numeric/views.mdl \
 	tests/numeric/writes.mdl

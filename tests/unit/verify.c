@@ -159,6 +159,7 @@ static void wide_layout(struct sample *s) { s->w->layout = layout_parse(s->t->ar
 static struct sharding *on_a_mesh(struct sample *s) {
     struct mesh *m = s->g->meshes;
     m->axes[1].size = 2;
+    ((struct dim *)m->axes[1].coordinate)->max = 1;
     struct sharding *placed = arena_new_object(s->t->arena, struct sharding);
     *placed = (struct sharding){
         .mesh = m, .rank = 2, .dims = {{.count = 1, .axes = {0}}, {.count = 1, .axes = {1}}}};
