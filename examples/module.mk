@@ -19,12 +19,12 @@ examples_libexamples_a_SOURCES = \
 	examples/common/wordpiece.c examples/common/wordpiece.h
 EXAMPLES_LIBS = examples/libexamples.a $(PCRE2_LIBS) $(UTF8PROC_LIBS) $(JANSSON_LIBS) -lm
 
-# Models and their programs are made on demand, as most need weights: make mlp, smollm2, smollm2_batch, minilm.
+# Models and their programs are made on demand, as most need weights: make mlp, smollm2, smollm2_batch, minilm, sharded.
 # $MDL_CACHE/w holds the weights (tests/setup.sh fetches them); the links stand where the programs look.
 EXTRA_DIST += examples/README.md examples/mlp/README.md examples/minilm/README.md examples/smollm2/README.md \
 	examples/quickstart.sh examples/mlp/mlp.mdl examples/minilm/minilm.mdl examples/smollm2/smollm2.mdl \
 	examples/smollm2/batch.mdl \
-	examples/sharded/README.md examples/sharded/megatron.mdl examples/sharded/moe.mdl examples/sharded/palm.mdl \
+	examples/sharded/README.md examples/sharded/readme.sh examples/sharded/megatron.mdl examples/sharded/moe.mdl examples/sharded/palm.mdl \
 	examples/sharded/place.mdl examples/sharded/sequence.mdl examples/sharded/smollm2.mdl
 MDLC = ./mdlc$(EXEEXT)
 COMPILER = mdlc$(EXEEXT) runtime/libmdl-runtime.a
@@ -98,7 +98,9 @@ smollm2: examples/smollm2/generate
 smollm2_batch: examples/smollm2/batch
 minilm: examples/minilm/embed examples/minilm/tokenizer.json
 sharded: examples/sharded/generate
-.PHONY: mlp smollm2 smollm2_batch minilm sharded
+sharded-readme: mdlc$(EXEEXT) examples/sharded/SmolLM2-135M-Instruct.Q4_1.gguf
+	GGUF=$(abs_builddir)/examples/sharded/SmolLM2-135M-Instruct.Q4_1.gguf PATH=$(abs_builddir):$$PATH sh $(srcdir)/examples/sharded/readme.sh
+.PHONY: mlp smollm2 smollm2_batch minilm sharded sharded-readme
 
 clean-local: clean-examples
 clean-examples:

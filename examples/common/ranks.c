@@ -73,7 +73,8 @@ static bool run_threads(const struct mdl_descriptor *model, int32_t count, ranks
                 fail(e, "%d ranks cannot be threads of one process", count);
     for (int32_t i = 0; good && i < count; i++)
         ranks[i] = (struct rank){.work = work, .context = context, .comm = comms[i]};
-    while (good && started < count && !pthread_create(&ranks[started].thread, NULL, run_thread, &ranks[started]))
+    while (good && started < count &&
+           !pthread_create(&ranks[started].thread, NULL, run_thread, &ranks[started]))
         started++;
     for (int32_t i = 0; i < started; i++) pthread_join(ranks[i].thread, NULL);
     for (int32_t i = 0; i < count; i++)

@@ -1,9 +1,10 @@
 /* Continues texts with SmolLM2 over several ranks, always by the likeliest token:
  *
- *     rank 0: prompts -> ids ─► all ranks: forward -> the same logits, so the same token -> forward -> … ─► rank 0: text
+ *     rank 0: prompts -> ids ─► all ranks: forward -> the same logits, so the same token -> forward -> … ─►
+ * rank 0: text
  *
- * The model takes as many sequences a call as it was compiled for. All are fed together: one whose prompt is not over yet
- * is given the next of its own tokens, the others what they have chosen. */
+ * The model takes as many sequences a call as it was compiled for. All are fed together: one whose prompt is
+ * not over yet is given the next of its own tokens, the others what they have chosen. */
 #include "../common/ranks.h"
 #include "../common/sampler.h"
 #include "../common/stream.h"
@@ -29,12 +30,12 @@ struct generation {
     struct mdl_comm *comm; /* NULL: there is one rank */
     smollm2_model *model;
     smollm2_session *session;
-    int64_t sequences;  /* of a call */
-    struct ids *texts;  /* [sequences] prompts, then what follows */
-    size_t *given;      /* [sequences] tokens of the prompt */
-    float *logits;      /* [sequences, VOCABULARY] */
-    int32_t *tokens;    /* of a call: [sequences, count] */
-    size_t position;    /* of each sequence */
+    int64_t sequences; /* of a call */
+    struct ids *texts; /* [sequences] prompts, then what follows */
+    size_t *given;     /* [sequences] tokens of the prompt */
+    float *logits;     /* [sequences, VOCABULARY] */
+    int32_t *tokens;   /* of a call: [sequences, count] */
+    size_t position;   /* of each sequence */
 };
 
 static double seconds(void) {
@@ -76,7 +77,8 @@ static bool read_prompts(struct task *t, size_t count, struct error *e) {
     const struct options *o = t->options;
     if (!tokenizer_open(&t->tokenizer, o->gguf, e)) return false;
     if (!o->prompt) return read_lines(t, count, e);
-    if (count > 1) return fail(e, "the model continues %zu texts at once: they are lines of standard input", count);
+    if (count > 1)
+        return fail(e, "the model continues %zu texts at once: they are lines of standard input", count);
     return encode(t, 0, text_of(o->prompt), e);
 }
 
@@ -89,7 +91,8 @@ static bool share_prompts(struct generation *g, bool ready, struct error *e) {
         uint64_t count = ready && !ranks_number(g->comm) ? prompt->count : 0;
         if (!ranks_share(g->comm, &count, sizeof count, e)) return false;
         if (!count) return false;
-        text->data = grow(text->data, &text->room, count + (size_t)g->task->options->tokens, sizeof *text->data);
+        text->data =
+            grow(text->data, &text->room, count + (size_t)g->task->options->tokens, sizeof *text->data);
         text->count = g->given[i] = count;
         if (!ranks_number(g->comm)) memcpy(text->data, prompt->data, count * sizeof *text->data);
         if (!ranks_share(g->comm, text->data, count * sizeof *text->data, e)) return false;
@@ -118,7 +121,8 @@ static bool feed(struct generation *g, size_t count, struct error *e) {
     return true;
 }
 
-/* Sequences that have come to the end of what is known go on with the likeliest token; true while any is wanted. */
+/* Sequences that have come to the end of what is known go on with the likeliest token; true while any is
+ * wanted. */
 static bool choose(struct generation *g, struct sampler *greedy) {
     size_t wanted = (size_t)g->task->options->tokens;
     bool more = false;
@@ -189,12 +193,14 @@ static bool on_rank(void *context, struct mdl_comm *comm, struct error *e) {
     return ok;
 }
 
-static const char *const takes[] = {"prompt", "tokens", "print-ids", "stats", "threads", "ranks", "weights", "gguf", NULL};
+static const char *const takes[] = {"prompt", "tokens",  "print-ids", "stats", "threads",
+                                    "ranks",  "weights", "gguf",      NULL};
 static const struct options_program program = {
     .name = "generate",
     .about = "generate [--prompt=TEXT] --ranks=N [OPTION]...\n"
              "       mpirun -np N generate [--prompt=TEXT] [OPTION]...\n"
-             "Continues a text, or lines of standard input, with SmolLM2-135M-Instruct compiled for a mesh of N ranks,\n"
+             "Continues a text, or lines of standard input, with SmolLM2-135M-Instruct compiled for a mesh "
+             "of N ranks,\n"
              "always by the likeliest token. Prints a line for each; newlines in it are written \\n.\n",
     .prompts = "a prompt goes in --prompt=, or is a line of standard input",
     .takes = takes,

@@ -19,6 +19,7 @@ tests_models_tokenizers_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 
 # They make the same programs, so one after the other.
 tests/models/batch.log: tests/models/smollm2.log
+tests/models/sharded.log: tests/models/batch.log
 
 tests_models_sharded_SOURCES = tests/models/sharded.c
 tests_models_sharded_LDADD = $(EXAMPLES_LIBS) -ldl -lpthread

@@ -3,8 +3,9 @@
  *     sharded write LIBRARY FILE STEPS                     one rank: its tokens and logits
  *     sharded check LIBRARY FILE RANKS TOLERANCE MARGIN    RANKS threads; 0: this is a process of an mpirun
  *
- * All sequences of a call are given the same text. Each rank checks that logits differ by at most TOLERANCE times the
- * largest, and that the likeliest token is the same wherever one rank's margin over the next is at least MARGIN. */
+ * All sequences of a call are given the same text. Each rank checks that logits differ by at most TOLERANCE
+ * times the largest, and that the likeliest token is the same wherever one rank's margin over the next is at
+ * least MARGIN. */
 #include "examples/common/ranks.h"
 #include <dlfcn.h>
 #include <math.h>
@@ -54,8 +55,8 @@ static bool compare(const struct check *c, int32_t step, const float *logits, fl
     for (int i = 0; i < VOCABULARY; i++) {
         float difference = fabsf(logits[i] - wanted[i]) / largest;
         if (!(difference <= c->tolerance))
-            return fail(e, "step %d: logit %d is %g, one rank's is %g, the largest %g", step, i, logits[i], wanted[i],
-                        largest);
+            return fail(e, "step %d: logit %d is %g, one rank's is %g, the largest %g", step, i, logits[i],
+                        wanted[i], largest);
         *worst = fmaxf(*worst, difference);
     }
     if (have == token || margin < c->margin) return true;
@@ -71,7 +72,8 @@ static bool open_run(const struct check *c, struct mdl_comm *comm, struct run *r
     options.error = e->text;
     options.error_size = sizeof e->text;
     if (c->model->api->open(c->model, NULL, &options, &r->model) != MDL_OK) return false;
-    if (c->model->api->session_new(r->model, &r->session) != MDL_OK) return fail(e, "no memory for a session");
+    if (c->model->api->session_new(r->model, &r->session) != MDL_OK)
+        return fail(e, "no memory for a session");
     r->sequences = c->model->extent(tokens->extents[0], dims) * c->model->extent(tokens->extents[1], dims);
     r->tokens = allocate((size_t)r->sequences * PROMPT, sizeof *r->tokens);
     r->logits = allocate((size_t)r->sequences * VOCABULARY, sizeof *r->logits);
@@ -86,8 +88,8 @@ static void close_run(const struct check *c, struct run *r) {
 }
 
 /* `count` tokens behind `position`, the same for all sequences. */
-static bool forward(const struct check *c, struct run *r, const int32_t *tokens, int64_t count, int32_t position,
-                    struct error *e) {
+static bool forward(const struct check *c, struct run *r, const int32_t *tokens, int64_t count,
+                    int32_t position, struct error *e) {
     const void *inputs[] = {r->tokens, &position};
     void *results[] = {r->logits};
     for (int64_t i = 0; i < r->sequences; i++)
