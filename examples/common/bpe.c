@@ -210,3 +210,15 @@ struct text bpe_bytes(const struct bpe *b, int32_t id) {
 int32_t bpe_find(const struct bpe *b, struct text bytes) { return names_find(b->names, bytes); }
 
 size_t bpe_token_count(const struct bpe *b) { return b->count; }
+
+void bpe_print_line(const struct bpe *bpe, const struct ids *ids, FILE *file) {
+    for (size_t i = 0; i < ids->count; i++) {
+        struct text bytes = bpe_bytes(bpe, ids->data[i]);
+        for (size_t k = 0; k < bytes.length; k++) {
+            char c = bytes.bytes[k];
+            if (c == '\n' || c == '\\') putc('\\', file);
+            putc(c == '\n' ? 'n' : c, file);
+        }
+    }
+    putc('\n', file);
+}

@@ -5,6 +5,7 @@
 #define EXAMPLES_BPE_H
 #include "base.h"
 #include "gguf_meta.h"
+#include <stdio.h>
 
 enum bpe_type {
     BPE_NORMAL = 1,
@@ -42,6 +43,9 @@ void bpe_encode(struct bpe *bpe, struct text text, struct ids *ids);
 /* The bytes a token stands for; none for an id outside the vocabulary. They may end within a UTF-8 character.
  */
 struct text bpe_bytes(const struct bpe *bpe, int32_t id);
+
+/* The text of the ids on one line: its newlines as \n, its backslashes doubled. */
+void bpe_print_line(const struct bpe *bpe, const struct ids *ids, FILE *file);
 
 /* The token that stands for exactly these bytes, or -1. */
 int32_t bpe_find(const struct bpe *bpe, struct text bytes);

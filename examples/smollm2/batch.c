@@ -161,19 +161,6 @@ static bool step(struct batch *b, bool *any, struct error *e) {
     return true;
 }
 
-/* The text on one line: its newlines as \n, its backslashes doubled. */
-static void print_text(const struct batch *b, const struct ids *ids) {
-    for (size_t i = 0; i < ids->count; i++) {
-        struct text bytes = bpe_bytes(b->tokenizer.bpe, ids->data[i]);
-        for (size_t k = 0; k < bytes.length; k++) {
-            char c = bytes.bytes[k];
-            if (c == '\n' || c == '\\') putchar('\\');
-            putchar(c == '\n' ? 'n' : c);
-        }
-    }
-    putchar('\n');
-}
-
 /* Prints what has ended, in the order of the prompts. */
 static void print_ended(struct batch *b) {
     for (; b->printed < b->count && b->sequences[b->printed].ended; b->printed++) {
@@ -182,7 +169,7 @@ static void print_ended(struct batch *b) {
             ids_print(&s->prompt);
             ids_print(&s->made);
         } else {
-            print_text(b, &s->made);
+            bpe_print_line(b->tokenizer.bpe, &s->made, stdout);
         }
         sequence_free(s);
     }

@@ -190,11 +190,14 @@ static bool check(const struct options *o, struct error *e) {
     return true;
 }
 
+static const char *const takes[] = {"prompt", "ids",    "tokens", "chat",      "system", "greedy",  "temperature", "top-p", "seed",
+                                    "lookup", "prefix", "print-ids", "stats", "threads", "weights", "gguf",        NULL};
 static const struct options_program program = {
     .name = "generate",
     .about = "generate (--prompt=TEXT | --ids=1,2,3 | --chat) [OPTION]...\n"
              "Continues a text with SmolLM2-135M-Instruct, compiled by mdlc.\n",
     .prompts = "a prompt goes in --prompt=",
+    .takes = takes,
     .check = check,
 };
 

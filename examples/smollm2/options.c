@@ -1,4 +1,4 @@
-/* The command line of `generate` and `batch`: a table of options, each with its field and range. */
+/* The command line of the programs: a table of options, each with its field and range. */
 #include "options.h"
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +36,7 @@ static const struct option table[] = {
      "print ids, not text: the prompt's on a line, the generated on the next"},
     {"stats", NULL, FLAG, FIELD(stats), 0, 0, "print times and tokens a second on standard error"},
     {"threads", "N", WHOLE, FIELD(threads), 0, 4096, "threads to compute with [all processors]"},
+    {"ranks", "N", WHOLE, FIELD(ranks), 1, 1024, "the ranks are threads of this process; without, mpirun starts them"},
     {"weights", "FILE", TEXT, FIELD(weights), 0, 0, "the compiled model's weights [beside its library]"},
     {"gguf", "FILE", TEXT, FIELD(gguf), 0, 0, "the GGUF file, for its tokenizer [beside this program]"},
 };

@@ -12,7 +12,7 @@ struct options {
     const char *weights; /* NULL: beside the library */
     struct ids ids;      /* of --ids; its owner is the caller of options_parse */
     bool have_ids, chat, lookup, print_ids, stats;
-    int64_t tokens, threads;
+    int64_t tokens, threads, ranks; /* ranks: threads of this process; 0: not given */
     struct sampling sampling;
 };
 

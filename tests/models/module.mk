@@ -5,8 +5,8 @@ EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
 	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
 	tests/models/weights.sh
 
-dist_check_SCRIPTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+dist_check_SCRIPTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/sharded.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+TESTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/sharded.sh tests/models/smollm2.sh tests/models/tokenizers.sh
 
 EXTRA_DIST += tests/models/memory.mdl
 check_PROGRAMS += tests/models/memory
@@ -19,8 +19,11 @@ tests_models_tokenizers_LDADD = runtime/libcli.a $(EXAMPLES_LIBS) -ldl
 
 # They make the same programs, so one after the other.
 tests/models/batch.log: tests/models/smollm2.log
+tests/models/sharded.log: tests/models/batch.log
 
-EXTRA_PROGRAMS += tests/models/lookup tests/models/smollm2 tests/models/batch tests/models/precision tests/models/minilm
+tests_models_sharded_SOURCES = tests/models/sharded.c
+tests_models_sharded_LDADD = $(EXAMPLES_LIBS) -ldl -lpthread
+EXTRA_PROGRAMS += tests/models/sharded tests/models/lookup tests/models/smollm2 tests/models/batch tests/models/precision tests/models/minilm
 SMOLLM2_API = tests/models/golden.c tests/models/golden.h tests/models/smollm2_api.c tests/models/smollm2_api.h
 tests_models_smollm2_CPPFLAGS = $(AM_CPPFLAGS) -Iexamples/smollm2
 tests_models_smollm2_SOURCES = $(SMOLLM2_API) tests/models/smollm2.c
