@@ -7,7 +7,7 @@
  *
  *     k_block, v_block              a part of keys and values, where they cannot be read in place
  *     scores, probabilities         [tile][keys], of one tile of rows
- *     sums [rows][padded], largest, total [rows]     what the parts so far have come to, f32
+ *     sums [rows][value_padded], largest, total [rows]     what the parts so far have come to, f32
  *
  * Rows are queries x the query heads that share a key head, heads innermost. A tile is as many rows as a
  * register tile has. */
@@ -23,11 +23,13 @@ struct attention {
     bool batched, causal;
     bool mask_of_keys; /* the mask says the same to all rows of a unit */
     enum atom atom;
-    enum dtype type;            /* of both factors of the products */
-    int group_of_atom, unroll;  /* inputs multiplied at once; groups written out in a loop */
-    int queries, keys;          /* of a block, of a part */
-    int tile_rows, vectors;     /* of a register tile */
-    int64_t dim, padded, group; /* head's extent, the same in whole vectors, query heads for each key head */
+    enum dtype type;                 /* of both factors of the products */
+    int group_of_atom, unroll;       /* inputs multiplied at once; groups written out in a loop */
+    int queries, keys;               /* of a block, of a part */
+    int tile_rows, vectors;          /* of a register tile */
+    int64_t dim, padded;             /* head's extent of queries and keys, the same in whole vectors */
+    int64_t value_dim, value_padded; /* of values and results */
+    int64_t group;                   /* query heads for each key head */
     double scale;
     LLVMValueRef query_count, key_count, heads, key_heads;
     LLVMValueRef q_rows, k_block, v_block, v_tail, scores, probabilities, sums, largest, total;
@@ -50,8 +52,8 @@ struct attention_source {
 };
 
 /* Keys first .. first + count. Keys lie in panels, k[panel][group of dims][PANEL keys][dims of a group],
- * values as v[group of keys][padded][keys of a group]. Tiles of all rows read the first source, smaller ones
- * the second: for many rows it pays to convert a part once, for few it does not. */
+ * values as v[group of keys][value_padded][keys of a group]. Tiles of all rows read the first source, smaller
+ * ones the second: for many rows it pays to convert a part once, for few it does not. */
 struct attention_part {
     LLVMValueRef first, count, visible; /* of all keys, those below `visible` exist for some row */
     struct attention_source keys[SOURCES], values[SOURCES];

@@ -16,8 +16,9 @@ static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, stru
     p.at[p.rank++] = index_uniform(position);
     p.at[p.rank++] = index_uniform(head);
     p.at[p.rank++] = index_lanes(dim, e->lanes);
-    if (a->dim % ((int64_t)e->lanes * a->group_of_atom))
-        p.mask = p.tail = emit_tail_mask(e, dim, emit_i64(e, a->dim), e->lanes);
+    int64_t extent = v == a->v ? a->value_dim : a->dim;
+    if (extent % ((int64_t)e->lanes * a->group_of_atom))
+        p.mask = p.tail = emit_tail_mask(e, dim, emit_i64(e, extent), e->lanes);
     LLVMValueRef value = emit_cast(e, v->type.dtype, DTYPE_F32, emit_value(e, v, &p));
     if (!p.mask) return value;
     return LLVMBuildSelect(e->builder, p.mask, value, LLVMConstNull(LLVMTypeOf(value)), "");
@@ -120,7 +121,7 @@ static LLVMValueRef values_of_key(struct emitter *e, const struct attention *a,
 static void pack_values(struct emitter *e, const struct attention *a, const struct attention_part *part,
                         LLVMValueRef whole) {
     int k = a->group_of_atom;
-    LLVMValueRef padded = emit_i64(e, a->padded);
+    LLVMValueRef padded = emit_i64(e, a->value_padded);
     struct emit_loop keys, dims;
     emit_loop_begin(e, &keys, emit_i64(e, 0), whole, k, 0, NULL);
     emit_loop_begin(e, &dims, emit_i64(e, 0), padded, e->lanes, 0, NULL);
@@ -230,7 +231,7 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
     struct emit_loop dims;
     int k = a->group_of_atom;
     LLVMTypeRef group = k == 2 ? e->i32 : dtype_bytes(s->type) == 2 ? e->i16 : e->i32;
-    LLVMValueRef left = emit_sub(e, part->count, s->whole), padded = emit_i64(e, a->padded);
+    LLVMValueRef left = emit_sub(e, part->count, s->whole), padded = emit_i64(e, a->value_padded);
     LLVMValueRef bytes = emit_i64(e, k * dtype_bytes(s->type)), none = LLVMConstNull(group);
     emit_if_begin(e, &cut, LLVMBuildICmp(e->builder, LLVMIntSGT, left, emit_i64(e, 0), ""));
     LLVMValueRef first = emit_div(e, s->whole, emit_i64(e, k)),
@@ -239,7 +240,7 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
     for (int i = 0; i < a->unroll; i++) {
         LLVMValueRef number = emit_min(e, emit_add(e, first, emit_i64(e, i)), last);
         LLVMValueRef from = emit_add(e, emit_mul(e, number, padded), dims.counter);
-        LLVMValueRef to = emit_add(e, emit_i64(e, i * a->padded), dims.counter);
+        LLVMValueRef to = emit_add(e, emit_i64(e, i * a->value_padded), dims.counter);
         LLVMValueRef v =
             emit_load_lanes(e, group, emit_offset(e, s->base, emit_mul(e, from, bytes)), e->lanes, NULL);
         LLVMValueRef some = LLVMBuildICmp(e->builder, LLVMIntSGT, left, emit_i64(e, (int64_t)i * k), "");
@@ -257,7 +258,7 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
 
 /* Zeros for keys from .. to of v_block, in f32. */
 static void clear(struct emitter *e, const struct attention *a, LLVMValueRef from, LLVMValueRef to) {
-    LLVMValueRef dim = emit_i64(e, a->dim), none = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    LLVMValueRef dim = emit_i64(e, a->value_dim), none = LLVMConstNull(emit_vector(e->f32, e->lanes));
     struct emit_loop loop;
     emit_loop_begin(e, &loop, emit_mul(e, from, dim), emit_mul(e, to, dim), e->lanes, 0, NULL);
     emit_store_lanes(e, none, attention_float(e, a->v_block, loop.counter), NULL);
@@ -268,7 +269,7 @@ static void find_values(struct emitter *e, const struct attention *a, struct att
     struct attention_source *s = part->values;
     int64_t step = (int64_t)a->unroll * a->group_of_atom;
     LLVMValueRef up = emit_mul(e, emit_div_up(e, part->count, emit_i64(e, step)), emit_i64(e, step));
-    if (a->padded != a->dim || !lies_so(e, a, a->v, layout_of_values, &s[SOURCE_FEW])) {
+    if (a->value_padded != a->value_dim || !lies_so(e, a, a->v, layout_of_values, &s[SOURCE_FEW])) {
         pack_values(e, a, part, up);
         s[SOURCE_MANY] = s[SOURCE_FEW] =
             (struct attention_source){.base = a->v_block, .type = a->type, .whole = up};
@@ -277,11 +278,11 @@ static void find_values(struct emitter *e, const struct attention *a, struct att
     LLVMValueRef groups = emit_div_up(e, a->key_count, emit_i64(e, a->group_of_atom));
     LLVMValueRef number = emit_add(e, emit_mul(e, head_number(e, a, a->values_row), groups),
                                    emit_div(e, part->first, emit_i64(e, a->group_of_atom)));
-    int64_t bytes = a->dim * a->group_of_atom * dtype_bytes(s[SOURCE_FEW].type);
+    int64_t bytes = a->value_dim * a->group_of_atom * dtype_bytes(s[SOURCE_FEW].type);
     s[SOURCE_FEW].base = emit_offset(e, s[SOURCE_FEW].base, emit_mul(e, number, emit_i64(e, bytes)));
     s[SOURCE_FEW].whole = emit_mul(e, emit_div(e, part->count, emit_i64(e, step)), emit_i64(e, step));
     copy_tail(e, a, part, &s[SOURCE_FEW]);
-    convert(e, a, s, emit_mul(e, part->count, emit_i64(e, a->dim)), a->v_block);
+    convert(e, a, s, emit_mul(e, part->count, emit_i64(e, a->value_dim)), a->v_block);
     if (s[SOURCE_MANY].type == s[SOURCE_FEW].type) return;
     clear(e, a, part->count, up);
     s[SOURCE_MANY].in_place = false; /* converted values have no tail elsewhere: zeros lie behind them */
@@ -300,7 +301,7 @@ void attention_reserve_operands(struct emitter *e, struct attention *a) {
     int64_t group = a->group_of_atom * dtype_bytes(a->type), keys = round_up(a->keys, PANEL_KEYS);
     a->q_rows = emit_scratch(e, a->tile_rows * a->padded * dtype_bytes(a->type));
     a->k_block = emit_scratch(e, packed_rows(e, a) * keys * group);
-    a->v_block = emit_scratch(e, a->padded * round_up(a->keys, (int64_t)a->unroll * a->group_of_atom) *
+    a->v_block = emit_scratch(e, a->value_padded * round_up(a->keys, (int64_t)a->unroll * a->group_of_atom) *
                                      dtype_bytes(a->type));
-    a->v_tail = emit_scratch(e, a->unroll * a->padded * group);
+    a->v_tail = emit_scratch(e, a->unroll * a->value_padded * group);
 }

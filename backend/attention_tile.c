@@ -63,13 +63,13 @@ static LLVMValueRef factor_of(struct emitter *e, LLVMValueRef factors, int row) 
 
 static void join_sums(struct emitter *e, const struct attention *a, const struct attention_part *part,
                       const struct attention_tile *t, int64_t column, int vectors, LLVMValueRef *sums) {
-    LLVMValueRef base = attention_float(e, a->sums, emit_mul(e, t->row, emit_i64(e, a->padded)));
+    LLVMValueRef base = attention_float(e, a->sums, emit_mul(e, t->row, emit_i64(e, a->value_padded)));
     LLVMValueRef first = LLVMBuildICmp(e->builder, LLVMIntEQ, part->first, emit_i64(e, 0), "");
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef keep = factor_of(e, a->keep, r), join = factor_of(e, a->join, r);
         for (int v = 0; v < vectors; v++) {
             LLVMValueRef at =
-                attention_float(e, base, emit_i64(e, r * a->padded + column + (int64_t)v * e->lanes));
+                attention_float(e, base, emit_i64(e, r * a->value_padded + column + (int64_t)v * e->lanes));
             LLVMValueRef before = emit_load_lanes(e, e->f32, at, e->lanes, NULL);
             before = LLVMBuildSelect(e->builder, first, LLVMConstNull(LLVMTypeOf(before)), before, "");
             before = LLVMBuildFMul(e->builder, before, keep, "");
@@ -89,7 +89,7 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
     m.whole = true;
     m.vectors = vectors;
     m.b_type = values->type;
-    m.b_step = emit_i64(e, a->padded * group);
+    m.b_step = emit_i64(e, a->value_padded * group);
     m.b = emit_offset(e, values->base, emit_i64(e, column * group));
     start_sums(e, t->rows * vectors, sums);
     emit_micro(e, &m, sums);
@@ -125,8 +125,8 @@ static void tile(struct emitter *e, const struct attention *a, const struct atte
     attention_find_queries(e, a, t);
     scores(e, a, part, t, &part->keys[source]);
     attention_softmax(e, a, t);
-    for (int64_t column = 0; column < a->padded; column += (int64_t)a->vectors * e->lanes) {
-        int64_t left = (a->padded - column) / e->lanes;
+    for (int64_t column = 0; column < a->value_padded; column += (int64_t)a->vectors * e->lanes) {
+        int64_t left = (a->value_padded - column) / e->lanes;
         values_at(e, a, part, t, &part->values[source], column, left < a->vectors ? (int)left : a->vectors);
     }
     emit_if_end(e, &some);

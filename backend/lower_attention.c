@@ -47,7 +47,7 @@ LLVMValueRef attention_head(struct emitter *e, const struct attention *a, LLVMVa
 static LLVMValueRef load_row(struct emitter *e, const struct binding *b, const struct point *p) {
     const struct attention *a = b->data;
     int dims = a->node->results[0]->type.rank;
-    struct buffer row = {.base = attention_float(e, a->sums, emit_mul(e, a->row, emit_i64(e, a->padded))),
+    struct buffer row = {.base = attention_float(e, a->sums, emit_mul(e, a->row, emit_i64(e, a->value_padded))),
                          .type = {DTYPE_F32, 1, {a->node->results[0]->type.extents[dims - 1]}}};
     struct point at = {.rank = 1, .lanes = p->lanes, .mask = p->mask, .tail = p->tail};
     at.at[0] = p->at[dims - 1];
@@ -69,7 +69,7 @@ static void finish_rows(struct emitter *e, struct attention *a, const struct row
         emit_add(e, emit_mul(e, a->batch, a->query_count), attention_query(e, a, rows.counter));
     LLVMValueRef flat = emit_add(e, emit_mul(e, query, a->heads), attention_head(e, a, rows.counter));
     emit_bind(e, &binding);
-    emit_row_program(e, program, flat, emit_i64(e, 0), emit_i64(e, a->dim), 1 << 20);
+    emit_row_program(e, program, flat, emit_i64(e, 0), emit_i64(e, a->value_dim), 1 << 20);
     emit_unbind(e, &binding);
     emit_loop_end(e, &rows, NULL);
 }
@@ -176,7 +176,7 @@ static void reserve(struct emitter *e, struct attention *a) {
     attention_reserve_operands(e, a);
     a->scores = emit_scratch(e, scores * 4);
     a->probabilities = a->type == DTYPE_F32 ? a->scores : emit_scratch(e, scores * dtype_bytes(a->type));
-    a->sums = emit_scratch(e, rows * a->padded * 4);
+    a->sums = emit_scratch(e, rows * a->value_padded * 4);
     a->largest = emit_scratch(e, of_rows);
     a->total = emit_scratch(e, of_rows);
     a->lane_largest = emit_scratch(e, (int64_t)a->tile_rows * e->lanes * 4);
@@ -201,7 +201,9 @@ static bool describe(struct emitter *e, struct attention *a) {
     if (!constant_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
     if (!constant_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
     a->group = heads / key_heads;
+    if (!constant_extent(e, a->v, first + 2, "extent of a head's values", &a->value_dim)) return false;
     a->padded = round_up(a->dim, e->lanes);
+    a->value_padded = round_up(a->value_dim, e->lanes);
     a->query_count = emit_extent(e, a->q->type.extents[first]);
     a->key_count = emit_extent(e, a->k->type.extents[first]);
     a->heads = emit_i64(e, heads);

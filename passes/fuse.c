@@ -192,6 +192,21 @@ static bool is_structure(const struct fuser *f, int group) {
     return f->items[f->groups[group].members[0]].role == ROLE_STRUCTURE;
 }
 
+/* Whether `to` must run after something that must run after `from`: an assignment to what `from` reads. */
+static bool must_run_before(struct fuser *f, int from, int to) {
+    const struct group *g = &f->groups[from];
+    struct search s = search_new(f, from, to);
+    for (int i = 0; i < g->count; i++) {
+        const struct edge_list *after = &f->items[g->members[i]].after;
+        for (int u = 0; u < after->count; u++) {
+            const struct edge_list *in = &f->items[after->to[u]].groups;
+            for (int k = 0; k < in->count; k++)
+                if (in->to[k] != to && search_from(f, in->to[k], &s)) return true;
+        }
+    }
+    return false;
+}
+
 static bool try_dissolve(struct fuser *f, const struct candidate *c, const char **why) {
     struct edge_list to = readers(f, c->from);
     struct trial *trials = arena_new_array(f->scratch, struct trial, (size_t)to.count);
@@ -202,6 +217,8 @@ static bool try_dissolve(struct fuser *f, const struct candidate *c, const char 
         trials[i].parts[1] = -1;
         if (trials[i].count > f->max) return refused(why, "more nodes than max");
         if (!trial_domain(f, &trials[i], &domains[i])) return refused(why, trials[i].why);
+        if (must_run_before(f, c->from, to.to[i]))
+            return refused(why, "what it reads is assigned before a reader can run");
     }
     pass_explain(f->g, group_loc(f, c->from), "%s: computed anew in each of its %d readers, saves %.0f bytes",
                  group_text(f, c->from), to.count, c->saved);
@@ -410,13 +427,23 @@ static bool assigns(const struct node *n, const struct global *global) {
     return false;
 }
 
-static bool uses_value(const struct node *n, const struct value *v) {
-    for (int i = 0; i < n->operands_count; i++)
-        if (n->operands[i] == v) return true;
-    for (struct node *inner = NULL; n->body && (inner = node_walk(n->body, inner));)
-        for (int i = 0; i < inner->operands_count; i++)
-            if (inner->operands[i] == v) return true;
-    return false;
+/* Puts `by`, if it is one, for v in a list of operands or results; whether v is there. */
+static bool in_list(struct value **list, int count, const struct value *v, struct value *by) {
+    bool found = false;
+    for (int i = 0; i < count; i++) {
+        if (list[i] != v) continue;
+        found = true;
+        if (by) list[i] = by;
+    }
+    return found;
+}
+
+/* The same for all that running n reads, in its body too. */
+static bool uses_value(struct node *n, const struct value *v, struct value *by) {
+    bool found = in_list(n->operands, n->operands_count, v, by);
+    if (!n->body) return found;
+    for (struct node *inner = n->body->first; inner; inner = inner->next) found |= uses_value(inner, v, by);
+    return in_list(n->body->results, n->body->results_count, v, by) || found;
 }
 
 /* A state's old value that is used after the state is assigned is copied before. */
@@ -425,21 +452,18 @@ static bool keep_old_value(struct graph *g, struct node *read) {
     struct block *b = read->parent;
     for (struct node *n = read->next; n && !late; n = n->next) {
         bool around = n->op == OP_scan && assigns(n, read->global); /* its next round comes after */
-        late = (assigned || around) && uses_value(n, read->results[0]);
+        late = (assigned || around) && uses_value(n, read->results[0], NULL);
         assigned = assigned || assigns(n, read->global);
     }
-    for (int i = 0; assigned && i < b->results_count; i++) late |= b->results[i] == read->results[0];
+    late |= assigned && in_list(b->results, b->results_count, read->results[0], NULL);
     if (!late) return false;
     struct value *old = read->results[0];
     struct builder at = {g, read->next, read->loc};
     struct node *copy = node_new(g, OP_reshape, 1, &old, read->loc);
     *node_attr(copy, "shape") = attr_extents(g, old->type.rank, old->type.extents);
     struct value *kept = build_finish(&at, copy);
-    for (struct node *n = copy->next; n; n = n->next)
-        for (int i = 0; i < n->operands_count; i++)
-            if (n->operands[i] == old) n->operands[i] = kept;
-    for (int i = 0; i < b->results_count; i++)
-        if (b->results[i] == old) b->results[i] = kept;
+    for (struct node *n = copy->next; n; n = n->next) uses_value(n, old, kept);
+    in_list(b->results, b->results_count, old, kept);
     return true;
 }
 

@@ -11,6 +11,11 @@ tests_fuzz_sharding_SOURCES = \
 tests_fuzz_sharding_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/fuzz $(LLVM_CPPFLAGS)
 tests_fuzz_sharding_LDADD = runtime/libmdl-runtime.a $(NUMERIC_LIBS)
 
+EXTRA_DIST += tests/fuzz/sharding_seeds
+dist_check_SCRIPTS += tests/fuzz/sharding.sh
+TESTS += tests/fuzz/sharding.sh
+tests/fuzz/sharding.log: tests/fuzz/sharding$(EXEEXT)
+
 # By hand: make fuzz FUZZ_SECONDS=600
 EXTRA_DIST += tests/fuzz/parse_fuzz.c
 FUZZ_SECONDS = 60

@@ -144,14 +144,20 @@ static bool rope(struct rx_model *m) {
 static bool attention(struct rx_model *m) {
     struct rx_value k, v;
     if (!rx_pick(m, 'f', 3, &k) || !rx_partner(m, &k, true, &v)) return false;
-    int heads = k.rank - 2;
+    int heads = k.rank - 2, last = k.rank - 1;
     struct rx_value q = k;
+    if (k.extents[heads].dim >= 0 || k.extents[last].dim >= 0) return false;
     q.steady = false;
     if (rx_chance(m, 40)) {
         q.extents[heads].factor *= 2;
         q = rx_let(m, q, "concat(%s, %s, axis=%d)", v.name, k.name, heads);
     }
     struct rx_value made = q;
+    int width = k.extents[last].factor;
+    if (width > 1 && rx_chance(m, 25)) {
+        v.extents[last].factor = made.extents[last].factor = width / 2;
+        v = rx_let(m, v, "%s[%s:, 0:%d]", v.name, k.rank == 4 ? ":, :, " : ":, ", width / 2);
+    }
     rx_let(m, made, "sdpa(%s, %s, %s, scale=0.5%s)", q.name, k.name, v.name,
            rx_chance(m, 50) ? ", causal" : "");
     return true;

@@ -200,6 +200,8 @@ static void choose_args(struct rx_model *m) {
         for (int d = 0; d < ids.rank; d++) ids.extents[d] = any_extent(m, true);
         m->args[m->args_count++] = ids;
     }
+    if (rx_chance(m, 25))
+        m->args[m->args_count++] = (struct rx_value){.kind = 'i', .lo = 0, .hi = 1, .steady = true};
     for (int i = 0; i < m->args_count; i++) snprintf(m->args[i].name, sizeof m->args[i].name, "x%d", i);
 }
 

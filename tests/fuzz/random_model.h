@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { RX_RANK = 4, RX_AXES = 3, RX_DIMS = 2, RX_VALUES = 64, RX_ARGS = 6, RX_GLOBALS = 10 };
+enum { RX_RANK = 4, RX_AXES = 3, RX_DIMS = 2, RX_VALUES = 64, RX_ARGS = 8, RX_GLOBALS = 10 };
 
 struct rx_extent { /* factor, or factor * dim */
     int factor;

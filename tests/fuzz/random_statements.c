@@ -213,6 +213,13 @@ static bool assign(struct rx_model *m) {
     return true;
 }
 
+/* A position that a caller gives, below 2; NULL if there is none. */
+static const char *any_position(struct rx_model *m) {
+    for (int i = 0; i < m->args_count; i++)
+        if (m->args[i].kind == 'i' && !m->args[i].rank) return m->args[i].name;
+    return NULL;
+}
+
 /* write(buffer, x, at, axis): x has fewer or as many rows. */
 static bool write_rows(struct rx_model *m) {
     struct rx_value s;
@@ -226,9 +233,23 @@ static bool write_rows(struct rx_model *m) {
     const char *text = rx_partner(m, &x, true, &y) ? arena_printf(m->a, "clip(%s, -8.0, 8.0)", y.name)
                                                    : arena_printf(m->a, "broadcast(3.0, [%s])",
                                                                   rx_extents_text(m, x.rank, x.extents));
-    fprintf(m->out, "    %s = write(%s, %s, at=%d, axis=%d)%s\n", s.name, s.name, text, at, axis,
+    const char *position = rows < s.extents[axis].factor ? any_position(m) : NULL;
+    if (!position) position = arena_printf(m->a, "%d", at);
+    fprintf(m->out, "    %s = write(%s, %s, at=%s, axis=%d)%s\n", s.name, s.name, text, position, axis,
             rx_placement(m, &s));
     return true;
+}
+
+/* A value whose rows are of x's shape, for a loop over them. */
+static bool any_rows(struct rx_model *m, const struct rx_value *x, struct rx_value *rows) {
+    struct rx_value like = *x;
+    for (int i = 0; i < m->values_count; i++) {
+        like = *rows = m->values[(i + m->names) % m->values_count];
+        if (rows->kind != 'f' || rows->rank != x->rank + 1) continue;
+        rx_remove_axis(&like, 0);
+        if (rx_same_shape(&like, x)) return true;
+    }
+    return false;
 }
 
 /* for t scan 0..n { ... x = clip(x + y) }: names of the body end with it. */
@@ -242,10 +263,20 @@ static bool loop(struct rx_model *m) {
     if (strcmp(slot->name, x.name) != 0) return false;
     *slot = x;
     int count = m->values_count, statements = rx_below(m, 3), trips = 1 + rx_below(m, 4);
+    struct rx_value rows;
+    bool by_rows = rx_chance(m, 50) && any_rows(m, &x, &rows);
+    const char *count_text = by_rows ? rx_extents_text(m, 1, rows.extents) : arena_printf(m->a, "%d", trips);
+    int counter = m->names++;
     m->depth++;
-    fprintf(m->out, "    for t%d scan 0..%d {\n", m->names++, trips);
+    fprintf(m->out, "    for t%d scan 0..%s {\n", counter, count_text);
     for (int i = 0; i < statements; i++) rx_statement(m);
-    if (!rx_partner(m, &x, true, &y)) y = x;
+    if (by_rows) {
+        y = rows;
+        rx_remove_axis(&y, 0);
+        y = rx_let(m, y, "%s[t%d]", rows.name, counter);
+    } else if (!rx_partner(m, &x, true, &y)) {
+        y = x;
+    }
     y = rx_small(m, y, 1 << 20);
     if (m->exact)
         fprintf(m->out, "    %s = clip(%s + %s, -8.0, 8.0)\n", x.name, x.name, y.name);

@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	tests/numeric/indexing.mdl \
 	tests/numeric/integers.mdl \
 	tests/numeric/layers.mdl \
+	tests/numeric/old_values.mdl \
 	tests/numeric/pointwise.mdl \
 	tests/numeric/recurrent.mdl \
 	tests/numeric/caches.mdl \
