@@ -32,3 +32,14 @@ RANK_TESTS = tests/distributed/kill.sh tests/distributed/mpi.sh
 EXTRA_DIST += tests/distributed/launchers.sh
 dist_check_SCRIPTS += $(RANK_TESTS)
 TESTS += $(RANK_TESTS)
+
+# The NCCL engine, on a library that is none.
+check_PROGRAMS += tests/distributed/nccl
+tests_distributed_nccl_SOURCES = tests/distributed/handmesh.c tests/distributed/handmesh.h tests/distributed/nccl.c
+tests_distributed_nccl_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+tests/distributed/libfake-nccl.so: tests/distributed/fake_nccl.c
+	$(AM_V_CCLD)$(MKDIR_P) tests/distributed && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
+	    $(srcdir)/tests/distributed/fake_nccl.c $(AM_LDFLAGS) -lpthread
+EXTRA_DIST += tests/distributed/fake_nccl.c
+check_DATA += tests/distributed/libfake-nccl.so
+CLEANFILES += tests/distributed/libfake-nccl.so
