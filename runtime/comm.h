@@ -41,17 +41,20 @@ struct mdl_note {
 /* A collective for the engine's own library. Buffers as abi.h says at enum mdl_collective_kind. */
 struct mdl_library_collective {
     uint32_t kind, dtype, reduction; /* enums mdl_collective_kind, mdl_dtype, mdl_reduction */
+    int32_t count, own;              /* members of the group; which of them this rank is */
     uint32_t reserved;
-    uint64_t
-        elements; /* ALL_REDUCE, ALL_GATHER: of the operand; REDUCE_SCATTER, ALL_TO_ALL: of a member's part */
+    uint64_t elements; /* d of enum mdl_collective_kind */
     const void *in;
     void *out;
+    const int32_t *peers; /* as in struct mdl_collective */
 };
 
 enum mdl_progress { MDL_UNDER_WAY = 0, MDL_FINISHED = 1, MDL_BROKEN = -1 /* comm->error says why */ };
 
 struct mdl_comm_engine {
     uint32_t size;    /* sizeof(struct mdl_comm_engine) */
+    uint32_t devices; /* 1: a model's buffers are a device's: all its collectives go to `collective`, in the
+                         program's order, without waiting for the one before */
     const char *name; /* "threads" */
     /* Begin to send or receive exactly `bytes`; `data` is the engine's until the transfer is done. Messages
      * of one pair of ranks and one channel arrive in order. MDL_UNDER_WAY or MDL_BROKEN. Channels are numbers

@@ -111,7 +111,8 @@ static int make_library_groups(struct mesh *m, struct operation *o) {
     (void)o;
     for (int32_t i = 0; i < m->groups_count; i++) {
         struct mesh_group *g = &m->groups[i];
-        if (g->count > 1 && e->group(m->comm, g->ranks, g->count, &g->library) < 0) return MDL_BROKEN;
+        if ((g->count > 1 || m->devices) && e->group(m->comm, g->ranks, g->count, &g->library) < 0)
+            return MDL_BROKEN;
     }
     return MDL_FINISHED;
 }
@@ -160,13 +161,31 @@ static int check_tables(const struct mdl_descriptor *d, const struct mdl_options
                : fail(o, MDL_UNSUPPORTED, "model %s: its mesh has too many axes", d->name);
 }
 
+/* What rings and packing do in host memory. */
+static int check_engine(const struct mdl_descriptor *d, const struct mdl_comm *comm,
+                        const struct mdl_options *o) {
+    const char *engine = comm->engine->name;
+    if (!comm->engine->devices) return MDL_OK;
+    if (o->algorithm == MDL_RING)
+        return fail(o, MDL_UNSUPPORTED,
+                    "%s: rings are for memory of the host; take the library's collectives", engine);
+    for (uint32_t i = 0; i < d->collectives_count; i++)
+        if (d->collectives[i].tensors > 1)
+            return fail(o, MDL_UNSUPPORTED,
+                        "%s: collective %u of model %s moves %u tensors together, which is done in memory of "
+                        "the host only",
+                        engine, i, d->name, d->collectives[i].tensors);
+    return MDL_OK;
+}
+
 static void set_up(struct mesh *m, const struct mdl_options *o) {
     const struct mdl_comm_engine *e = m->comm->engine;
     m->rank = m->comm->rank;
     m->ranks = m->comm->size;
     m->pid = getpid();
     m->timeout = o->timeout_ms < 0 ? INT64_MAX : (int64_t)(o->timeout_ms ? o->timeout_ms : 60000) * 1000000;
-    m->use_library = o->algorithm != MDL_RING && e->group && e->collective;
+    m->devices = e->devices != 0;
+    m->use_library = m->devices || (o->algorithm != MDL_RING && e->group && e->collective);
     find_coordinates(m->model->descriptor, m->rank, m->coordinates);
 }
 
@@ -185,6 +204,7 @@ int mesh_open(struct mdl_model *model, const struct mdl_options *o) {
     atomic_init(&m->function, MESH_OPENING);
     int status = check_tables(model->descriptor, o);
     if (!status) status = find_comm(m, o);
+    if (!status) status = check_engine(model->descriptor, m->comm, o);
     if (status) return status;
     set_up(m, o);
     if (!make_tables(m) || !progress_start(m)) return fail(o, MDL_NO_MEMORY, "out of memory");

@@ -81,8 +81,8 @@ struct mesh {
     struct mdl_comm *comm, *own_comm;
     int32_t rank, ranks, groups_count;
     int64_t coordinates[MDL_MAX_AXES];
-    int64_t timeout; /* ns; INT64_MAX: none */
-    bool use_library;
+    int64_t timeout;           /* ns; INT64_MAX: none */
+    bool use_library, devices; /* as in struct mdl_comm_engine */
     struct mesh_group *groups, everybody;
     struct operation *operations; /* [collectives] */
     struct operation grouping;    /* makes the library's groups */

@@ -57,10 +57,10 @@ static bool place(struct operation *o) {
 static bool begin_library(struct mesh *m, struct operation *o, int *status) {
     const struct mdl_comm_engine *e = m->comm->engine;
     const struct ring *r = &o->ring;
-    struct mdl_library_collective c = {r->kind, r->dtype, r->reduction, 0, r->elements, r->in, r->out};
-    bool asked =
-        m->use_library && o->group->library && r->kind <= MDL_ALL_TO_ALL && r->count > 1 && r->elements;
-    if (!asked) return false;
+    struct mdl_library_collective c = {r->kind, r->dtype,    r->reduction, r->count, r->own,
+                                       0,       r->elements, r->in,        r->out,   r->peers};
+    bool good = m->use_library && o->group->library && r->elements && (r->count > 1 || m->devices);
+    if (!good) return false;
     *status = e->collective(m->comm, o->group->library, &c, &o->transfer);
     o->library = *status == MDL_UNDER_WAY;
     return *status != MDL_FINISHED;
@@ -69,7 +69,18 @@ static bool begin_library(struct mesh *m, struct operation *o, int *status) {
 /* What is handed to the library counts as what a ring would send: the payload. */
 static uint64_t library_bytes(const struct ring *r) {
     uint64_t n = (uint64_t)r->count, part = r->elements * reduce_bytes[r->dtype];
-    return r->kind == MDL_ALL_REDUCE ? 2 * part * (n - 1) / n : part * (n - 1);
+    switch ((enum mdl_collective_kind)r->kind) {
+    case MDL_ALL_REDUCE:
+        return 2 * part * (n - 1) / n;
+    case MDL_PERMUTE:
+        return r->peers[r->own] < 0 || r->peers[r->own] == r->own ? 0 : part;
+    case MDL_SEND:
+        return part;
+    case MDL_RECEIVE:
+        return 0;
+    default:
+        return part * (n - 1);
+    }
 }
 
 static int begin(struct mesh *m, struct operation *o) {

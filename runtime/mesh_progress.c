@@ -109,7 +109,8 @@ static void finish(struct mesh *m, struct operation **at) {
 
 /* Whether nothing before it in the list must be done first. */
 static bool may_begin(const struct mesh *m, const struct operation *o) {
-    bool alone = o->what && (o->what->kind == MDL_SEND || o->what->kind == MDL_RECEIVE);
+    bool message = o->what && (o->what->kind == MDL_SEND || o->what->kind == MDL_RECEIVE);
+    bool alone = message || (o->what && m->devices);
     for (const struct operation *before = m->active; before != o && !alone; before = before->next)
         if (before->group == o->group && !(before->what && before->what->kind >= MDL_SEND)) return false;
     return true;

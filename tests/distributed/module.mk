@@ -41,3 +41,14 @@ EXTRA_DIST += tests/distributed/RESULTS.md tests/distributed/rows
 distributed-results: mdlc$(EXEEXT) mdl-run$(EXEEXT) runtime/libmdl-runtime.a
 	srcdir=$(srcdir) sh $(srcdir)/tests/distributed/rows.sh --write
 .PHONY: distributed-results
+
+# The NCCL engine, on a library that is none.
+check_PROGRAMS += tests/distributed/nccl
+tests_distributed_nccl_SOURCES = tests/distributed/handmesh.c tests/distributed/handmesh.h tests/distributed/nccl.c
+tests_distributed_nccl_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+tests/distributed/libfake-nccl.so: tests/distributed/fake_nccl.c
+	$(AM_V_CCLD)$(MKDIR_P) tests/distributed && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
+	    $(srcdir)/tests/distributed/fake_nccl.c $(AM_LDFLAGS) -lpthread
+EXTRA_DIST += tests/distributed/fake_nccl.c
+check_DATA += tests/distributed/libfake-nccl.so
+CLEANFILES += tests/distributed/libfake-nccl.so

@@ -87,6 +87,8 @@ says 'ring or mpi was expected'
 run --ranks=2 "$here/tests/run/libhandmade.so" scan x=1
 says 'has no mesh'
 
+tests/distributed/nccl "$here/tests/distributed/libfake-nccl.so" >"$dir/out" 2>"$dir/err" || fail 'nccl'
+
 # A model without a mesh has nothing of all this.
 nm tests/run/libhandmade.so | grep -i 'mesh\|ring_\|mdl_comm\|reduce\|sections_' && fail 'a model without a mesh is linked with what speaks to other ranks'
 [ $failures -eq 0 ]
