@@ -46,6 +46,7 @@ passes_libpasses_a_SOURCES = \
 	passes/shard_cost.c \
 	passes/shard_cut.c \
 	passes/shard_execute.c \
+	passes/shard_meshes.c \
 	passes/shard_propagate.c \
 	passes/shard_sums.c \
 	passes/simplify.c passes/simplify.def \

@@ -1,9 +1,8 @@
 /* Where every value lives on the mesh.
  *
- *     param w_up : f32[1536, 576] @m(tensor, _)            h : f32[S, 1536] @m(_, tensor) = linear(x, w_up)
- *     h = linear(x, w_up)                          =>      y0 : f32[S, 576] @m(_, _, tensor partial) =
- * linear(h, w_down) y = linear(h, w_down)                                y : f32[S, 576] @m(_, _) =
- * reshard(y0)
+ *     h = linear(x, w_up)             w_up : @m(tensor, _)       h : @m(_, tensor)
+ *     y = linear(h, w_down)     =>    y0 : @m(_, _, tensor partial) = linear(h, w_down)
+ *                                     y : @m(_, _) = reshard(y0)
  *
  * Annotations are propagated in the order of their priorities; then each node is cut, and what does not fit
  * is moved by explicit `reshard` nodes. Types stay those of the whole: partition makes them local. Arguments
@@ -20,43 +19,6 @@ const struct factors *shard_factors(struct sharder *s, const struct node *n) {
     if (n->id >= s->nodes) return factors_of(s->a, s->g, n, s->mesh);
     if (!s->factors[n->id]) s->factors[n->id] = factors_of(s->a, s->g, n, s->mesh);
     return s->factors[n->id];
-}
-
-/* ---- Which mesh ---- */
-
-static void see_mesh(struct graph *g, const struct mesh *m, struct loc loc, const struct mesh **found) {
-    if (!m || m == *found || mesh_ranks(m) == 1) return;
-    if (*found) {
-        diag_error(g->diag, loc,
-                   "this lives on mesh %s, what came before on mesh %s: a model's values live on one mesh",
-                   m->name, (*found)->name);
-        diag_note(g->diag, m->loc, "declared here; one mesh with all axes can say both");
-        return;
-    }
-    *found = m;
-}
-
-static void see_value(struct graph *g, const struct value *v, const struct mesh **found) {
-    if (v->sharding) see_mesh(g, v->sharding->mesh, v->loc, found);
-}
-
-static const struct mesh *mesh_of(struct graph *g) {
-    const struct mesh *found = NULL;
-    for (const struct global *w = g->globals; w; w = w->next)
-        if (w->sharding) see_mesh(g, w->sharding->mesh, w->loc, &found);
-    for (const struct function *f = g->functions; f; f = f->next) {
-        for (int i = 0; i < f->body->args_count; i++) see_value(g, f->body->args[i], &found);
-        for (int i = 0; i < f->body->results_count; i++)
-            if (f->result_shardings && f->result_shardings[i])
-                see_mesh(g, f->result_shardings[i]->mesh, f->loc, &found);
-        for (struct node *n = NULL; (n = node_walk(f->body, n));) {
-            if (n->on) see_mesh(g, n->on->mesh, n->loc, &found);
-            for (int i = 0; i < n->results_count; i++) see_value(g, n->results[i], &found);
-        }
-    }
-    for (const struct mesh *m = g->meshes; m && !found; m = m->next)
-        if (mesh_ranks(m) > 1) found = m;
-    return found;
 }
 
 /* ---- Annotations ---- */
@@ -228,9 +190,9 @@ static bool forget(struct graph *g) {
 }
 
 bool pass_shard(struct graph *g) {
-    const struct mesh *m = mesh_of(g);
+    const struct mesh *m;
     struct arena *a = g->pass->scratch;
-    if (is_partitioned(g)) return false;
+    if (is_partitioned(g) || !shard_find_mesh(g, &m)) return false;
     if (!m) return forget(g);
     if (!deny_is_valid(g)) return false;
     struct sharder s = {.g = g,

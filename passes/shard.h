@@ -1,6 +1,7 @@
 /* What the parts of the shard pass share.
  *
  *     shard.c            the pass: which mesh, annotations, explanations
+ *     shard_meshes.c     several meshes as one
  *     shard_propagate.c  from what is annotated to where everything would like to live
  *     shard_cost.c       what it costs to move, and what is said of it
  *     shard_sums.c       sums of partial sums are made before these are reduced
@@ -31,6 +32,9 @@ struct sharder {
     int next_priority; /* the lowest that has not come yet */
 };
 
+/* The mesh that the model's values live on: of several, one that says all that was said on them
+ * (shard_meshes.c); NULL: there is one rank. False after an error. */
+bool shard_find_mesh(struct graph *g, const struct mesh **mesh);
 /* Where a value is wanted; params and states share their global's. */
 struct sharding *shard_slot(struct sharder *s, const struct value *v);
 const struct factors *shard_factors(struct sharder *s, const struct node *n);

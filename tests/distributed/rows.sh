@@ -52,6 +52,8 @@ GSPMD: two axes, sequence | sequence DATA=2,TENSOR=2 | 4 | forward x=random B=2 
 PaLM's parallel block | palm TENSOR=2 | 2 | forward x=random B=2 S=12 | 1e-4 | 2 | all_reduce:1:2*12*48
 PaLM's parallel block | palm TENSOR=4 | 4 | forward x=random B=2 S=12 | 1e-4 | 2 | all_reduce:1:2*12*48
 PaLM on two pods, nothing between them | palm DATA=2,TENSOR=2 | 4 | forward x=random B=2 S=12 | 1e-4 | 2 | all_reduce/2:1:12*48
+Mesh-TensorFlow: two meshes of the same ranks | rows/meshes | 4 | forward x=random S=8 | 1e-4 | 1 | all_gather/2:1:4*8 all_to_all/2:1:4*8
+Pathways: two gangs of ranks | rows/gangs | 4 | forward x=random S=8 | 1e-4 | 1 | send@0:1:4*16 send@1:1:4*16 send@2:1:4*8 send@3:1:4*8
 mixture of experts, GShard | moe EXPERT=2 | 2 | forward x=random G=4 | 1e-4 | 2 | all_to_all:2:8*2*6*32
 mixture of experts, GShard | moe EXPERT=4 | 4 | forward x=random G=4 | 1e-4 | 2 | all_to_all:2:8*1*6*32
 mixture of experts, Switch: one each | moe EXPERT=4,K=1,CAPACITY=3 | 4 | forward x=random G=4 | 1e-4 | 2 | all_to_all:2:8*1*3*32
