@@ -92,10 +92,17 @@ static void use(struct stages *s, const struct value *v, void *where) {
     if (v && v->def && v->def->id < s->nodes) s->where[v->def->id] |= *(uint64_t *)where;
 }
 
+/* On every rank that uses it; a state that is assigned is only where it is assigned. */
+static bool is_at_hand(const struct node *n) {
+    return n->op == OP_constant ||
+           (n->op == OP_param && n->global->kind == GLOBAL_PARAM && !n->global->assigned);
+}
+
 /* A read of a state is where that is assigned, whoever wants it; other nodes where a person has put them; of
  * the rest an assignment where the state is read, and what only makes values where they are used. */
 static uint64_t place_of(struct stages *s, const struct node *n, uint64_t users) {
     if (n->op == OP_param && *state_of(s->assigned, n)) return *state_of(s->assigned, n);
+    if (is_at_hand(n)) return users;
     if (n->on) return UINT64_C(1) << n->on->index;
     if (n->op == OP_guard || (n->op == OP_scan && node_has_effect(n))) return all_stages(s);
     if (n->op == OP_assign) return *state_of(s->read, n) ? *state_of(s->read, n) : all_stages(s);
@@ -193,12 +200,6 @@ static void transfer(struct stages *s, struct value *v, int from, int to, struct
     receive->results[0]->name = v->name;
     arena_push(s->p->g->pass->scratch, s->transfers, s->transfers_count, s->transfers_capacity,
                ((struct transfer){v, receive}));
-}
-
-/* On every rank that uses it; a state that is assigned is only where it is assigned. */
-static bool is_at_hand(const struct node *n) {
-    return n->op == OP_constant ||
-           (n->op == OP_param && n->global->kind == GLOBAL_PARAM && !n->global->assigned);
 }
 
 struct search {

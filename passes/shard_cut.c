@@ -122,6 +122,10 @@ static bool agreed(struct sharder *s, const struct factors *f, struct cut *cut) 
         struct sharding from = shard_place(v)->partial ? shard_settled(s, v) : *shard_place(v);
         if (!sharding_equal(&from, &place)) return false;
     }
+    struct candidate finer = c; /* where the results are wanted in more pieces, and that is free */
+    for (int i = 0; i < n->results_count; i++)
+        if (suggestion(s, f, i, &more)) fill_up(f, &finer.cut, &more);
+    if (price(s, f, &finer) && finer.bytes <= c.bytes && finer.pieces > c.pieces) *cut = finer.cut;
     return true;
 }
 
