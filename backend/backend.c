@@ -1,5 +1,6 @@
 /* From a graph of kernels to an artifact: code, tables, weights, header; all files or none. */
 #include "backend/code.h"
+#include "ir/ranks.h"
 #include <errno.h>
 #include <llvm-c/ErrorHandling.h>
 #include <pthread.h>
@@ -167,7 +168,7 @@ static bool is_supported(struct code *c) {
 }
 
 static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
-    c->mesh = mesh_in_use(c->graph);
+    c->mesh = ranks_mesh(c->graph);
     mesh_add_coordinates(c);
     if (!header_names_differ(c)) return false;
     if (kind == ARTIFACT_HEADER) {
@@ -177,8 +178,7 @@ static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o)
     if (!is_supported(c) || !graph_ready(c)) return false;
     weights_place(c);
     homes_place_states(c);
-    show_progress(c,
-                  arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->file_bytes >> 20)));
+    show_progress(c, arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->file_bytes >> 20)));
     if (!weights_pack(c)) return false;
     return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
 }

@@ -98,8 +98,7 @@ void homes_place_states(struct code *c);
 const struct kernel_code *kernel_of(struct code *c, const struct function *f, const struct node *n);
 LLVMTypeRef kernel_type(struct emitter *e); /* of mdl_kernel */
 
-/* mesh.c: which mesh the program runs on; NULL: none. Coordinates of its axes become dims of all functions. */
-const struct mesh *mesh_in_use(const struct graph *g);
+/* mesh.c: coordinates of the mesh's axes become dims of all functions. */
 void mesh_add_coordinates(struct code *c);
 /* Which ranks' programs use each global. */
 void mesh_mark_uses(struct code *c);

@@ -4,35 +4,15 @@
  *     section 1   cut by tensor                               3 copies       image behind it; a rank maps its copy
  *     section 2   cut by tensor, of stage 1 only              3 copies       ...
  *
- * All sections have places of their own in a rank's image, so that offsets are constants of the code; a rank maps those
- * that it uses. */
+ * All sections have places of their own in a rank's image, so that offsets are constants of the code; a rank
+ * maps those that it uses. */
 #include "backend/code.h"
-#include "ir/collective.h"
 #include "ir/number.h"
 #include <string.h>
 
 enum { PAGE = 4096 };
 
 /* ---- The mesh ---- */
-
-static const struct mesh *local_mesh(const struct sharding *s) { return s && s->local ? s->mesh : NULL; }
-
-static const struct mesh *mesh_of_function(struct graph *g, const struct function *f) {
-    const struct mesh *m = NULL;
-    for (int i = 0; i < f->body->args_count && !m; i++) m = local_mesh(f->body->args[i]->sharding);
-    for (int i = 0; i < f->body->results_count && f->result_shardings && !m; i++)
-        m = local_mesh(f->result_shardings[i]);
-    for (struct node *n = NULL; !m && (n = node_walk(f->body, n));)
-        if (collective_of(n)) m = collective_group(g, n).mesh;
-    return m;
-}
-
-const struct mesh *mesh_in_use(const struct graph *g) {
-    const struct mesh *m = NULL;
-    for (const struct global *w = g->globals; w && !m; w = w->next) m = local_mesh(w->sharding);
-    for (const struct function *f = g->functions; f && !m; f = f->next) m = mesh_of_function((struct graph *)g, f);
-    return m;
-}
 
 static bool has_dim(const struct function *f, const struct dim *d) {
     for (int i = 0; i < f->dims_count; i++)
@@ -85,7 +65,8 @@ static void mark_uses(struct code *c, const struct function *f, bool *walked) {
 void mesh_mark_uses(struct code *c) {
     const uint64_t all[MAX_MESH_AXES] = {0};
     bool *walked = arena_new_array(c->arena, bool, (size_t)c->graph->globals_count + 1);
-    c->used = arena_alloc(c->arena, ((size_t)c->graph->globals_count + 1) * sizeof *c->used, _Alignof(void *));
+    c->used =
+        arena_alloc(c->arena, ((size_t)c->graph->globals_count + 1) * sizeof *c->used, _Alignof(void *));
     for (const struct global *g = c->graph->globals; g; g = g->next) {
         size_t bytes = (size_t)global_elements(g) * sizeof **c->used;
         c->used[g->id] = arena_alloc(c->arena, bytes, _Alignof(uint64_t));
@@ -114,7 +95,8 @@ int mesh_section(struct code *c, uint32_t axes, const uint64_t *only) {
         if (axes >> i & 1) made.copies *= c->mesh->axes[i].size;
     }
     for (int i = 0; i < c->sections_count; i++)
-        if (c->sections[i].axes == axes && !memcmp(c->sections[i].only, made.only, sizeof made.only)) return i;
+        if (c->sections[i].axes == axes && !memcmp(c->sections[i].only, made.only, sizeof made.only))
+            return i;
     arena_push(c->arena, c->sections, c->sections_count, c->sections_capacity, made);
     return c->sections_count - 1;
 }

@@ -9,8 +9,6 @@
 
 struct exchange;
 
-/* The mesh whose ranks run the graph, if something in it is partitioned; else NULL. */
-const struct mesh *ranks_mesh(const struct graph *g);
 /* A call of all ranks of p. */
 bool ranks_call(struct interp *p, const struct function *f, struct array *const *inputs,
                 struct array **results, const char **error);

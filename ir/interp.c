@@ -3,6 +3,7 @@
 #include "ir/eval.h"
 #include "ir/exchange.h"
 #include "ir/piece.h"
+#include "ir/ranks.h"
 #include "ir/tensor.h"
 #include <string.h>
 

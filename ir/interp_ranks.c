@@ -9,37 +9,6 @@
 #include <pthread.h>
 #include <string.h>
 
-/* ---- Which mesh ---- */
-
-static const struct mesh *mesh_of_sharding(const struct sharding *s) {
-    return s && s->local ? s->mesh : NULL;
-}
-
-static const struct mesh *mesh_of_coordinates(const struct graph *g, const struct function *f) {
-    for (int i = 0; i < f->dims_count; i++)
-        for (const struct mesh *m = g->meshes; m && f->dims[i]->axis; m = m->next)
-            for (int k = 0; k < m->axes_count; k++)
-                if (m->axes[k].coordinate == f->dims[i]) return m;
-    return NULL;
-}
-
-static const struct mesh *mesh_of_function(const struct graph *g, const struct function *f) {
-    const struct mesh *m = mesh_of_coordinates(g, f);
-    for (int i = 0; !m && i < f->body->args_count; i++) m = mesh_of_sharding(f->body->args[i]->sharding);
-    for (int i = 0; !m && f->result_shardings && i < f->body->results_count; i++)
-        m = mesh_of_sharding(f->result_shardings[i]);
-    for (struct node *n = NULL; !m && (n = node_walk(f->body, n));)
-        if (collective_of(n)) m = collective_group((struct graph *)g, n).mesh;
-    return m;
-}
-
-const struct mesh *ranks_mesh(const struct graph *g) {
-    const struct mesh *m = NULL;
-    for (const struct global *w = g->globals; !m && w; w = w->next) m = mesh_of_sharding(w->sharding);
-    for (const struct function *f = g->functions; !m && f; f = f->next) m = mesh_of_function(g, f);
-    return m;
-}
-
 /* ---- Roles ---- */
 
 static bool fits(const struct function *v, const struct function *f, const struct interp *rank) {

@@ -61,6 +61,7 @@ ir_libir_a_SOURCES = \
 	ir/output.c ir/output.h \
 	ir/piece.c ir/piece.h \
 	ir/print.c ir/print.h \
+	ir/ranks.c ir/ranks.h \
 	ir/random.c ir/random.h \
 	ir/scalar.c ir/scalar.h \
 	ir/scalars.def \
