@@ -217,6 +217,18 @@ static int enqueue(struct mdl_comm *comm, void *group, const struct mdl_library_
     return code ? cuda_failed(comm, "an event behind a collective", code) : MDL_UNDER_WAY;
 }
 
+static void keep_pending(struct nccl_comm *c, struct pending *p) {
+    pthread_mutex_lock(&c->lock);
+    p->next = c->pending;
+    c->pending = p;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void drop(struct nccl_comm *c, struct pending *p) {
+    if (p->event) c->f.cuEventDestroy_v2(p->event);
+    free(p);
+}
+
 static int nccl_collective(struct mdl_comm *comm, void *group, const struct mdl_library_collective *x,
                            struct mdl_transfer *t) {
     struct nccl_comm *c = of(comm);
@@ -232,10 +244,10 @@ static int nccl_collective(struct mdl_comm *comm, void *group, const struct mdl_
     }
     *p = (struct pending){.transfer = t, .group = group};
     int status = enqueue(comm, group, x, p);
-    pthread_mutex_lock(&c->lock);
-    p->next = c->pending;
-    c->pending = p;
-    pthread_mutex_unlock(&c->lock);
+    if (status == MDL_UNDER_WAY)
+        keep_pending(c, p);
+    else
+        drop(c, p);
     return status;
 }
 
@@ -247,11 +259,6 @@ static struct pending *take_pending(struct nccl_comm *c, const struct mdl_transf
     if ((p = *at)) *at = p->next;
     pthread_mutex_unlock(&c->lock);
     return p;
-}
-
-static void drop(struct nccl_comm *c, struct pending *p) {
-    if (p->event) c->f.cuEventDestroy_v2(p->event);
-    free(p);
 }
 
 static int look(struct mdl_comm *comm, const struct pending *p) {
@@ -274,10 +281,7 @@ static int nccl_test(struct mdl_comm *comm, struct mdl_transfer *t) {
         drop(c, p);
         return status;
     }
-    pthread_mutex_lock(&c->lock);
-    p->next = c->pending;
-    c->pending = p;
-    pthread_mutex_unlock(&c->lock);
+    keep_pending(c, p);
     return status;
 }
 
