@@ -255,6 +255,7 @@ void emit_remember(struct emitter *e, const struct value *v, const struct point 
  * (through reshape, transpose, write). */
 struct row_program {
     struct value *anchor;
+    bool *in_place;       /* [values] */
     bool whole_rows;      /* values are reduced along rows: all columns of a row must be at hand at once */
     int64_t column_group; /* else: a result's column reads only columns of its own aligned group of this many
                              (rope: the head's extent; quantize: 32; elementwise: 1) */

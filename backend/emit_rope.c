@@ -184,9 +184,9 @@ LLVMValueRef emit_family_rope(struct emitter *e, const struct node *n, int resul
     if (!position) return NULL;
     bool interleaved = !strcmp(node_attr(n, "style")->s, "interleaved");
     struct rope_table *t = table_of(e, node_attr(n, "base")->f, dim, interleaved);
-    fill(e, t, position);
     LLVMValueRef own = emit_value(e, n->operands[0], p), other = own ? other_element(e, n, t, p, own) : NULL;
     if (!other) return NULL;
+    fill(e, t, position); /* last: the operands may be rotated by the same table, at other positions */
     enum dtype to = n->results[result]->type.dtype;
     const struct index *d = &p->at[last];
     LLVMValueRef sine =

@@ -43,7 +43,7 @@ bool row_reduces(const struct row_program *p, const struct node *n) {
 static struct value *carrier(const struct row_program *p, const struct value *v);
 
 static bool leads_back(const struct row_program *p, const struct value *v) {
-    if (same_shape(&v->type, &p->anchor->type)) return true;
+    if (p->in_place[v->id]) return true;
     return v->def && carrier(p, v);
 }
 
@@ -59,11 +59,11 @@ static struct value *carrier(const struct row_program *p, const struct value *v)
     return NULL;
 }
 
-/* The nodes from a value of the anchor's shape to v, in order; false: there is no such way. */
+/* The nodes from a value in place to v, in order; false: there is no such way. */
 static bool find_path(struct emitter *e, const struct row_program *p, struct row_result *r, struct value *v) {
     struct node *back[64];
     int count = 0;
-    for (; !same_shape(&v->type, &p->anchor->type); v = carrier(p, v)) {
+    for (; !p->in_place[v->id]; v = carrier(p, v)) {
         if (!v->def || !carrier(p, v) || count == 64) return false;
         back[count++] = v->def;
     }
@@ -125,6 +125,28 @@ static bool *find_dependent(struct emitter *e, const struct value *anchor) {
     return dependent;
 }
 
+/* [values] whether a value's element of a row and column has those as its indices: it is of the anchor's shape, and no
+ * transposition stands between. */
+static bool *find_in_place(struct emitter *e, const struct value *anchor, const bool *dependent) {
+    bool *in_place = arena_new_array(e->arena, bool, e->graph->values);
+    bool *moved = arena_new_array(e->arena, bool, e->graph->values);
+    const struct block *b = e->kernel->body;
+    for (int i = 0; i < b->args_count; i++)
+        in_place[b->args[i]->id] = dependent[b->args[i]->id] && same_shape(&b->args[i]->type, &anchor->type);
+    for (const struct node *n = b->first; n; n = n->next) {
+        bool any = op_info(n->op)->family == FAMILY_transpose;
+        for (int i = 0; i < n->operands_count; i++)
+            any = any || (n->operands[i] && moved[n->operands[i]->id]);
+        for (int i = 0; i < n->results_count; i++) {
+            const struct value *v = n->results[i];
+            moved[v->id] = any && dependent[v->id] && v != anchor;
+            in_place[v->id] = dependent[v->id] && !moved[v->id] && same_shape(&v->type, &anchor->type);
+        }
+    }
+    in_place[anchor->id] = true;
+    return in_place;
+}
+
 static int64_t common_multiple(int64_t a, int64_t b) {
     int64_t x = a, y = b;
     while (y) {
@@ -161,6 +183,7 @@ const struct row_program *row_plan(struct emitter *e, struct value *anchor) {
     if (!anchor->type.rank) return NULL;
     p->results = arena_new_array(e->arena, struct row_result, e->kernel->body->results_count + 1);
     bool *dependent = find_dependent(e, anchor);
+    p->in_place = find_in_place(e, anchor, dependent);
     if (!plan_needs(e, p, dependent)) return NULL;
     for (int i = 0; i < e->kernel->body->results_count; i++) {
         if (!dependent[e->kernel->body->results[i]->id]) continue;
