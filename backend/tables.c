@@ -8,7 +8,7 @@ _Static_assert(sizeof(struct mdl_ref) == 32 && sizeof(struct mdl_step) == 56 &&
 _Static_assert(sizeof(struct mdl_tensor) == 40 && sizeof(struct mdl_dim) == 40 &&
                    sizeof(struct mdl_function) == 64,
                "as below");
-_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 224, "as below");
+_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 232, "as below");
 _Static_assert((int)MDL_BOOL == (int)DTYPE_BOOL && (int)MDL_F64 == (int)DTYPE_F64,
                "the ABI's element types are the graph's");
 
@@ -52,7 +52,7 @@ static V ref_record(struct emitter *e, const struct mdl_ref *r) {
 static V step_record(struct emitter *e, const struct mdl_step *s) {
     return RECORD(e, u32(e, s->kind), u32(e, s->barrier), u32(e, s->kernel), u32(e, s->first_ref),
                   u32(e, s->refs), u32(e, s->loop), u32(e, s->count), u32(e, s->line), u32(e, s->column),
-                  u32(e, s->flops), u32(e, s->bytes), u32(e, 0), text(e, s->name));
+                  u32(e, s->flops), u32(e, s->bytes), u32(e, s->blocks), text(e, s->name));
 }
 
 /* The dims that a version was made for, or NULL for the one that takes any. */
@@ -357,7 +357,7 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
                   LLVMConstArray2(e->i8, id, 32), function_table, state_table, kernel_table(c), ref_table(t),
                   extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
                   external(e, "mdl_api"), m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
-                  m[11]);
+                  m[11], LLVMConstNull(e->ptr));
 }
 
 bool tables_emit(struct code *c) {

@@ -12,7 +12,7 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 4u
+#define MDL_ABI_VERSION 5u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
 #define MDL_MAX_AXES 8
 
@@ -59,7 +59,7 @@ struct mdl_step {
     uint32_t count;          /* LOOP: extent that says how often steps up to the matching END are run */
     uint32_t line, column;   /* of the model's text, file mdl_descriptor.source; 0: none */
     uint32_t flops, bytes;   /* extents: arithmetic operations done and bytes touched, for --bench and --trace */
-    uint32_t reserved;
+    uint32_t blocks;         /* KERNEL, GUARD of a device: extent: thread blocks that the work has */
     const char *name;        /* KERNEL: "k0.linear"; GUARD: what is wrong, with %lld for the offending value */
 };
 
@@ -155,6 +155,30 @@ struct mdl_event;
 struct mdl_model;
 struct mdl_session;
 
+/* How a kernel runs on a device; by mdl_step.kernel. Its parameters are 8 bytes each: a pointer for each of the step's
+ * buffers in order; the call's dims; scratch; failure; the step's number in its variant (int64_t). Pointers are the
+ * device's. `failure` points to {int64_t serial, value}, zeros before each call: a guard that finds a value outside
+ * stores it and 1 + its step's number, unless one has before; kernels return at once where serial is not 0. */
+struct mdl_launch {
+    const char *name;    /* its entry in the images */
+    uint32_t threads;    /* of a block: a multiple of 32 */
+    uint32_t shared;     /* bytes of dynamic shared memory a block */
+    uint32_t max_blocks; /* the grid is the smaller of it and the step's `blocks`, at least 1; 0: no limit */
+    uint32_t reserved;
+    int64_t scratch; /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
+};
+struct mdl_image {
+    const char *arch; /* "sm_90a" */
+    const void *code; /* text of PTX with its NUL, or a cubin, which is an ELF file */
+    int64_t bytes;
+};
+struct mdl_device {
+    const char *kind; /* "cuda" */
+    const struct mdl_launch *launches;
+    const struct mdl_image *images;
+    uint32_t images_count, reserved;
+};
+
 /* The whole model. Exported as `<model>_descriptor`, and as `mdl_descriptor` for tools that open any model. */
 struct mdl_descriptor {
     uint32_t abi_version, functions_count, states_count, kernels_count;
@@ -178,6 +202,7 @@ struct mdl_descriptor {
     const struct mdl_section *sections;
     uint32_t axes_count, groups_count, collectives_count, sections_count, first_rank, reserved;
     const struct mdl_distributed *distributed; /* &mdl_distributed: what speaks to other ranks; NULL: not linked */
+    const struct mdl_device *device; /* on which the steps run, with no `kernels`; NULL: the processor */
 };
 
 struct mdl_memory;

@@ -65,7 +65,8 @@ int library_start(struct library *l, const struct run_request *r, const struct r
         return run_error(r, RUN_USAGE, "model %s has no mesh: it runs without --ranks and --comm",
                          l->descriptor->name);
     char why[512] = "";
-    struct mdl_options options = {sizeof options, threads, why, sizeof why, NULL, 0, 0};
+    struct mdl_options options = {
+        .size = sizeof options, .threads = threads, .error = why, .error_size = sizeof why};
     const struct mdl_api *api = l->descriptor->api;
     int status = api->open(l->descriptor, weights, &options, &l->model);
     if (status) return run_error(r, run_exit_status(status), "%s", why);

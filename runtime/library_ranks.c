@@ -127,8 +127,13 @@ static int out_of_memory(struct rank *r) {
 static int open_rank(struct rank *r) {
     const struct ranks_settings *s = &r->library->ranks->settings;
     const struct mdl_api *api = r->library->descriptor->api;
-    struct mdl_options options = {sizeof options, r->threads,    r->error,    sizeof r->error,
-                                  r->comm,        s->timeout_ms, s->algorithm};
+    struct mdl_options options = {.size = sizeof options,
+                                  .threads = r->threads,
+                                  .error = r->error,
+                                  .error_size = sizeof r->error,
+                                  .comm = r->comm,
+                                  .timeout_ms = s->timeout_ms,
+                                  .algorithm = s->algorithm};
     int status = api->open(r->library->descriptor, r->weights, &options, &r->model);
     if (status) return status;
     return api->session_new(r->model, &r->session) ? out_of_memory(r) : MDL_OK;

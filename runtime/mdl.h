@@ -36,8 +36,10 @@ struct mdl_options {
     struct mdl_comm *comm; /* how this rank speaks to the others (runtime/comm.h); the caller's, used by one open model */
     int32_t timeout_ms;    /* a collective that takes longer has failed; 0: 60 seconds; negative: never */
     uint32_t algorithm;    /* enum mdl_algorithm */
+    uint32_t reserved;
+    const char *device; /* where to run: "cpu", "cuda:N" (the system's GPU number N); NULL: what the model was compiled for */
 };
-#define MDL_OPTIONS {sizeof(struct mdl_options), 0, 0, 0, 0, 0, 0}
+#define MDL_OPTIONS {sizeof(struct mdl_options), 0, 0, 0, 0, 0, 0, 0, 0}
 
 #ifdef __cplusplus
 }

@@ -58,7 +58,7 @@ static void *use(void *argument) {
 }
 
 static int run(const char *weights, int threads) {
-    struct mdl_options options = {sizeof options, threads, NULL, 0, NULL, 0, 0};
+    struct mdl_options options = {.size = sizeof options, .threads = threads};
     struct mdl_model *model;
     struct mdl_session *shared;
     struct user users[USERS];

@@ -41,7 +41,7 @@ static void measure(uint32_t barrier, int threads) {
                                .functions = &function,
                                .kernels = kernels,
                                .refs = refs};
-    struct mdl_options options = {sizeof options, threads, NULL, 0, NULL, 0, 0};
+    struct mdl_options options = {.size = sizeof options, .threads = threads};
     struct mdl_model *model;
     struct mdl_session *session;
     if (mdl_open(&d, NULL, &options, &model) || mdl_session_new(model, &session)) exit(1);

@@ -30,7 +30,8 @@ static void make_inputs(struct fixture *f) {
 
 static void open_model(struct fixture *f, int threads) {
     char error[200];
-    struct mdl_options options = {sizeof options, threads, error, sizeof error, NULL, 0, 0};
+    struct mdl_options options = {
+        .size = sizeof options, .threads = threads, .error = error, .error_size = sizeof error};
     snprintf(f->weights, sizeof f->weights, "/tmp/mdl-test-XXXXXX");
     int fd = mkstemp(f->weights);
     cr_assert(fd >= 0);
@@ -213,7 +214,7 @@ static void make_bare(struct bare *b, mdl_kernel *const *kernels, const struct m
 }
 
 static void open_bare(struct bare *b, int threads, struct mdl_model **model, struct mdl_session **session) {
-    struct mdl_options options = {sizeof options, threads, NULL, 0, NULL, 0, 0};
+    struct mdl_options options = {.size = sizeof options, .threads = threads};
     cr_assert_eq(mdl_open(&b->descriptor, NULL, &options, model), MDL_OK);
     cr_assert_eq(mdl_session_new(*model, session), MDL_OK);
 }
@@ -313,7 +314,8 @@ Test(runtime, damaged_weights_are_refused) {
     char path[64], error[300], wanted[300];
     snprintf(path, sizeof path, "/tmp/mdl-test-%d.weights", (int)getpid());
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct mdl_options options = {sizeof options, 1, error, sizeof error, NULL, 0, 0};
+        struct mdl_options options = {
+            .size = sizeof options, .threads = 1, .error = error, .error_size = sizeof error};
         struct mdl_model *model;
         cr_assert(handmade_write_weights(path, cases[i].damage));
         cr_assert_eq(mdl_open(&mdl_descriptor, path, &options, &model), MDL_MISMATCH);
@@ -343,7 +345,8 @@ Test(runtime, weights_are_found_by_the_environment) {
     struct fixture f = {0};
     struct mdl_model *model;
     char error[300];
-    struct mdl_options options = {sizeof options, 1, error, sizeof error, NULL, 0, 0};
+    struct mdl_options options = {
+        .size = sizeof options, .threads = 1, .error = error, .error_size = sizeof error};
     open_model(&f, 1);
     cr_assert_eq(mdl_open(&mdl_descriptor, NULL, &options, &model), MDL_IO);
     cr_assert(strstr(error, ".weights: No such file"), "%s", error);
@@ -360,7 +363,8 @@ Test(runtime, a_machine_without_the_features_is_refused) {
     struct mdl_descriptor d = mdl_descriptor;
     struct mdl_model *model;
     char error[300];
-    struct mdl_options options = {sizeof options, 1, error, sizeof error, NULL, 0, 0};
+    struct mdl_options options = {
+        .size = sizeof options, .threads = 1, .error = error, .error_size = sizeof error};
     d.features = "sse2  feature9000 avx";
     cr_assert_eq(mdl_open(&d, NULL, &options, &model), MDL_UNSUPPORTED);
     cr_assert(strstr(error, "lacks feature9000"), "%s", error);

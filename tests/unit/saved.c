@@ -70,7 +70,7 @@ static void begin(void) {
     strcpy(folder, "/tmp/mdl-saved-XXXXXX");
     cr_assert(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/file", folder);
-    struct mdl_options o = {sizeof o, 1, NULL, 0, NULL, 0, 0};
+    struct mdl_options o = {.size = sizeof o, .threads = 1};
     cr_assert_eq(mdl_open(&descriptor, NULL, &o, &model), MDL_OK);
     cr_assert_eq(mdl_session_new(model, &session), MDL_OK);
 }
