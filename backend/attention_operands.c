@@ -51,7 +51,7 @@ static LLVMValueRef pairs_of(struct emitter *e, LLVMValueRef a, LLVMValueRef b, 
     for (int i = 0; i < 2 * n; i++) order[i] = emit_i32(e, interleaved ? i % 2 * n + i / 2 : i);
     LLVMValueRef both =
         LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(order, (unsigned)(2 * n)), "");
-    return LLVMBuildBitCast(e->builder, both, emit_vector(e->i32, n), "");
+    return LLVMBuildBitCast(e->builder, both, emit_vector(e, e->i32, n), "");
 }
 
 /* Transposes lanes x lanes elements held in `rows`: log2(lanes) perfect shuffles of rows and lanes at once.
@@ -258,7 +258,7 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
 
 /* Zeros for keys from .. to of v_block, in f32. */
 static void clear(struct emitter *e, const struct attention *a, LLVMValueRef from, LLVMValueRef to) {
-    LLVMValueRef dim = emit_i64(e, a->value_dim), none = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    LLVMValueRef dim = emit_i64(e, a->value_dim), none = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     struct emit_loop loop;
     emit_loop_begin(e, &loop, emit_mul(e, from, dim), emit_mul(e, to, dim), e->lanes, 0, NULL);
     emit_store_lanes(e, none, attention_float(e, a->v_block, loop.counter), NULL);

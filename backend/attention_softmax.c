@@ -202,7 +202,7 @@ static LLVMValueRef exponentials_of(struct emitter *e, const struct attention *a
 
 static void exponentials(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
     struct emit_loop rows, columns;
-    LLVMValueRef none = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    LLVMValueRef none = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
     LLVMValueRef shift = load_floats(e, attention_float(e, a->part_largest, rows.counter), 1);
     shift = emit_splat(e, shift, e->lanes);

@@ -18,7 +18,7 @@ static struct micro micro_of(struct emitter *e, const struct attention *a, const
 }
 
 static void start_sums(struct emitter *e, int count, LLVMValueRef *sums) {
-    for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
 }
 
 /* ---- scores ---- */
@@ -44,7 +44,7 @@ static void scores_at(struct emitter *e, const struct attention *a, const struct
 
 static void scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
                    const struct attention_tile *t, const struct attention_source *keys) {
-    LLVMValueRef hidden = emit_constant_like(emit_vector(e->f32, e->lanes), -__builtin_inf());
+    LLVMValueRef hidden = emit_constant_like(emit_vector(e, e->f32, e->lanes), -__builtin_inf());
     for (int r = 0; r < t->rows; r++)
         emit_store_lanes(e, hidden, attention_float(e, a->lane_largest, emit_i64(e, (int64_t)r * e->lanes)),
                          NULL);

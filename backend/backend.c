@@ -99,9 +99,11 @@ static void release(struct job *jobs, int count) {
 static bool write_code(struct code *c, const struct output *o, enum artifact kind) {
     struct job jobs[MAX_EMITTERS] = {0};
     bool good;
+    if (kind == ARTIFACT_ASM && c->device) return write_text(c, o, c->images[0].code);
     if (kind == ARTIFACT_LLVM) {
-        good = emitter_finish(c->emitters[0]);
-        char *text = LLVMPrintModuleToString(c->emitters[0]->module);
+        struct emitter *e = c->device ? c->device : c->emitters[0];
+        good = c->device || emitter_finish(e);
+        char *text = LLVMPrintModuleToString(e->module);
         good = good && write_text(c, o, text);
         LLVMDisposeMessage(text);
         return good;
@@ -183,6 +185,11 @@ static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o)
     return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
 }
 
+static bool is_device(const struct target *t) { return t->simt && !t->emulated; }
+
+/* Of the tables beside a device's kernels: any machine of this kind. */
+static const struct target *host_target(void) { return target_find(backend_host_triple(), "generic"); }
+
 static void llvm_failed(const char *reason) { ice("LLVM: %s", reason); }
 
 enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
@@ -191,8 +198,12 @@ enum backend_status backend_emit(struct graph *g, enum artifact kind, const stru
     c.kernels_end = &c.kernels;
     c.weights_end = &c.weights;
     c.emitters_count = kind == ARTIFACT_SO ? MAX_EMITTERS : 1;
+    if (is_device(g->target)) {
+        c.emitters_count = 1;
+        c.device = emitter_new(g, g->target, g->name, c.source, options->opt_level);
+    }
     for (int i = 0; i < c.emitters_count; i++)
-        c.emitters[i] = emitter_new(g, g->name, c.source, options->opt_level);
+        c.emitters[i] = emitter_new(g, c.device ? host_target() : g->target, g->name, c.source, options->opt_level);
     int errors = g->diag->errors;
     LLVMInstallFatalErrorHandler(llvm_failed);
     ice_context("code generation", NULL, NULL);
@@ -202,5 +213,6 @@ enum backend_status backend_emit(struct graph *g, enum artifact kind, const stru
     ice_context(NULL, NULL, NULL);
     LLVMResetFatalErrorHandler();
     for (int i = 0; i < c.emitters_count; i++) emitter_release(c.emitters[i]);
+    if (c.device) emitter_release(c.device);
     return good ? BACKEND_DONE : c.io_failed ? BACKEND_IO : BACKEND_INPUT;
 }

@@ -18,7 +18,8 @@ struct kernel_code {
     uint64_t hash;    /* of the key */
     const char *name; /* "k0.linear", of the first that was seen; unique */
     int number;       /* in the descriptor's table */
-    int64_t scratch;  /* bytes a thread needs */
+    int64_t scratch;  /* bytes a thread needs; a warp of a GPU */
+    int threads;      /* of a GPU's block */
     struct kernel_code *next;
 };
 
@@ -49,8 +50,9 @@ struct code {
     struct arena *arena;
     const struct backend_options *options;
     const char *source; /* path of the .mdl */
-    struct emitter *emitters[MAX_EMITTERS];
+    struct emitter *emitters[MAX_EMITTERS]; /* of the host's modules; tables go to the first */
     int emitters_count;
+    struct emitter *device; /* the module of a GPU's kernels; NULL: kernels are the host's */
     struct kernel_code *kernels, **kernels_end;
     int kernels_count;
     struct weight *weights, **weights_end;
@@ -66,6 +68,8 @@ struct code {
     int64_t *state_offsets;         /* [globals]; of a state's first element */
     int64_t state_bytes;
     uint8_t build_id[32];
+    struct mdl_image *images; /* [images_count]: the device's code */
+    int images_count;
     const char *embedded; /* the weights' bytes, or NULL: they go to a file */
     int *local;           /* [local_count] numbers of values in the key at hand */
     int local_count;

@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <string.h>
 
+enum { DEVICE_GLOBAL = 1 /* LLVM's address space for a GPU's memory */ };
+enum { DIRECTIVES_ONLY = 3 /* of DICompileUnit::DebugEmissionKind; the C API leaves it out */ };
+
 static pthread_mutex_t report = PTHREAD_MUTEX_INITIALIZER;
 
 void emit_error(struct emitter *e, struct loc loc, const char *format, ...) {
@@ -70,12 +73,14 @@ static void begin_debug(struct emitter *e, const char *path) {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     size_t folder = slash ? (size_t)(slash - path) : 0;
+    /* With any other kind of tables, LLVM's PTX says "debug", and ptxas does not optimise it. */
+    LLVMDWARFEmissionKind lines = e->threaded ? (LLVMDWARFEmissionKind)DIRECTIVES_ONLY : LLVMDWARFEmissionLineTablesOnly;
     e->debug = LLVMCreateDIBuilder(e->module);
     e->debug_file =
         LLVMDIBuilderCreateFile(e->debug, name, strlen(name), folder ? path : ".", folder ? folder : 1);
     e->debug_unit =
         LLVMDIBuilderCreateCompileUnit(e->debug, LLVMDWARFSourceLanguageC11, e->debug_file, "mdlc", 4, 0, "",
-                                       0, 0, "", 0, LLVMDWARFEmissionLineTablesOnly, 0, 0, 0, "", 0, "", 0);
+                                       0, 0, "", 0, lines, 0, 0, 0, "", 0, "", 0);
     LLVMValueRef version = LLVMConstInt(e->i32, 3, 0), dwarf = LLVMConstInt(e->i32, 5, 0);
     LLVMAddModuleFlag(e->module, LLVMModuleFlagBehaviorWarning, "Debug Info Version", 18,
                       LLVMValueAsMetadata(version));
@@ -83,16 +88,18 @@ static void begin_debug(struct emitter *e, const char *path) {
                       LLVMValueAsMetadata(dwarf));
 }
 
-struct emitter *emitter_new(struct graph *g, const char *name, const char *source, int opt_level) {
+struct emitter *emitter_new(struct graph *g, const struct target *t, const char *name, const char *source,
+                            int opt_level) {
     struct arena *a = arena_new();
     struct emitter *e = arena_new_object(a, struct emitter);
-    *e = (struct emitter){.arena = a, .graph = g, .target = g->target, .lanes = g->target->vector_bytes / 4};
+    *e = (struct emitter){.arena = a, .graph = g, .target = t, .lanes = t->vector_bytes / 4};
+    e->threaded = t->simt && !t->emulated;
     e->context = LLVMContextCreate();
     LLVMContextSetDiagnosticHandler(e->context, on_diagnostic, e);
     e->module = LLVMModuleCreateWithNameInContext(name, e->context);
     LLVMSetSourceFileName(e->module, source, strlen(source));
     e->builder = LLVMCreateBuilderInContext(e->context);
-    e->machine = machine_new(g->target, opt_level);
+    e->machine = machine_new(t, opt_level);
     e->layout = LLVMCreateTargetDataLayout(e->machine);
     char *triple = LLVMGetTargetMachineTriple(e->machine);
     LLVMSetTarget(e->module, triple);
@@ -116,6 +123,16 @@ bool emitter_finish(struct emitter *e) {
     LLVMDisposePassBuilderOptions(options);
     if (error) ice("LLVM: %s", LLVMGetErrorMessage(error));
     return e->errors == 0;
+}
+
+LLVMMemoryBufferRef emitter_text_for(const struct target *t, LLVMModuleRef module, int opt_level) {
+    LLVMMemoryBufferRef text = NULL;
+    char *message = NULL;
+    LLVMTargetMachineRef machine = machine_new(t, opt_level);
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMAssemblyFile, &message, &text))
+        ice("LLVM: %s", message);
+    LLVMDisposeTargetMachine(machine);
+    return text;
 }
 
 LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly) {
@@ -153,8 +170,8 @@ LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t) {
     return types[t];
 }
 
-LLVMTypeRef emit_vector(LLVMTypeRef scalar, int lanes) {
-    return lanes > 1 ? LLVMVectorType(scalar, (unsigned)lanes) : scalar;
+LLVMTypeRef emit_vector(struct emitter *e, LLVMTypeRef scalar, int lanes) {
+    return lanes > 1 && !e->threaded ? LLVMVectorType(scalar, (unsigned)lanes) : scalar;
 }
 
 LLVMValueRef emit_i64(struct emitter *e, int64_t value) { return LLVMConstInt(e->i64, (uint64_t)value, 1); }
@@ -184,8 +201,8 @@ LLVMValueRef emit_constant_like(LLVMTypeRef like, double value) {
 }
 
 LLVMValueRef emit_splat(struct emitter *e, LLVMValueRef scalar, int lanes) {
-    if (lanes <= 1 || emit_lanes_of(scalar) > 1) return scalar;
-    LLVMTypeRef type = emit_vector(LLVMTypeOf(scalar), lanes);
+    if (lanes <= 1 || e->threaded || emit_lanes_of(scalar) > 1) return scalar;
+    LLVMTypeRef type = emit_vector(e, LLVMTypeOf(scalar), lanes);
     if (LLVMIsConstant(scalar)) {
         LLVMValueRef all[MAX_LANES];
         for (int i = 0; i < lanes; i++) all[i] = scalar;
@@ -193,7 +210,7 @@ LLVMValueRef emit_splat(struct emitter *e, LLVMValueRef scalar, int lanes) {
     }
     LLVMValueRef one = LLVMBuildInsertElement(e->builder, LLVMGetPoison(type), scalar, emit_i64(e, 0), "");
     return LLVMBuildShuffleVector(e->builder, one, LLVMGetPoison(type),
-                                  LLVMConstNull(emit_vector(e->i32, lanes)), "");
+                                  LLVMConstNull(emit_vector(e, e->i32, lanes)), "");
 }
 
 LLVMValueRef emit_table(struct emitter *e, const void *bytes, size_t size) {
@@ -203,7 +220,7 @@ LLVMValueRef emit_table(struct emitter *e, const void *bytes, size_t size) {
     char *copy = arena_alloc(e->arena, size, 1);
     memcpy(copy, bytes, size);
     LLVMValueRef data = LLVMConstStringInContext2(e->context, copy, size, 1);
-    LLVMValueRef global = LLVMAddGlobal(e->module, LLVMTypeOf(data), "table");
+    LLVMValueRef global = LLVMAddGlobalInAddressSpace(e->module, LLVMTypeOf(data), "table", e->threaded ? DEVICE_GLOBAL : 0);
     LLVMSetInitializer(global, data);
     LLVMSetGlobalConstant(global, 1);
     LLVMSetLinkage(global, LLVMPrivateLinkage);

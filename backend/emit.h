@@ -4,7 +4,11 @@
  *                                        emit_value(e, y, point), which recurses through the body to loads
  *
  * A point is an index a dimension for `lanes` neighbours at once, so the same recursion makes scalar and
- * vector code. Values are computed in their compute type: f64 for f64, f32 for the other floats, i64 for i64,
+ * vector code. On a GPU a vector of 32 lanes is one scalar in each of a warp's 32 threads: an index of stride 1 is its base
+ * plus the thread's lane, a mask is an i1, a sum over lanes is made by shuffles, and control is the same for all threads of
+ * a warp, but for accesses under a mask. Code for one lane is done by all threads alike.
+ *
+ * Values are computed in their compute type: f64 for f64, f32 for the other floats, i64 for i64,
  * i32 for the other integers, i1 for bool; one scalar, or a vector of `lanes` of them. */
 #ifndef BACKEND_EMIT_H
 #define BACKEND_EMIT_H
@@ -14,7 +18,12 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 
-enum { MAX_LANES = 64, MAX_BUFFERS = 256, MAX_CARRIED = 64 };
+enum {
+    MAX_LANES = 64,
+    MAX_BUFFERS = 256,
+    MAX_CARRIED = 64,
+    SIMT_CHUNK = 128 /* elements that a warp makes at a time */
+};
 
 /* The index of one dimension at every lane: lane l is at base + stride * l, or at vector[l]. */
 struct index {
@@ -75,6 +84,10 @@ struct emitter {
     LLVMMetadataRef debug_file, debug_unit, debug_scope;
     LLVMTypeRef f64, f32, f16, bf16, i64, i32, i16, i8, i1, ptr;
     int lanes;                /* f32 in a register: the vector width that loops use */
+    bool threaded;            /* a vector's lanes are the threads of a warp, so that all values are scalars */
+    LLVMValueRef lane;        /* threaded: this thread's, i64 */
+    LLVMValueRef scratch_of_warp; /* threaded: where a warp's scratch begins */
+    int buffers_count;            /* threaded: parameters that are buffers; dims follow */
     struct rope_table *ropes; /* of the kernel: emit_rope.c */
     int errors;               /* reported by LLVM or for ops without a lowering */
     struct emit_table *tables;
@@ -95,11 +108,14 @@ struct emitter {
 };
 
 /* --- The module --- */
-/* A context, module and code generator for the graph's target, with an arena of their own; `source` is the
+/* A context, module and code generator for a target, with an arena of their own; `source` is the
  * model's file. */
-struct emitter *emitter_new(struct graph *g, const char *name, const char *source, int opt_level);
+struct emitter *emitter_new(struct graph *g, const struct target *t, const char *name, const char *source,
+                            int opt_level);
 bool emitter_finish(struct emitter *e); /* verifies and tidies the module; false: errors were reported */
 LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly); /* an object, or its text */
+/* A module's text for another target of the emitter's triple. */
+LLVMMemoryBufferRef emitter_text_for(const struct target *t, LLVMModuleRef module, int opt_level);
 void emitter_release(struct emitter *e);
 /* diag_error that several emitters may call at once. */
 void emit_error(struct emitter *e, struct loc loc, const char *format, ...)
@@ -108,7 +124,7 @@ void emit_error(struct emitter *e, struct loc loc, const char *format, ...)
 /* --- Types and constants --- */
 LLVMTypeRef emit_type(struct emitter *e, enum dtype t); /* as it lies in memory (bool: i8, bf16: i16) */
 LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t); /* as it is computed with */
-LLVMTypeRef emit_vector(LLVMTypeRef scalar, int lanes);         /* `scalar` itself for one lane */
+LLVMTypeRef emit_vector(struct emitter *e, LLVMTypeRef scalar, int lanes);         /* `scalar` itself for one lane */
 LLVMTypeRef emit_element(LLVMTypeRef t);                        /* of a vector; a scalar's is itself */
 int emit_lanes_of(LLVMValueRef v);
 bool emit_is_float(LLVMTypeRef t);
@@ -225,7 +241,7 @@ void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef addres
 /* The same at an index, in elements, from `base`: gathers and scatters where lanes are not neighbours. */
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
                           LLVMValueRef mask);
-void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at,
+void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,
                    LLVMValueRef mask);
 /* Between memory type and compute type, and between compute types as `cast` converts. */
 LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value);
@@ -247,6 +263,9 @@ void emit_bind(struct emitter *e, struct binding *b);
 void emit_unbind(struct emitter *e, struct binding *b);
 /* Remembers `made` as v at p, in the present scope. */
 void emit_remember(struct emitter *e, const struct value *v, const struct point *p, LLVMValueRef made);
+
+/* Whether a kernel's elements are sums over others, so that few of them are much work. lower_loops.c */
+bool kernel_reduces(const struct node *kernel);
 
 /* --- Row programs: what a kernel does with the rows of its anchor --- */
 /* The anchor is the value whose rows drive the kernel: a contraction's product, or the operand of the first
@@ -279,5 +298,6 @@ void emit_row_program(struct emitter *e, const struct row_program *p, LLVMValueR
 typedef bool lower_function(struct emitter *e);
 lower_function lower_loops, lower_rows, lower_ordered; /* lower_loops.c, lower_rows.c, lower_ordered.c */
 lower_function lower_contract, lower_attention;        /* lower_contract.c, lower_attention.c */
+lower_function lower_simt_attention;                   /* simt_attention.c */
 
 #endif

@@ -4,7 +4,10 @@
 
 static bool is_signed(enum dtype t) { return t != DTYPE_U8 && t != DTYPE_BOOL; }
 
-static LLVMTypeRef like(LLVMTypeRef scalar, LLVMValueRef v) { return emit_vector(scalar, emit_lanes_of(v)); }
+static LLVMTypeRef like(LLVMTypeRef scalar, LLVMValueRef v) {
+    int lanes = emit_lanes_of(v);
+    return lanes > 1 ? LLVMVectorType(scalar, (unsigned)lanes) : scalar;
+}
 
 LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value) {
     LLVMTypeRef to = like(emit_compute_type(e, t), value);

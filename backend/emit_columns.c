@@ -33,7 +33,9 @@ static bool fills(const struct stretch *s) {
 /* Whether stores under a mask are to be had. Without conversions to bf16, LLVM 22.1.8 turns a store of one
  * 16-bit lane of 32-bit arithmetic into one of four bytes, so those AVX-512 CPUs finish rows one element at a
  * time. */
-static bool has_masks(const struct emitter *e) { return e->target->vector_bytes == 64 && e->target->bf16; }
+static bool has_masks(const struct emitter *e) {
+    return e->target->simt || (e->target->vector_bytes == 64 && e->target->bf16);
+}
 
 void emit_columns(struct emitter *e, const struct stretch *s, emit_columns_body *body, void *data) {
     if (s->lanes == 1 || fills(s)) {

@@ -1,11 +1,12 @@
 /* Extents as code: polynomials over the call's dims, computed once at a kernel's entry. */
-#include "backend/emit.h"
+#include "backend/device.h"
 
 typedef LLVMValueRef extent_value(struct emitter *e, const struct extent *x);
 
 static LLVMValueRef dim_value(struct emitter *e, const struct dim *dim) {
     for (int i = 0; i < e->owner->dims_count; i++) {
         if (e->owner->dims[i] != dim) continue;
+        if (e->threaded) return device_dim(e, i);
         LLVMValueRef at = emit_offset(e, e->dims, emit_i64(e, 8 * i));
         return LLVMBuildLoad2(e->builder, e->i64, at, dim->name);
     }

@@ -1,6 +1,7 @@
 /* Reduction loops: nests that carry accumulators, scalar or, over the innermost loop, a vector whose lanes
  * are brought together at the end in a fixed order, so that results do not depend on who computes them. */
 #include "backend/emit_fold.h"
+#include "backend/simt.h"
 
 /* Calls the step at one place of the nest; `sums` change in place. */
 static void run_step(struct emitter *e, const struct fold *f, struct index *at, int lanes, LLVMValueRef tail,
@@ -61,17 +62,35 @@ void emit_fold(struct emitter *e, const struct fold *f, LLVMValueRef *sums) {
     run_loops(e, f, 0, at, sums);
 }
 
-LLVMValueRef emit_halves(struct emitter *e, LLVMValueRef vector, int lanes, bool upper) {
+int emit_width(const struct emitter *e, LLVMValueRef vector) {
+    return e->threaded ? e->lanes : emit_lanes_of(vector);
+}
+
+static LLVMValueRef pick_lanes(struct emitter *e, LLVMValueRef vector, int first, int count) {
     LLVMValueRef picks[MAX_LANES];
-    for (int i = 0; i < lanes / 2; i++) picks[i] = emit_i32(e, i + (upper ? lanes / 2 : 0));
-    if (lanes == 2) return LLVMBuildExtractElement(e->builder, vector, picks[0], "");
+    for (int i = 0; i < count; i++) picks[i] = emit_i32(e, first + i);
+    if (count == 1) return LLVMBuildExtractElement(e->builder, vector, picks[0], "");
     return LLVMBuildShuffleVector(e->builder, vector, LLVMGetPoison(LLVMTypeOf(vector)),
-                                  LLVMConstVector(picks, (unsigned)lanes / 2), "");
+                                  LLVMConstVector(picks, (unsigned)count), "");
+}
+
+void emit_halves(struct emitter *e, LLVMValueRef vector, int lanes, LLVMValueRef halves[2]) {
+    int half = lanes / 2;
+    if (e->threaded) {
+        LLVMValueRef other = simt_shuffle_xor(e, vector, half);
+        LLVMValueRef bit = LLVMBuildAnd(e->builder, e->lane, emit_i64(e, half), "");
+        LLVMValueRef upper = LLVMBuildICmp(e->builder, LLVMIntNE, bit, emit_i64(e, 0), "");
+        halves[0] = LLVMBuildSelect(e->builder, upper, other, vector, "");
+        halves[1] = LLVMBuildSelect(e->builder, upper, vector, other, "");
+        return;
+    }
+    for (int i = 0; i < 2; i++) halves[i] = pick_lanes(e, vector, i * half, half);
 }
 
 LLVMValueRef emit_horizontal(struct emitter *e, enum scalar_op op, LLVMValueRef vector) {
-    for (int lanes = emit_lanes_of(vector); lanes > 1; lanes /= 2) {
-        LLVMValueRef halves[] = {emit_halves(e, vector, lanes, false), emit_halves(e, vector, lanes, true)};
+    for (int lanes = emit_width(e, vector); lanes > 1; lanes /= 2) {
+        LLVMValueRef halves[2];
+        emit_halves(e, vector, lanes, halves);
         vector = emit_scalar(e, op, DTYPE_F32, halves);
     }
     return vector;
@@ -83,7 +102,10 @@ LLVMValueRef emit_larger(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
 }
 
 LLVMValueRef emit_largest_lane(struct emitter *e, LLVMValueRef vector) {
-    for (int lanes = emit_lanes_of(vector); lanes > 1; lanes /= 2)
-        vector = emit_larger(e, emit_halves(e, vector, lanes, false), emit_halves(e, vector, lanes, true));
+    for (int lanes = emit_width(e, vector); lanes > 1; lanes /= 2) {
+        LLVMValueRef halves[2];
+        emit_halves(e, vector, lanes, halves);
+        vector = emit_larger(e, halves[0], halves[1]);
+    }
     return vector;
 }

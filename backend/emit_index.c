@@ -97,6 +97,7 @@ LLVMValueRef index_vector(struct emitter *e, const struct index *i, int lanes) {
     if (i->vector) return i->vector;
     LLVMValueRef base = emit_splat(e, i->base, lanes), steps[MAX_LANES];
     if (!i->stride) return base;
+    if (e->threaded) return arithmetic(e, ADD, base, lanes > 1 ? emit_mul(e, e->lane, emit_i64(e, i->stride)) : emit_i64(e, 0));
     for (int l = 0; l < lanes; l++) steps[l] = emit_i64(e, i->stride * l);
     return arithmetic(e, ADD, base, lanes > 1 ? LLVMConstVector(steps, (unsigned)lanes) : steps[0]);
 }

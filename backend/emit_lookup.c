@@ -70,7 +70,7 @@ typedef LLVMValueRef V;
 
 static V bits32(struct emitter *e, V v, int shift) {
     if (shift) v = LLVMBuildLShr(e->builder, v, emit_constant_like(LLVMTypeOf(v), shift), "");
-    return LLVMBuildTrunc(e->builder, v, emit_vector(e->i32, emit_lanes_of(v)), "");
+    return LLVMBuildTrunc(e->builder, v, emit_vector(e, e->i32, emit_lanes_of(v)), "");
 }
 
 static V word(struct emitter *e, uint32_t value, int lanes) {
@@ -79,7 +79,7 @@ static V word(struct emitter *e, uint32_t value, int lanes) {
 
 /* The 64-bit product of two words. */
 static V wide(struct emitter *e, V a, uint32_t by) {
-    LLVMTypeRef type = emit_vector(e->i64, emit_lanes_of(a));
+    LLVMTypeRef type = emit_vector(e, e->i64, emit_lanes_of(a));
     V factor = emit_splat(e, LLVMConstInt(e->i64, by, 0), emit_lanes_of(a));
     return LLVMBuildMul(e->builder, LLVMBuildZExt(e->builder, a, type, ""), factor, "");
 }
@@ -103,7 +103,7 @@ static void philox(struct emitter *e, struct random_key key, V words[4]) {
 /* The high 24 bits as a number in 0..1, exactly. */
 static V unit(struct emitter *e, V w) {
     V high = LLVMBuildLShr(e->builder, w, emit_constant_like(LLVMTypeOf(w), 8), "");
-    V number = LLVMBuildUIToFP(e->builder, high, emit_vector(e->f32, emit_lanes_of(w)), "");
+    V number = LLVMBuildUIToFP(e->builder, high, emit_vector(e, e->f32, emit_lanes_of(w)), "");
     return LLVMBuildFMul(e->builder, number, emit_constant_like(LLVMTypeOf(number), 0x1p-24), "");
 }
 
@@ -111,7 +111,7 @@ static V normal(struct emitter *e, V u0, V u1, double std) {
     LLVMTypeRef t = LLVMTypeOf(u0);
     V log = math_log(e, LLVMBuildFSub(e->builder, emit_constant_like(t, 1), u0, "")), cosine;
     V radius = emit_unary(e, "llvm.sqrt", LLVMBuildFMul(e->builder, log, emit_constant_like(t, -2), ""));
-    math_sincos_turns(e, LLVMBuildFPExt(e->builder, u1, emit_vector(e->f64, emit_lanes_of(u1)), ""), NULL,
+    math_sincos_turns(e, LLVMBuildFPExt(e->builder, u1, emit_vector(e, e->f64, emit_lanes_of(u1)), ""), NULL,
                       &cosine);
     return LLVMBuildFMul(e->builder, LLVMBuildFMul(e->builder, radius, cosine, ""),
                          emit_constant_like(t, std), "");

@@ -21,18 +21,18 @@ static V copysign_of(struct emitter *e, V size, V sign) {
 static bool is_f64(V a) { return LLVMGetTypeKind(emit_element(LLVMTypeOf(a))) == LLVMDoubleTypeKind; }
 
 static V as_bits(struct emitter *e, V a) {
-    LLVMTypeRef t = emit_vector(is_f64(a) ? e->i64 : e->i32, emit_lanes_of(a));
+    LLVMTypeRef t = emit_vector(e, is_f64(a) ? e->i64 : e->i32, emit_lanes_of(a));
     return LLVMBuildBitCast(e->builder, a, t, "");
 }
 static V from_bits(struct emitter *e, V a) {
     bool wide = emit_element(LLVMTypeOf(a)) == e->i64;
-    return LLVMBuildBitCast(e->builder, a, emit_vector(wide ? e->f64 : e->f32, emit_lanes_of(a)), "");
+    return LLVMBuildBitCast(e->builder, a, emit_vector(e, wide ? e->f64 : e->f32, emit_lanes_of(a)), "");
 }
 static V to_f64(struct emitter *e, V a) {
-    return LLVMBuildFPExt(e->builder, a, emit_vector(e->f64, emit_lanes_of(a)), "");
+    return LLVMBuildFPExt(e->builder, a, emit_vector(e, e->f64, emit_lanes_of(a)), "");
 }
 static V to_f32(struct emitter *e, V a) {
-    return LLVMBuildFPTrunc(e->builder, a, emit_vector(e->f32, emit_lanes_of(a)), "");
+    return LLVMBuildFPTrunc(e->builder, a, emit_vector(e, e->f32, emit_lanes_of(a)), "");
 }
 
 /* c[0] + c[1] x + ... by Horner's rule. */
@@ -47,6 +47,10 @@ static V polynomial(struct emitter *e, V x, const double *c, int count) {
 
 /* The function of libm, called for each lane. */
 static V libm(struct emitter *e, const char *name, V a, V b) {
+    if (e->target->simt && !e->target->emulated) {
+        emit_error(e, e->kernel->loc, "%s of f64 has no code for a GPU: compute it in f32", name);
+        return a;
+    }
     LLVMTypeRef arguments[] = {e->f64, e->f64}, type = LLVMFunctionType(e->f64, arguments, b ? 2 : 1, 0);
     V f = LLVMGetNamedFunction(e->module, name);
     if (!f) f = LLVMAddFunction(e->module, name, type);
@@ -232,7 +236,7 @@ V math_round(struct emitter *e, enum math_rounding how, V a) {
 static V split_turns(struct emitter *e, V turns, V *which) {
     V f = sub(e, turns, math_round(e, MATH_NEAREST, turns));
     V n = nearest(e, mul(e, f, real(f, 4)), which);
-    LLVMTypeRef t = emit_vector(e->i32, emit_lanes_of(turns));
+    LLVMTypeRef t = emit_vector(e, e->i32, emit_lanes_of(turns));
     *which = LLVMBuildTrunc(e->builder, *which, t, "");
     return to_f32(e, mul(e, emit_fma(e, n, real(f, -0.25), f), real(f, 6.283185307179586)));
 }
@@ -251,7 +255,7 @@ static V cosine_of(struct emitter *e, V y) {
 /* sin of quarter n: by parity of n the sine or the cosine, negative where bit 1 is set. */
 static V by_quarter(struct emitter *e, V n, V sine, V cosine) {
     LLVMTypeRef t = LLVMTypeOf(n);
-    V odd = LLVMBuildTrunc(e->builder, n, emit_vector(e->i1, emit_lanes_of(n)), "");
+    V odd = LLVMBuildTrunc(e->builder, n, emit_vector(e, e->i1, emit_lanes_of(n)), "");
     V sign = LLVMBuildShl(e->builder, LLVMBuildAnd(e->builder, n, emit_constant_like(t, 2), ""),
                           emit_constant_like(t, 30), "");
     return from_bits(e, LLVMBuildXor(e->builder, as_bits(e, choose(e, odd, cosine, sine)), sign, ""));

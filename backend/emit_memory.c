@@ -33,7 +33,7 @@ static struct index position(struct emitter *e, const struct buffer *b, const st
 }
 
 static LLVMValueRef mask_of(struct emitter *e, LLVMValueRef mask, int lanes) {
-    return mask ? mask : LLVMConstAllOnes(emit_vector(e->i1, lanes));
+    return mask ? mask : LLVMConstAllOnes(emit_vector(e, e->i1, lanes));
 }
 
 static void set_alignment(struct emitter *e, LLVMValueRef access, LLVMTypeRef t) {
@@ -47,7 +47,23 @@ static void mark_aligned(struct emitter *e, LLVMValueRef call, unsigned argument
     LLVMAddCallSiteAttribute(call, argument, align);
 }
 
+/* A thread's load that others of its warp leave out; 0 there. */
+static LLVMValueRef load_if(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask) {
+    LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(e->builder)};
+    LLVMValueRef values[2] = {LLVMConstNull(t)};
+    struct emit_if some;
+    emit_if_begin(e, &some, mask);
+    values[1] = LLVMBuildLoad2(e->builder, t, address, "");
+    set_alignment(e, values[1], t);
+    from[1] = LLVMGetInsertBlock(e->builder);
+    emit_if_end(e, &some);
+    LLVMValueRef loaded = LLVMBuildPhi(e->builder, t, "");
+    LLVMAddIncoming(loaded, values, from, 2);
+    return loaded;
+}
+
 static LLVMValueRef load_one(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask) {
+    if (mask && e->threaded) return load_if(e, t, address, mask);
     if (mask) {
         static const char zeros[ZEROS];
         address = LLVMBuildSelect(e->builder, mask, address, emit_table(e, zeros, ZEROS), "");
@@ -60,7 +76,7 @@ static LLVMValueRef load_one(struct emitter *e, LLVMTypeRef t, LLVMValueRef addr
 LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, int lanes,
                              LLVMValueRef mask) {
     if (lanes == 1) return load_one(e, t, address, mask);
-    LLVMTypeRef type = emit_vector(t, lanes);
+    LLVMTypeRef type = emit_vector(e, t, lanes);
     if (!mask) {
         LLVMValueRef v = LLVMBuildLoad2(e->builder, type, address, "");
         set_alignment(e, v, t);
@@ -87,7 +103,7 @@ void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef addres
     if (mask) emit_if_end(e, &branch);
 }
 
-/* <lanes x ptr> to the elements of size `bytes` at `at`. */
+/* <lanes x ptr> to the elements of size `bytes` at `at`; of threads, each its own. */
 static LLVMValueRef addresses(struct emitter *e, LLVMValueRef base, const struct index *at, int64_t bytes,
                               int lanes) {
     struct index offset = index_scale_by(e, *at, bytes, lanes);
@@ -98,10 +114,11 @@ static LLVMValueRef addresses(struct emitter *e, LLVMValueRef base, const struct
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
                           LLVMValueRef mask) {
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t);
+    if (e->threaded) return load_one(e, t, addresses(e, base, &at, bytes, lanes), mask);
     if (!at.vector && (lanes == 1 || at.stride == 1))
         return emit_load_lanes(e, t, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), lanes,
                                mask);
-    LLVMTypeRef type = emit_vector(t, lanes);
+    LLVMTypeRef type = emit_vector(e, t, lanes);
     LLVMValueRef pointers = addresses(e, base, &at, bytes, lanes);
     LLVMValueRef arguments[] = {pointers, mask_of(e, mask, lanes), LLVMConstNull(type)};
     LLVMValueRef v =
@@ -110,11 +127,14 @@ LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, s
     return v;
 }
 
-void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at,
+void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,
                    LLVMValueRef mask) {
-    int lanes = emit_lanes_of(value);
     LLVMTypeRef type = LLVMTypeOf(value);
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, emit_element(type));
+    if (e->threaded) {
+        emit_store_lanes(e, value, addresses(e, base, &at, bytes, lanes), mask);
+        return;
+    }
     if (!at.vector && (lanes == 1 || at.stride == 1)) {
         emit_store_lanes(e, value, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), mask);
         return;
@@ -143,5 +163,6 @@ LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct p
 void emit_store(struct emitter *e, const struct buffer *b, const struct point *p, LLVMValueRef value) {
     enum dtype t = element_of(b);
     if (t != b->type.dtype) value = emit_cast(e, b->type.dtype, t, value);
-    emit_store_at(e, emit_narrow(e, t, emit_splat(e, value, p->lanes)), b->base, position(e, b, p), p->mask);
+    emit_store_at(e, emit_narrow(e, t, emit_splat(e, value, p->lanes)), b->base, position(e, b, p), p->lanes,
+                  p->mask);
 }

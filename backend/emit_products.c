@@ -280,7 +280,7 @@ static struct point spread_point(struct emitter *e, struct products *s, const st
                                  const struct index *j, int lanes, LLVMValueRef *inside) {
     struct point q = operand_point(e, s, 0, lanes, inside);
     int spatial = q.rank - 2;
-    LLVMTypeRef type = emit_vector(e->i64, lanes);
+    LLVMTypeRef type = emit_vector(e, e->i64, lanes);
     for (int i = 0; i < spatial; i++) {
         int64_t stride = node_attr(s->n, "stride")->ints[i], pad = node_attr(s->n, "pad")->ints[2 * i];
         if (stride == 1) continue;

@@ -23,7 +23,7 @@ static V inverse(struct emitter *e, V scale) {
 /* round(x * by), halves to even, by adding 1.5 * 2^23. */
 static V codes_of(struct emitter *e, V x, V by) {
     int lanes = emit_lanes_of(x);
-    LLVMTypeRef integers = emit_vector(e->i32, lanes);
+    LLVMTypeRef integers = emit_vector(e, e->i32, lanes);
     V scaled = LLVMBuildFMul(e->builder, x, emit_splat(e, by, lanes), ""),
       magic = emit_constant_like(LLVMTypeOf(x), 0x1.8p23);
     V bits = LLVMBuildBitCast(e->builder, LLVMBuildFAdd(e->builder, scaled, magic, ""), integers, "");
@@ -71,7 +71,8 @@ static struct point elements(struct emitter *e, const struct node *n, const stru
 
 /* Lanes one by one, where they are not of one block. */
 static V lane_by_lane(struct emitter *e, const struct node *n, int result, const struct point *p) {
-    V made = LLVMGetPoison(emit_vector(emit_compute_type(e, n->results[result]->type.dtype), p->lanes));
+    if (e->threaded) return unsupported(e, n, result, p);
+    V made = LLVMGetPoison(emit_vector(e, emit_compute_type(e, n->results[result]->type.dtype), p->lanes));
     for (int l = 0; l < p->lanes; l++) {
         struct point q = *p;
         q.lanes = 1;

@@ -142,7 +142,7 @@ static void argreduce_step(struct emitter *e, void *data, const struct index *at
         r->failed = true;
         return;
     }
-    LLVMTypeRef positions = emit_vector(e->i32, q.lanes);
+    LLVMTypeRef positions = emit_vector(e, e->i32, q.lanes);
     LLVMValueRef here =
         LLVMBuildTrunc(e->builder, index_vector(e, &q.at[r->axes[0]], q.lanes), positions, "");
     LLVMValueRef none = LLVMBuildICmp(e->builder, LLVMIntSLT, sums[1], LLVMConstNull(positions), "");
@@ -155,9 +155,11 @@ static void argreduce_step(struct emitter *e, void *data, const struct index *at
 /* Brings the lanes' choices together: the better one, of equal ones the first; lanes without a choice lose.
  */
 static LLVMValueRef choose_lane(struct emitter *e, bool largest, LLVMValueRef value, LLVMValueRef position) {
-    for (int lanes = emit_lanes_of(value); lanes > 1; lanes /= 2) {
-        LLVMValueRef a = emit_halves(e, value, lanes, false), b = emit_halves(e, value, lanes, true);
-        LLVMValueRef i = emit_halves(e, position, lanes, false), j = emit_halves(e, position, lanes, true);
+    for (int lanes = emit_width(e, value); lanes > 1; lanes /= 2) {
+        LLVMValueRef values[2], positions[2];
+        emit_halves(e, value, lanes, values);
+        emit_halves(e, position, lanes, positions);
+        LLVMValueRef a = values[0], b = values[1], i = positions[0], j = positions[1];
         LLVMValueRef equal = LLVMBuildNot(e->builder, better(e, largest, a, b), "");
         LLVMValueRef earlier =
             LLVMBuildAnd(e->builder, equal, LLVMBuildICmp(e->builder, LLVMIntULT, j, i, ""), "");

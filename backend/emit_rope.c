@@ -7,6 +7,7 @@
 #include "backend/emit_family.h"
 #include "backend/emit_math.h"
 #include "backend/emit_memo.h"
+#include "backend/simt.h"
 #include <math.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ static struct rope_table *table_of(struct emitter *e, double base, int64_t dim, 
     struct rope_table *t = arena_new_object(e->arena, struct rope_table);
     *t = (struct rope_table){.base = base, .dim = dim, .interleaved = interleaved, .next = e->ropes};
     make_constants(e, t);
+    if (e->threaded) return e->ropes = t;
     t->tags = emit_scratch(e, POSITIONS * 8);
     t->sines = emit_scratch(e, POSITIONS * dim * 4);
     t->cosines = emit_scratch(e, POSITIONS * dim * 4);
@@ -79,8 +81,8 @@ static void fill_columns(struct emitter *e, void *data, const struct index *d, i
     LLVMValueRef sign = emit_load_at(e, e->f32, t->signs, *d, lanes, tail);
     math_sincos_turns(e, LLVMBuildFMul(e->builder, turns, emit_splat(e, f->position, lanes), ""), &sine,
                       &cosine);
-    emit_store_at(e, LLVMBuildFMul(e->builder, sine, sign, ""), t->last_sines, *d, tail);
-    emit_store_at(e, cosine, t->last_cosines, *d, tail);
+    emit_store_at(e, LLVMBuildFMul(e->builder, sine, sign, ""), t->last_sines, *d, lanes, tail);
+    emit_store_at(e, cosine, t->last_cosines, *d, lanes, tail);
 }
 
 /* Finds the slot of `position`, and makes its angles unless they are there. */
@@ -103,17 +105,17 @@ static void fill(struct emitter *e, struct rope_table *t, LLVMValueRef position)
     t->last = position;
 }
 
-/* at + s, in i64; NULL if lanes differ in it, or after an error. */
+/* at + s, in i64, one for all lanes, but each thread's own; NULL after an error. */
 static LLVMValueRef position_of(struct emitter *e, const struct node *n, const struct point *p) {
     int row = p->rank - 3;
-    struct point q = {.lanes = 1};
+    struct point q = {.lanes = e->threaded ? p->lanes : 1};
     LLVMValueRef at = emit_i64(e, 0);
     if (n->operands[1]) {
         q.rank = n->operands[1]->type.rank;
         if (q.rank) q.at[0] = p->at[0];
         at = emit_index_value(e, n->operands[1], &q);
     }
-    return at ? emit_add(e, at, p->at[row].base) : NULL;
+    return at ? emit_add(e, at, index_vector(e, &p->at[row], q.lanes)) : NULL;
 }
 
 /* The index of the other element of each lane's pair. */
@@ -146,6 +148,7 @@ static LLVMValueRef other_element(struct emitter *e, const struct node *n, const
     const struct index *d = &p->at[p->rank - 1];
     bool pairs = t->interleaved && p->lanes % 2 == 0 && p->lanes <= 2 * MAX_LANES && !d->vector &&
                  d->stride == 1 && d->align % 2 == 0;
+    if (pairs && e->threaded) return simt_shuffle_xor(e, own, 1);
     if (pairs) return swap_neighbours(e, own, p->lanes);
     struct point q = *p;
     q.at[p->rank - 1] = other_of(e, t, d, p->lanes);
@@ -155,7 +158,7 @@ static LLVMValueRef other_element(struct emitter *e, const struct node *n, const
 /* With differing positions or heads in the lanes, each lane is done alone. */
 static LLVMValueRef lane_by_lane(struct emitter *e, const struct node *n, int result, const struct point *p) {
     LLVMValueRef made =
-        LLVMGetPoison(emit_vector(emit_compute_type(e, n->results[result]->type.dtype), p->lanes));
+        LLVMGetPoison(emit_vector(e, emit_compute_type(e, n->results[result]->type.dtype), p->lanes));
     for (int l = 0; l < p->lanes; l++) {
         struct point q = *p;
         q.lanes = 1;
@@ -174,11 +177,24 @@ static LLVMValueRef lane_by_lane(struct emitter *e, const struct node *n, int re
     return made;
 }
 
+/* Each thread makes the angle of its own position and element. */
+static LLVMValueRef turn_here(struct emitter *e, const struct node *n, const struct rope_table *t,
+                              const struct point *p, LLVMValueRef position, LLVMValueRef own, LLVMValueRef other) {
+    const struct index *d = &p->at[p->rank - 1];
+    enum dtype to = n->results[0]->type.dtype;
+    LLVMValueRef turns = emit_load_at(e, e->f64, t->turns, *d, p->lanes, p->mask), sine, cosine;
+    LLVMValueRef sign = emit_load_at(e, e->f32, t->signs, *d, p->lanes, p->mask);
+    position = LLVMBuildSIToFP(e->builder, position, e->f64, "");
+    math_sincos_turns(e, LLVMBuildFMul(e->builder, turns, position, ""), &sine, &cosine);
+    sine = emit_cast(e, DTYPE_F32, to, LLVMBuildFMul(e->builder, sine, sign, ""));
+    return emit_fma(e, other, sine, LLVMBuildFMul(e->builder, own, emit_cast(e, DTYPE_F32, to, cosine), ""));
+}
+
 LLVMValueRef emit_family_rope(struct emitter *e, const struct node *n, int result, const struct point *p) {
     int last = p->rank - 1;
     int64_t dim;
     if (!extent_is_const(n->results[result]->type.extents[last], &dim)) return unsupported(e, n, result, p);
-    for (int i = 0; i < last && p->lanes > 1; i++)
+    for (int i = 0; i < last && p->lanes > 1 && !e->threaded; i++)
         if (!index_is_uniform(&p->at[i])) return lane_by_lane(e, n, result, p);
     LLVMValueRef position = position_of(e, n, p);
     if (!position) return NULL;
@@ -186,6 +202,7 @@ LLVMValueRef emit_family_rope(struct emitter *e, const struct node *n, int resul
     struct rope_table *t = table_of(e, node_attr(n, "base")->f, dim, interleaved);
     LLVMValueRef own = emit_value(e, n->operands[0], p), other = own ? other_element(e, n, t, p, own) : NULL;
     if (!other) return NULL;
+    if (e->threaded) return turn_here(e, n, t, p, position, own, other);
     fill(e, t, position); /* last: the operands may be rotated by the same table, at other positions */
     enum dtype to = n->results[result]->type.dtype;
     const struct index *d = &p->at[last];

@@ -11,7 +11,7 @@ static LLVMValueRef truth(struct emitter *e, LLVMValueRef v) {
 
 static LLVMValueRef number(struct emitter *e, LLVMTypeRef scalar, LLVMValueRef v) {
     if (emit_element(LLVMTypeOf(v)) != e->i1 || scalar == e->i1) return v;
-    LLVMTypeRef to = emit_vector(scalar, emit_lanes_of(v));
+    LLVMTypeRef to = emit_vector(e, scalar, emit_lanes_of(v));
     return emit_is_float(to) ? LLVMBuildUIToFP(e->builder, v, to, "") : LLVMBuildZExt(e->builder, v, to, "");
 }
 

@@ -2,6 +2,7 @@
  * its operands. */
 #include "backend/emit_family.h"
 #include "backend/emit_memo.h"
+#include "backend/simt.h"
 
 LLVMValueRef unsupported(struct emitter *e, const struct node *n, int result, const struct point *p) {
     (void)result, (void)p;
@@ -55,7 +56,9 @@ static struct point one_lane(struct emitter *e, const struct point *p) {
     struct point one = *p;
     one.lanes = 1;
     one.mask = one.tail = NULL;
-    if (p->mask && p->mask != p->tail) {
+    if (p->mask && p->mask != p->tail && e->threaded) {
+        one.mask = simt_any(e, p->mask);
+    } else if (p->mask && p->mask != p->tail) {
         LLVMTypeRef type = LLVMTypeOf(p->mask);
         LLVMValueRef mask = p->mask;
         one.mask = emit_intrinsic(e, "llvm.vector.reduce.or", &type, 1, &mask, 1);
@@ -146,7 +149,7 @@ LLVMValueRef emit_family_pointwise(struct emitter *e, const struct node *n, int 
     enum dtype t = working_type(n);
     for (int i = 0; dtype_class(to->dtype) != CLASS_FLOAT && i < n->operands_count; i++)
         arguments[i] = emit_round(e, n->operands[i]->type.dtype, arguments[i]);
-    LLVMTypeRef like = emit_vector(emit_compute_type(e, t), p->lanes);
+    LLVMTypeRef like = emit_vector(e, emit_compute_type(e, t), p->lanes);
     LLVMValueRef made = body(e, op_info(n->op)->body, t, like, arguments);
     LLVMTypeRef have = emit_element(LLVMTypeOf(made)), want = emit_compute_type(e, to->dtype);
     if (have == e->i1 && want != e->i1) made = emit_cast(e, DTYPE_BOOL, to->dtype, made);
@@ -175,7 +178,7 @@ LLVMValueRef emit_family_constant(struct emitter *e, const struct node *n, int r
     const struct tensor *t = n->constant;
     int64_t elements = 1;
     for (int i = 0; i < t->rank; i++) elements *= t->extents[i];
-    if (!elements) return LLVMConstNull(emit_vector(emit_compute_type(e, t->dtype), p->lanes));
+    if (!elements) return LLVMConstNull(emit_vector(e, emit_compute_type(e, t->dtype), p->lanes));
     struct point at = *p;
     if (all_equal(t, elements)) {
         for (int i = 0; i < at.rank; i++) at.at[i] = index_constant(e, 0);

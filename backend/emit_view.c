@@ -104,7 +104,7 @@ struct point point_window(struct emitter *e, const struct point *p, int axis, st
 /* Each operand where the index is in its stretch. */
 LLVMValueRef emit_family_concat(struct emitter *e, const struct node *n, int result, const struct point *p) {
     int axis = (int)node_attr(n, "axis")->i;
-    LLVMTypeRef type = emit_vector(emit_compute_type(e, n->results[result]->type.dtype), p->lanes);
+    LLVMTypeRef type = emit_vector(e, emit_compute_type(e, n->results[result]->type.dtype), p->lanes);
     LLVMValueRef made = LLVMConstNull(type), lo = emit_i64(e, 0);
     for (int i = 0; i < n->operands_count; i++) {
         LLVMValueRef extent = emit_extent(e, n->operands[i]->type.extents[axis]), inside;

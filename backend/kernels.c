@@ -3,6 +3,7 @@
  *     define hidden i32 @k0.linear(ptr %buffers, ptr %dims, ptr %scratch, i64 %thread, i64 %threads) {
  *     entry:  what is computed once: base pointers, extents        start:  the domain's loops ...  ret i32 0
  */
+#include "backend/device.h"
 #include "backend/emit_memo.h"
 #include "backend/kernel_key.h"
 #include <string.h>
@@ -11,6 +12,13 @@ static lower_function *const lower[DOMAIN_COUNT] = {
 #define DOMAIN_LOWER(name, meaning) [DOMAIN_##name] = lower_##name,
     DOMAINS(DOMAIN_LOWER)
 #undef DOMAIN_LOWER
+};
+
+/* On a GPU; what it has no schedule of its own for is made element by element. */
+static lower_function *const lower_simt[DOMAIN_COUNT] = {
+    [DOMAIN_loops] = lower_loops,          [DOMAIN_rows] = lower_rows,
+    [DOMAIN_contract] = lower_loops,       [DOMAIN_attention] = lower_simt_attention,
+    [DOMAIN_ordered] = lower_ordered,
 };
 
 static uint64_t hash_text(const char *text) {
@@ -67,7 +75,7 @@ static void begin_debug(struct emitter *e, const char *name, struct loc loc) {
     emit_location(e, loc);
 }
 
-static void begin_function(struct emitter *e, const char *name, struct loc loc) {
+static void begin_host_function(struct emitter *e, const char *name) {
     e->function = LLVMAddFunction(e->module, name, kernel_type(e));
     LLVMSetVisibility(e->function, LLVMHiddenVisibility);
     add_attribute(e, LLVMAttributeFunctionIndex, "nounwind");
@@ -75,9 +83,16 @@ static void begin_function(struct emitter *e, const char *name, struct loc loc) 
     LLVMValueRef *parameters[] = {&e->buffers, &e->dims, &e->scratch, &e->thread, &e->threads};
     for (unsigned i = 0; i < 5; i++) *parameters[i] = LLVMGetParam(e->function, i);
     e->entry = LLVMAppendBasicBlockInContext(e->context, e->function, "entry");
-    LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "start");
     LLVMPositionBuilderAtEnd(e->builder, e->entry);
-    begin_debug(e, name, loc);
+}
+
+static void begin_function(struct emitter *e, const char *name, const struct function *f, const struct node *n) {
+    if (e->threaded)
+        device_entry_begin(e, device_name(e->arena, name), n->operands_count + n->results_count, f->dims_count);
+    else
+        begin_host_function(e, name);
+    LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "start");
+    begin_debug(e, name, n->loc);
     LLVMBuildBr(e->builder, start);
     LLVMPositionBuilderAtEnd(e->builder, start);
     e->memo = NULL;
@@ -91,12 +106,16 @@ static void begin_function(struct emitter *e, const char *name, struct loc loc) 
 }
 
 static void end_function(struct emitter *e) {
-    LLVMBuildRet(e->builder, emit_i32(e, 0));
+    if (e->threaded)
+        device_entry_end(e);
+    else
+        LLVMBuildRet(e->builder, emit_i32(e, 0));
     e->debug_scope = NULL;
     LLVMSetCurrentDebugLocation2(e->builder, NULL);
 }
 
 static LLVMValueRef base_of(struct emitter *e, int number) {
+    if (e->threaded) return device_buffer(e, number);
     LLVMBasicBlockRef back = emit_entry_begin(e);
     LLVMValueRef at = emit_offset(e, e->buffers, emit_i64(e, 8 * number));
     LLVMValueRef base = LLVMBuildLoad2(e->builder, e->ptr, at, "");
@@ -133,45 +152,69 @@ static void lower_kernel(struct code *c, struct emitter *e, const struct functio
         e->results[i] = buffer_of(c, e, f, n->results[i], n->operands_count + i);
     e->kernel = n;
     e->owner = f;
-    lower[n->schedule ? n->schedule->domain : DOMAIN_loops](e);
+    (e->target->simt ? lower_simt : lower)[n->schedule ? n->schedule->domain : DOMAIN_loops](e);
 }
 
-/* Fails on the first of this thread's elements that is outside lo..hi. */
-static void lower_guard(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
-    e->kernel = n;
-    e->owner = f;
-    struct buffer b = buffer_of(c, e, f, n->operands[0], 0);
-    LLVMValueRef count = emit_i64(e, 1), begin, end;
-    for (int i = 0; i < b.type.rank; i++) count = emit_mul(e, count, emit_extent(e, b.type.extents[i]));
-    emit_split(e, count, 16, &begin, &end);
-    struct emit_loop l;
-    emit_loop_begin(e, &l, begin, end, 1, 0, NULL);
-    struct point p = {.rank = b.type.rank, .lanes = 1};
-    point_unflatten(e, &b.type, index_uniform(l.counter), &p, 0, p.rank);
-    LLVMValueRef v = emit_cast(e, b.type.dtype, DTYPE_I64, emit_load(e, &b, &p));
-    LLVMValueRef low = LLVMBuildICmp(e->builder, LLVMIntSLT, v, emit_extent(e, node_attr(n, "lo")->e), "");
-    LLVMValueRef high = LLVMBuildICmp(e->builder, LLVMIntSGE, v, emit_extent(e, node_attr(n, "hi")->e), "");
-    struct emit_if bad;
-    emit_if_begin(e, &bad, LLVMBuildOr(e->builder, low, high, ""));
+/* Lanes whose value is outside of the guard's range. */
+static LLVMValueRef is_outside(struct emitter *e, const struct node *n, LLVMValueRef v) {
+    int lanes = emit_lanes_of(v);
+    LLVMValueRef lo = emit_splat(e, emit_extent(e, node_attr(n, "lo")->e), lanes);
+    LLVMValueRef hi = emit_splat(e, emit_extent(e, node_attr(n, "hi")->e), lanes);
+    return LLVMBuildOr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSLT, v, lo, ""),
+                       LLVMBuildICmp(e->builder, LLVMIntSGE, v, hi, ""), "");
+}
+
+struct guarded {
+    const struct node *n;
+    struct buffer b;
+};
+
+static void check_columns(struct emitter *e, void *data, const struct index *at, int lanes, LLVMValueRef tail) {
+    const struct guarded *g = data;
+    struct point p = {.rank = g->b.type.rank, .lanes = lanes, .mask = tail, .tail = tail};
+    point_unflatten(e, &g->b.type, *at, &p, 0, p.rank);
+    LLVMValueRef v = emit_cast(e, g->b.type.dtype, DTYPE_I64, emit_load(e, &g->b, &p));
+    LLVMValueRef bad = is_outside(e, g->n, v);
+    if (e->threaded) {
+        device_fail(e, tail ? LLVMBuildAnd(e->builder, bad, tail, "") : bad, v);
+        return;
+    }
+    struct emit_if fails;
+    emit_if_begin(e, &fails, bad);
     LLVMBuildStore(e->builder, v, e->scratch);
     LLVMBuildRet(e->builder, emit_i32(e, 1));
     LLVMPositionBuilderAtEnd(e->builder, LLVMAppendBasicBlockInContext(e->context, e->function, "never"));
-    emit_if_end(e, &bad);
-    emit_loop_end(e, &l, NULL);
+    emit_if_end(e, &fails);
+}
+
+/* Fails on the first of this thread's elements that is outside lo..hi. A GPU has one warp look at all. */
+static void lower_guard(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
+    e->kernel = n;
+    e->owner = f;
+    struct guarded g = {n, buffer_of(c, e, f, n->operands[0], 0)};
+    LLVMValueRef count = emit_i64(e, 1);
+    for (int i = 0; i < g.b.type.rank; i++) count = emit_mul(e, count, emit_extent(e, g.b.type.extents[i]));
+    struct stretch s = {.begin = emit_i64(e, 0), .end = count, .align = 1, .end_align = 1, .lanes = 1};
+    if (e->threaded)
+        s.lanes = s.align = e->lanes;
+    else
+        emit_split(e, count, 16, &s.begin, &s.end);
+    emit_columns(e, &s, check_columns, &g);
 }
 
 static struct kernel_code *compile(struct code *c, const struct function *f, const struct node *n,
                                    const char *key, uint64_t hash) {
     struct kernel_code *k = arena_new_object(c->arena, struct kernel_code);
-    struct emitter *e = c->emitters[c->kernels_count % c->emitters_count];
+    struct emitter *e = c->device ? c->device : c->emitters[c->kernels_count % c->emitters_count];
     *k = (struct kernel_code){.key = key, .hash = hash, .name = name_of(c, n), .number = c->kernels_count++};
-    begin_function(e, k->name, n->loc);
+    begin_function(e, k->name, f, n);
     if (n->op == OP_guard)
         lower_guard(c, e, f, n);
     else
         lower_kernel(c, e, f, n);
     end_function(e);
     k->scratch = e->scratch_bytes > 64 ? e->scratch_bytes : 64; /* a guard's value */
+    k->threads = device_threads(n);
     *c->kernels_end = k;
     c->kernels_end = &k->next;
     return k;

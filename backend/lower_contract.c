@@ -108,7 +108,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
                       .ahead = rows < g->tile_rows || rows == 1};
     panels_rows(e, &a->panels, row, strip_row, at, &m);
     panels_outputs(e, &a->panels, first, block, at, &m);
-    for (int i = 0; i < rows * g->vectors; i++) sums[i] = LLVMConstNull(emit_vector(e->f32, e->lanes));
+    for (int i = 0; i < rows * g->vectors; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < g->vectors; v++) {

@@ -115,6 +115,18 @@ static bool reduces(const struct node *n) {
            family == FAMILY_conv || family == FAMILY_conv_transpose || family == FAMILY_pool;
 }
 
+bool kernel_reduces(const struct node *kernel) {
+    for (const struct node *n = kernel->body->first; n; n = n->next)
+        if (reduces(n)) return true;
+    return false;
+}
+
+/* Columns of a row that a thread (of a GPU: a warp) does at a time. */
+static int64_t chunk_of(const struct emitter *e, bool heavy, int lanes) {
+    if (e->target->simt) return heavy ? lanes : SIMT_CHUNK;
+    return heavy && lanes != 32 ? SMALL_CHUNK : CHUNK;
+}
+
 /* Lanes along the results, unless some reduction is better done by vectors of its own; blocks of 32 for
  * quantised results. */
 static int choose_lanes(struct emitter *e, const struct piece *pieces, int count, bool *heavy) {
@@ -140,7 +152,7 @@ static void lower_space(struct emitter *e, const struct piece *pieces, int count
     for (int i = 0; i < t->rank; i++) c.row.at[i] = index_constant(e, 0);
     for (int i = 0; i < c.axis; i++) rows = emit_mul(e, rows, emit_extent(e, t->extents[i]));
     LLVMValueRef columns = c.axis >= 0 ? emit_extent(e, t->extents[c.axis]) : one,
-                 size = emit_i64(e, heavy && lanes != 32 ? SMALL_CHUNK : CHUNK);
+                 size = emit_i64(e, chunk_of(e, heavy, lanes));
     LLVMValueRef chunks = emit_div(e, emit_add(e, columns, emit_sub(e, size, one)), size);
     emit_split(e, emit_mul(e, rows, chunks), 1, &begin, &end);
     struct emit_loop unit;
@@ -150,8 +162,7 @@ static void lower_space(struct emitter *e, const struct piece *pieces, int count
     LLVMValueRef first = emit_mul(e, chunk, size);
     LLVMValueRef last = emit_min(e, emit_add(e, first, size), columns);
     int64_t n = LLVMIsAConstantInt(columns) ? LLVMConstIntGetSExtValue(columns) : 1;
-    struct stretch s = {first, last,       heavy && lanes != 32 ? SMALL_CHUNK : CHUNK, n % lanes ? 1 : lanes,
-                        lanes, lanes == 32};
+    struct stretch s = {first, last, chunk_of(e, heavy, lanes), n % lanes ? 1 : lanes, lanes, lanes == 32};
     emit_columns(e, &s, at_columns, &c);
     emit_loop_end(e, &unit, NULL);
 }

@@ -4,6 +4,7 @@
  * stored cumsum                 down the axis, columns side by side in lanes scatter                x first,
  * then update after update */
 #include "backend/emit_family.h"
+#include "backend/simt.h"
 #include "runtime/abi.h"
 #include <string.h>
 
@@ -65,7 +66,7 @@ static bool gather_row(struct emitter *e, const struct sorting *s) {
     emit_loop_begin(e, &l, emit_i64(e, 0), s->from.length, 1, 0, NULL);
     struct point p = at_position(e, &s->from, s->outer, index_uniform(l.counter), index_uniform(s->inner), 1);
     LLVMValueRef v = emit_value(e, x, &p);
-    if (v) emit_store_at(e, emit_narrow(e, x->type.dtype, v), s->keys, index_uniform(l.counter), NULL);
+    if (v) emit_store_at(e, emit_narrow(e, x->type.dtype, v), s->keys, index_uniform(l.counter), 1, NULL);
     emit_loop_end(e, &l, NULL);
     return v;
 }
@@ -110,7 +111,10 @@ static void lower_sort(struct emitter *e, struct node *n) {
     s.outer = emit_div(e, l.counter, s.from.inner);
     s.inner = emit_rem(e, l.counter, s.from.inner);
     if (gather_row(e, &s)) {
-        call_argsort(e, &s, n->op == OP_topk);
+        if (e->target->simt)
+            simt_argsort(e, x->dtype, s.keys, s.from.length, n->op == OP_topk, s.order);
+        else
+            call_argsort(e, &s, n->op == OP_topk);
         store_order(e, &s);
     }
     emit_loop_end(e, &l, NULL);
@@ -129,7 +133,7 @@ static void run_down(struct emitter *e, void *data, const struct index *column, 
     struct running *r = data;
     enum dtype t = r->n->results[0]->type.dtype;
     struct emit_loop l;
-    LLVMValueRef sum = LLVMConstNull(emit_vector(emit_compute_type(e, t), lanes));
+    LLVMValueRef sum = LLVMConstNull(emit_vector(e, emit_compute_type(e, t), lanes));
     emit_loop_begin(e, &l, emit_i64(e, 0), r->a.length, 1, 1, &sum);
     struct point p = at_position(e, &r->a, r->outer, index_uniform(l.counter), *column, lanes);
     p.mask = p.tail = tail;

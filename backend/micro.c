@@ -5,7 +5,7 @@
 #include <string.h>
 
 static LLVMTypeRef lane_vector(struct emitter *e, const struct micro *m) {
-    return emit_vector(e->f32, m->lanes);
+    return emit_vector(e, e->f32, m->lanes);
 }
 
 static LLVMValueRef at_byte(struct emitter *e, LLVMValueRef base, LLVMValueRef bytes) {
@@ -149,7 +149,7 @@ static void fma_group(struct emitter *e, const struct micro *m, LLVMValueRef til
         LLVMValueRef b[MAX_TILE_SUMS];
         for (int v = 0; v < m->vectors; v++) {
             LLVMValueRef codes = load_codes(e, m, tile, tile_position(k, v * m->lanes, 1), m->lanes);
-            LLVMValueRef wide = LLVMBuildZExt(e->builder, codes, emit_vector(e->i32, m->lanes), "");
+            LLVMValueRef wide = LLVMBuildZExt(e->builder, codes, emit_vector(e, e->i32, m->lanes), "");
             b[v] = emit_fma(e, LLVMBuildSIToFP(e->builder, wide, floats, ""), scale[v], minimum[v]);
         }
         add_products(e, m, LLVMBuildAdd(e->builder, k0, emit_i64(e, k), ""), b, sums);
@@ -215,7 +215,7 @@ static LLVMValueRef dot_instruction(struct emitter *e, const struct micro *m, LL
 static LLVMValueRef dot_by_pairs(struct emitter *e, const struct micro *m, LLVMValueRef sum, LLVMValueRef w,
                                  LLVMValueRef x) {
     LLVMTypeRef bytes = LLVMVectorType(e->i8, 16), halves = LLVMVectorType(e->i16, 16);
-    LLVMTypeRef words = emit_vector(e->i32, m->lanes), overloads[] = {words, LLVMVectorType(e->i16, 8)};
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes), overloads[] = {words, LLVMVectorType(e->i16, 8)};
     w = LLVMBuildZExt(e->builder, LLVMBuildBitCast(e->builder, w, bytes, ""), halves, "");
     x = LLVMBuildSExt(e->builder, LLVMBuildBitCast(e->builder, x, bytes, ""), halves, "");
     LLVMValueRef product = LLVMBuildMul(e->builder, w, x, ""), pairs[2];
@@ -235,7 +235,7 @@ static LLVMValueRef dot_bytes(struct emitter *e, const struct micro *m, LLVMValu
     LLVMValueRef made = dot_instruction(e, m, sum, w, x);
     if (made) return made;
     if (!strncmp(e->target->triple, "aarch64", 7)) return dot_by_pairs(e, m, sum, w, x);
-    LLVMTypeRef words = emit_vector(e->i32, m->lanes),
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes),
                 halves = LLVMVectorType(e->i16, (unsigned)(2 * m->lanes));
     w = LLVMBuildBitCast(e->builder, w, words, ""), x = LLVMBuildBitCast(e->builder, x, words, "");
     for (int odd = 0; odd < 2; odd++) {
@@ -255,7 +255,7 @@ static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMV
  * biased codes cost nothing. A format with groups of 16 takes the bias off group by group instead, see
  * dot_group. */
 static LLVMValueRef first_sum(struct emitter *e, const struct micro *m, int row, LLVMValueRef block) {
-    LLVMTypeRef words = emit_vector(e->i32, m->lanes);
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
     int bias = m->tile->bias - signed_by(e, m);
     if (!bias || tile_groups(m->tile) > 1) return LLVMConstNull(words);
     LLVMValueRef total = load_block_scalar(e, e->i32, m->totals[row], block);

@@ -52,6 +52,9 @@ backend_libbackend_a_SOURCES = \
 	backend/row.h \
 	backend/row_emit.c \
 	backend/row_plan.c \
+	backend/device.c backend/device.h \
+	backend/simt.c backend/simt.h \
+	backend/simt_attention.c backend/simt_sort.c \
 	backend/row_stages.c \
 	backend/steps.c backend/steps.h \
 	backend/tables.c \

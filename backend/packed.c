@@ -8,14 +8,15 @@ static LLVMValueRef gather(struct emitter *e, LLVMTypeRef type, LLVMValueRef bas
                            const struct point *p) {
     if (p->mask)
         offsets = LLVMBuildSelect(e->builder, p->mask, offsets, LLVMConstNull(LLVMTypeOf(offsets)), "");
-    LLVMValueRef lanes = LLVMGetUndef(emit_vector(type, p->lanes));
-    for (int l = 0; l < p->lanes; l++) {
+    LLVMValueRef lanes = LLVMGetUndef(emit_vector(e, type, p->lanes));
+    int count = e->threaded ? 1 : p->lanes;
+    for (int l = 0; l < count; l++) {
         LLVMValueRef offset =
-            p->lanes > 1 ? LLVMBuildExtractElement(e->builder, offsets, emit_i32(e, l), "") : offsets;
+            count > 1 ? LLVMBuildExtractElement(e->builder, offsets, emit_i32(e, l), "") : offsets;
         LLVMValueRef one =
             LLVMBuildLoad2(e->builder, type, LLVMBuildGEP2(e->builder, e->i8, base, &offset, 1, ""), "");
         LLVMSetAlignment(one, 1);
-        if (p->lanes == 1) return one;
+        if (count == 1) return one;
         lanes = LLVMBuildInsertElement(e->builder, lanes, one, emit_i32(e, l), "");
     }
     return lanes;
@@ -52,7 +53,7 @@ static LLVMValueRef plane(struct emitter *e, const struct buffer *b, const struc
                           LLVMValueRef position, int64_t offset, int bits, const struct point *p) {
     int64_t bytes = TILE_CODES / 8 * bits;
     LLVMValueRef address = plus(e, emit_add(e, at->tile, modulo(e, position, bytes)), offset);
-    LLVMTypeRef wide = emit_vector(e->i32, p->lanes);
+    LLVMTypeRef wide = emit_vector(e, e->i32, p->lanes);
     LLVMValueRef byte = LLVMBuildZExt(e->builder, gather(e, e->i8, b->base, address, p), wide, "");
     LLVMValueRef shift = LLVMBuildTrunc(e->builder, times(e, over(e, position, bytes), bits), wide, "");
     return LLVMBuildAnd(e->builder, LLVMBuildLShr(e->builder, byte, shift, ""),
@@ -79,7 +80,7 @@ LLVMValueRef emit_load_packed(struct emitter *e, const struct buffer *b, const s
         code = LLVMBuildOr(e->builder, code,
                            LLVMBuildShl(e->builder, high, emit_constant_like(LLVMTypeOf(high), 4), ""), "");
     }
-    LLVMTypeRef floats = emit_vector(e->f32, p->lanes);
+    LLVMTypeRef floats = emit_vector(e, e->f32, p->lanes);
     code = LLVMBuildSub(e->builder, code, emit_constant_like(LLVMTypeOf(code), f->bias), "");
     LLVMValueRef value = LLVMBuildSIToFP(e->builder, code, floats, ""),
                  scale = scales(e, b, f, &at, tile_scales(f, 0), p);

@@ -4,6 +4,7 @@
  *     r1 = fold over the row, reading what was kept ...
  *     for c in begin..end by lanes: results' elements, each where its path leads */
 #include "backend/row.h"
+#include "backend/simt.h"
 
 /* A value's row in scratch. */
 struct row_buffer {
@@ -30,7 +31,7 @@ static void store_kept(struct emitter *e, const struct binding *b, const struct 
     const struct row_buffer *r = b->data;
     const struct index *column = &p->at[p->rank - 1];
     if (r->filled || !is_of_row(r, p) || column->vector || (p->lanes > 1 && column->stride != 1)) return;
-    emit_store_at(e, emit_splat(e, value, p->lanes), r->base, *column, p->mask);
+    emit_store_at(e, emit_splat(e, value, p->lanes), r->base, *column, p->lanes, p->mask);
 }
 
 struct row_work {
@@ -54,9 +55,10 @@ static void bind_kept(struct emitter *e, struct row_work *w) {
     }
 }
 
-static void end_stage(struct row_work *w, int stage) {
+static void end_stage(struct emitter *e, struct row_work *w, int stage) {
     for (int i = 0; i < w->program->kept_count; i++)
         if (w->program->kept[i].stage == stage) w->buffers[i].filled = true;
+    simt_warp_barrier(e);
 }
 
 /* The point of a per-row value. */
@@ -72,7 +74,7 @@ static void run_stages(struct emitter *e, struct row_work *w) {
         struct value *v = w->program->stages[i].reduction->results[0];
         struct point p = scalar_point(e, w, &v->type);
         emit_value(e, v, &p);
-        end_stage(w, i);
+        end_stage(e, w, i);
     }
 }
 

@@ -1,6 +1,7 @@
 /* A function's nodes as the runtime's steps: which kernel, on which buffers; copies where a value is not
  * where it must end. */
 #include "backend/steps.h"
+#include "backend/device.h"
 #include "backend/pack.h"
 #include "ir/collective.h"
 #include "ir/imap.h"
@@ -100,7 +101,9 @@ static void add_step(struct tables *t, struct steps *s, const struct function *f
                      const struct node *n) {
     step.line = n->loc.line > 0 ? (uint32_t)n->loc.line : 0;
     step.column = n->loc.line > 0 ? (uint32_t)n->loc.column : 0;
-    if (step.kind == MDL_STEP_KERNEL || step.kind == MDL_STEP_GUARD) count_work(t, f, n, &step);
+    bool kernel = step.kind == MDL_STEP_KERNEL || step.kind == MDL_STEP_GUARD;
+    if (kernel) count_work(t, f, n, &step);
+    if (kernel && t->code->device) step.blocks = tables_extent(t, f, device_blocks(t->code, n));
     arena_push(t->code->arena, s->at, s->count, s->capacity, step);
 }
 

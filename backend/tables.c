@@ -1,4 +1,5 @@
 /* The model's tables (runtime/abi.h) as constants of the module: each structure field by field. */
+#include "backend/device.h"
 #include "backend/steps.h"
 #include <string.h>
 
@@ -344,6 +345,23 @@ static void mesh_fields(struct tables *t, V fields[MESH_FIELDS]) {
     fields[11] = m ? external(e, "mdl_distributed") : none;
 }
 
+/* How the kernels run on the device, and the images that they are in. */
+static V device_table(struct code *c) {
+    struct emitter *e = c->emitters[0];
+    V *launches = arena_new_array(c->arena, V, (size_t)c->kernels_count + 1), *images;
+    for (const struct kernel_code *k = c->kernels; k; k = k->next)
+        launches[k->number] = RECORD(e, text(e, device_name(c->arena, k->name)), u32(e, (uint32_t)k->threads), u32(e, 0),
+                                     u32(e, MOST_BLOCKS), u32(e, 0), i64(e, k->scratch));
+    images = arena_new_array(c->arena, V, (size_t)c->images_count + 1);
+    for (int i = 0; i < c->images_count; i++) {
+        V bytes = LLVMConstStringInContext2(e->context, c->images[i].code, (size_t)c->images[i].bytes, 1);
+        images[i] = RECORD(e, text(e, c->images[i].arch), private_global(e, bytes, "image"), i64(e, c->images[i].bytes));
+    }
+    V all = RECORD(e, text(e, "cuda"), array(e, launches, c->kernels_count, "launches"),
+                      array(e, images, c->images_count, "images"), u32(e, (uint32_t)c->images_count), u32(e, 0));
+    return private_global(e, all, "device");
+}
+
 static V descriptor_record(struct tables *t, V function_table, int functions_count, V state_table,
                            int states_count) {
     struct code *c = t->code;
@@ -351,13 +369,15 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
     V id[32], m[MESH_FIELDS];
     mesh_fields(t, m);
     for (int i = 0; i < 32; i++) id[i] = LLVMConstInt(e->i8, c->build_id[i], 0);
+    V device = c->device ? device_table(c) : LLVMConstNull(e->ptr);
     return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
                   u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
                   text(e, c->source), text(e, e->target->cpu), text(e, target_needs(c->arena, e->target)),
-                  LLVMConstArray2(e->i8, id, 32), function_table, state_table, kernel_table(c), ref_table(t),
+                  LLVMConstArray2(e->i8, id, 32), function_table, state_table,
+                  c->device ? LLVMConstNull(e->ptr) : kernel_table(c), ref_table(t),
                   extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
                   external(e, "mdl_api"), m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
-                  m[11], LLVMConstNull(e->ptr));
+                  m[11], device);
 }
 
 bool tables_emit(struct code *c) {
@@ -365,7 +385,7 @@ bool tables_emit(struct code *c) {
     struct tables t = {.code = c};
     int functions_count = 0, states_count = 0, errors = c->graph->diag->errors;
     V function_table = functions(&t, &functions_count), state_table = states(&t, &states_count);
-    if (c->graph->diag->errors != errors) return false;
+    if (c->graph->diag->errors != errors || (c->device && !device_images(c))) return false;
     V initial = descriptor_record(&t, function_table, functions_count, state_table, states_count);
     V descriptor = LLVMAddGlobal(e->module, LLVMTypeOf(initial), "mdl_descriptor");
     LLVMSetInitializer(descriptor, initial);

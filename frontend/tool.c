@@ -33,13 +33,34 @@ bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t 
     return false;
 }
 
-bool tool_triple(const struct tool *t, const char **triple) {
+/* cuda:ARCH,...: the first of them by capability decides schedules. */
+static bool find_gpus(const struct tool *t, const char *list, struct tool_target *found) {
+    const struct target *least = NULL;
+    for (const char *p = list; *p; p += *p == ',') {
+        const char *name = arena_strndup(t->arena, p, strcspn(p, ","));
+        const struct target *gpu = target_find(CUDA_TRIPLE, name);
+        if (!gpu) {
+            options_error(t->program, "--target=cuda:%s: '%s' is no architecture that code is made for: mdlc "
+                                      "--list-cpus --target=" CUDA_TRIPLE " lists them", list, name);
+            return false;
+        }
+        if (!least || gpu->capability < least->capability) least = gpu;
+        p += strlen(name);
+    }
+    if (!least) return options_error(t->program, "--target=cuda: needs an architecture: cuda:sm_90a"), false;
+    *found = (struct tool_target){CUDA_TRIPLE, least->cpu, list};
+    return true;
+}
+
+bool tool_target(const struct tool *t, struct tool_target *found) {
     const char *given = options_value(t->list, "target"), *known, *names = "";
-    *triple = given ? target_triple(given) : NULL;
-    if (!given || *triple) return true;
+    if (given && !strncmp(given, "cuda:", 5)) return find_gpus(t, given + 5, found);
+    *found = (struct tool_target){given ? target_triple(given) : NULL, options_value(t->list, "mcpu"), NULL};
+    if (found->triple && !strcmp(found->triple, CUDA_TRIPLE)) found->gpus = found->cpu;
+    if (!given || found->triple) return true;
     for (int i = 0; (known = target_triple_number(i)); i++)
         names = arena_printf(t->arena, "%s%s%s", names, i ? ", " : "", known);
-    options_error(t->program, "--target=%s: unknown; known are %s", given, names);
+    options_error(t->program, "--target=%s: unknown; known are %s, and cuda:ARCH,...", given, names);
     return false;
 }
 

@@ -84,6 +84,7 @@ struct tool {
     struct diag diag;
     struct graph *graph;
     const char *path; /* of the model, "-" for standard input */
+    const char *gpus; /* that code is made for; NULL: it is a processor's */
 };
 
 /* A program's main(): parses the command line, answers fatal signals, releases what `run` used. */
@@ -106,8 +107,14 @@ int tool_run(struct tool *t, const struct pipeline *p);
 /* Prints the graph to --output, as `print` does it. */
 int tool_print(struct tool *t, void (*print)(const struct graph *g, FILE *out));
 
-/* --target in targets.def's spelling, NULL if it is not given; false after a usage message. */
-bool tool_triple(const struct tool *t, const char **triple);
+/* --target and --mcpu. */
+struct tool_target {
+    const char *triple; /* in targets.def's spelling; NULL: not given */
+    const char *cpu;    /* NULL: not given. Of several GPUs the least capable */
+    const char *gpus;   /* all of them, by commas; NULL: no GPU's code */
+};
+/* False after a usage message. */
+bool tool_target(const struct tool *t, struct tool_target *found);
 /* A number of 64 bits from an option's value; false after a usage message. */
 bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number);
 

@@ -36,13 +36,13 @@ static const struct option_program program = {
 
 /* --target alone means the plainest CPU of that kind. */
 static int choose_target(struct tool *t) {
-    const char *cpu = options_value(t->list, "mcpu"), *triple;
-    if (!tool_triple(t, &triple)) return TOOL_USAGE;
-    if (!cpu && !triple) return TOOL_DONE;
-    t->graph->target = target_find(triple, cpu ? cpu : "generic");
+    struct tool_target given;
+    if (!tool_target(t, &given)) return TOOL_USAGE;
+    if (!given.cpu && !given.triple) return TOOL_DONE;
+    t->graph->target = target_find(given.triple, given.cpu ? given.cpu : "generic");
     return t->graph->target
                ? TOOL_DONE
-               : options_error(&program, "--mcpu=%s: unknown CPU; mdlc --list-cpus lists them", cpu);
+               : options_error(&program, "--mcpu=%s: unknown CPU; mdlc --list-cpus lists them", given.cpu);
 }
 
 static int run(struct tool *t) {

@@ -82,11 +82,11 @@ static int list_ops(struct tool *t) {
 
 /* Names, and of which kind of machine each is. */
 static int list_cpus(struct tool *t) {
-    const char *triple;
+    struct tool_target given;
     const struct target *target;
-    if (!tool_triple(t, &triple)) return TOOL_USAGE;
+    if (!tool_target(t, &given)) return TOOL_USAGE;
     for (int i = 0; (target = target_number(i)); i++)
-        if (!triple || !strcmp(triple, target->triple)) printf("%-16s %s\n", target->cpu, target->triple);
+        if (!given.triple || !strcmp(given.triple, target->triple)) printf("%-16s %s\n", target->cpu, target->triple);
     return tool_printed(t);
 }
 
@@ -112,7 +112,7 @@ static const char *own_folder(struct arena *a) {
 /* Whether code for the graph's target runs on this machine. */
 static bool is_foreign(const struct tool *t) {
     const char *host = backend_host_triple();
-    return !host || strcmp(host, t->graph->target->triple) != 0;
+    return !t->gpus && (!host || strcmp(host, t->graph->target->triple) != 0);
 }
 
 /* The runtime's archive: where $MDL_RUNTIME says, in the build tree, or where it was installed. */
@@ -145,9 +145,11 @@ static int no_runtime(const struct tool *t) {
 }
 
 static int choose_target(struct tool *t) {
-    const char *cpu = options_value(t->list, "mcpu"), *error = NULL, *triple;
-    if (!tool_triple(t, &triple)) return TOOL_USAGE;
-    t->graph->target = backend_target(t->arena, triple, cpu, &error);
+    const char *error = NULL;
+    struct tool_target given;
+    if (!tool_target(t, &given)) return TOOL_USAGE;
+    t->gpus = given.gpus;
+    t->graph->target = backend_target(t->arena, given.triple, given.cpu, &error);
     return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
 }
 
@@ -164,6 +166,7 @@ static int emit(struct tool *t, enum artifact kind) {
     struct backend_options o = {.output = output,
                                 .runtime = find_runtime(t),
                                 .linker = find_linker(t),
+                                .gpus = t->gpus,
                                 .opt_level = 2,
                                 .progress = isatty(2),
                                 .embed_limit = 64 * 1024};

@@ -16,14 +16,20 @@ struct target {
     const char *triple;   /* machine, system, C library: "x86_64-linux-gnu" */
     const char *cpu;      /* as LLVM spells it: "sapphirerapids", "x86-64-v3" */
     const char *features; /* LLVM features added to the CPU's: "+avx512bf16,+avx512vnni" */
-    int vector_bytes;     /* of a register: 64 AVX-512, 32 AVX2, 16 SSE2 and NEON */
+    int vector_bytes;     /* of a register: 64 AVX-512, 32 AVX2, 16 SSE2 and NEON; 128 of a warp */
     int vector_registers; /* 32 or 16 */
     bool fma;             /* fused multiply-add */
     bool bf16;            /* conversion from f32 to bf16 */
     bool dot_bf16;        /* vdpbf16ps, and it is faster than multiply-adds in f32 */
     enum byte_dot byte_dot;
     int64_t l1_bytes, l2_bytes; /* data caches of one core */
+    bool simt;           /* a GPU: a vector's lanes are the threads of a warp */
+    bool emulated;       /* code with a GPU's schedules for the host: lanes are lanes, warps take turns */
+    int capability;      /* of a GPU: 10 * major + minor of its compute capability */
+    int64_t shared_bytes; /* of a GPU: what a thread block may have (CUDA Programming Guide, table of technical specifications) */
 };
+
+#define CUDA_TRIPLE "nvptx64-nvidia-cuda"
 
 /* The triple as targets.def spells it; `given` may name a vendor ("aarch64-unknown-linux-gnu"). NULL:
  * unknown. */

@@ -1,0 +1,182 @@
+/* Entries of kernels for a GPU.
+ *
+ *     .entry k0_linear(buffer 0, ..., dim 0, ..., scratch, failure, step)
+ *         if (failure->serial) return;
+ *         entry:   what is computed once        start:  the domain's loops ...
+ *
+ * `thread` and `threads` of a lowering are a warp of the grid and how many there are. */
+#include "backend/device.h"
+#include "backend/emit_memo.h"
+#include "backend/simt.h"
+#include <string.h>
+
+enum {
+    GLOBAL = 1 /* LLVM's address space for it */,
+    KERNEL_CONVENTION = 71,
+    WARP = 32,
+    BLOCK_WARPS = 4,
+    MANY_BLOCKS = 1024
+};
+
+typedef LLVMValueRef V;
+
+static LLVMTypeRef global_pointer(struct emitter *e) { return LLVMPointerTypeInContext(e->context, GLOBAL); }
+
+V device_buffer(struct emitter *e, int number) { return LLVMGetParam(e->function, (unsigned)number); }
+
+static int parameters_before_last(struct emitter *e) { return (int)LLVMCountParams(e->function) - 3; }
+static V failure_of(struct emitter *e) {
+    return LLVMGetParam(e->function, (unsigned)parameters_before_last(e) + 1);
+}
+
+V device_dim(struct emitter *e, int number) {
+    int dims = parameters_before_last(e) - e->buffers_count;
+    if (number >= dims) ice("kernel %s has %d dims", e->kernel->name, dims);
+    return LLVMGetParam(e->function, (unsigned)(e->buffers_count + number));
+}
+
+static void align_pointers(struct emitter *e) {
+    unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+    LLVMAttributeRef align = LLVMCreateEnumAttribute(e->context, kind, MDL_ALIGN);
+    for (unsigned i = 0; i < LLVMCountParams(e->function); i++)
+        if (LLVMTypeOf(LLVMGetParam(e->function, i)) == global_pointer(e))
+            LLVMAddAttributeAtIndex(e->function, i + 1, align);
+}
+
+static LLVMBasicBlockRef block(struct emitter *e, const char *name) {
+    return LLVMAppendBasicBlockInContext(e->context, e->function, name);
+}
+
+/* Nothing is done once a guard of the call has failed. */
+static void return_if_failed(struct emitter *e) {
+    LLVMBasicBlockRef check = block(e, "check"), leave = block(e, "leave");
+    e->entry = block(e, "entry");
+    LLVMPositionBuilderAtEnd(e->builder, check);
+    V serial = LLVMBuildLoad2(e->builder, e->i64, failure_of(e), "");
+    V failed = LLVMBuildICmp(e->builder, LLVMIntNE, serial, emit_i64(e, 0), "");
+    LLVMBuildCondBr(e->builder, failed, leave, e->entry);
+    LLVMPositionBuilderAtEnd(e->builder, leave);
+    LLVMBuildRetVoid(e->builder);
+    LLVMPositionBuilderAtEnd(e->builder, e->entry);
+}
+
+/* Which warp of the grid this is. Its scratch's size is set when it is known. */
+static void find_warp(struct emitter *e) {
+    V tid = simt_register(e, "tid.x"), warps = emit_i64(e, BLOCK_WARPS);
+    e->lane = LLVMBuildAnd(e->builder, tid, emit_i64(e, WARP - 1), "lane");
+    V first = LLVMBuildMul(e->builder, simt_register(e, "ctaid.x"), warps, "");
+    e->thread = LLVMBuildAdd(e->builder, first, LLVMBuildLShr(e->builder, tid, emit_i64(e, 5), ""), "warp");
+    e->threads = LLVMBuildMul(e->builder, simt_register(e, "nctaid.x"), warps, "warps");
+    V scratch = LLVMGetParam(e->function, (unsigned)parameters_before_last(e));
+    e->scratch_of_warp = LLVMBuildMul(e->builder, e->thread, emit_i64(e, MDL_ALIGN), "");
+    e->scratch = LLVMBuildGEP2(e->builder, e->i8, scratch, &e->scratch_of_warp, 1, "scratch");
+}
+
+void device_entry_begin(struct emitter *e, const char *name, int buffers, int dims) {
+    LLVMTypeRef *types = arena_new_array(e->arena, LLVMTypeRef, (size_t)(buffers + dims + 3));
+    int count = 0;
+    while (count < buffers) types[count++] = global_pointer(e);
+    while (count < buffers + dims) types[count++] = e->i64;
+    types[count++] = global_pointer(e);
+    types[count++] = global_pointer(e);
+    types[count++] = e->i64;
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), types, (unsigned)count, 0);
+    e->function = LLVMAddFunction(e->module, name, type);
+    e->buffers_count = buffers;
+    LLVMSetFunctionCallConv(e->function, KERNEL_CONVENTION);
+    const char *threads = arena_printf(e->arena, "%d", BLOCK_WARPS * WARP);
+    LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.maxntid", threads);
+    align_pointers(e);
+    return_if_failed(e);
+    find_warp(e);
+}
+
+void device_entry_end(struct emitter *e) {
+    if (LLVMIsAInstruction(e->scratch_of_warp))
+        LLVMSetOperand(e->scratch_of_warp, 1, emit_i64(e, e->scratch_bytes));
+    LLVMBuildRetVoid(e->builder);
+}
+
+void device_fail(struct emitter *e, V condition, V value) {
+    struct emit_if bad;
+    emit_if_begin(e, &bad, simt_any(e, condition));
+    V lanes = simt_ballot(e, condition), no = LLVMConstNull(e->i1);
+    V first = emit_intrinsic(e, "llvm.cttz", &e->i32, 1, (V[]){lanes, no}, 2);
+    V found = simt_shuffle_from(e, value, first);
+    V at = failure_of(e), step = LLVMGetParam(e->function, (unsigned)parameters_before_last(e) + 2);
+    LLVMBuildStore(e->builder, found, emit_offset(e, at, emit_i64(e, 8)));
+    LLVMBuildStore(e->builder, LLVMBuildAdd(e->builder, step, emit_i64(e, 1), ""), at);
+    LLVMBuildRetVoid(e->builder);
+    LLVMPositionBuilderAtEnd(e->builder, block(e, "never"));
+    emit_if_end(e, &bad);
+}
+
+const char *device_name(struct arena *a, const char *kernel) {
+    char *name = arena_strdup(a, kernel);
+    for (char *p = name; *p; p++)
+        if (*p == '.') *p = '_';
+    return name;
+}
+
+/* ---- how large a grid is ---- */
+
+static const struct extent *divided_up(struct extents *x, const struct extent *n, int64_t by) {
+    return n ? extent_floordiv(x, extent_add(x, n, extent_const(x, by - 1)), by) : NULL;
+}
+
+/* Elements of the dimensions but the last, or but `axis`. */
+static const struct extent *rows_of(struct extents *x, const struct type *t, int but) {
+    const struct extent *rows = extent_const(x, 1);
+    for (int i = 0; i < t->rank; i++)
+        if (i != but) rows = extent_mul(x, rows, t->extents[i]);
+    return rows;
+}
+
+/* What the warps of the grid share: stretches of a row, or whole rows. */
+static const struct extent *units_of(struct extents *x, const struct node *n) {
+    const struct extent *most = extent_const(x, 1);
+    int64_t chunk = kernel_reduces(n) ? 1 : SIMT_CHUNK;
+    for (int i = 0; i < n->results_count; i++) {
+        const struct type *t = &n->results[i]->type;
+        const struct extent *units = rows_of(x, t, t->rank - 1);
+        if (t->rank) units = extent_mul(x, units, divided_up(x, t->extents[t->rank - 1], chunk));
+        if (units && extent_max(units) > extent_max(most)) most = units;
+    }
+    return most;
+}
+
+const struct extent *device_blocks(struct code *c, const struct node *n) {
+    struct extents *x = c->graph->extents;
+    if (n->op == OP_guard) return extent_const(x, 1);
+    const struct extent *blocks = divided_up(x, units_of(x, n), BLOCK_WARPS);
+    return blocks ? blocks : extent_const(x, MANY_BLOCKS);
+}
+
+int device_threads(const struct node *n) { return n->op == OP_guard ? WARP : BLOCK_WARPS * WARP; }
+
+/* ---- images ---- */
+
+/* The module as PTX for one architecture. Emission changes a module, so it is a copy's. */
+static struct mdl_image image_of(struct code *c, const char *arch) {
+    LLVMModuleRef copy = LLVMCloneModule(c->device->module);
+    LLVMMemoryBufferRef text = emitter_text_for(target_find(CUDA_TRIPLE, arch), copy, c->options->opt_level);
+    size_t size = LLVMGetBufferSize(text);
+    char *code = arena_alloc(c->arena, size + 1, 1);
+    memcpy(code, LLVMGetBufferStart(text), size);
+    code[size] = 0;
+    LLVMDisposeMemoryBuffer(text);
+    LLVMDisposeModule(copy);
+    return (struct mdl_image){arch, code, (int64_t)size + 1};
+}
+
+bool device_images(struct code *c) {
+    struct emitter *e = c->device;
+    int capacity = 0;
+    if (!emitter_finish(e)) return false;
+    for (const char *p = c->options->gpus; *p; p += *p == ',') {
+        const char *arch = arena_strndup(c->arena, p, strcspn(p, ","));
+        arena_push(c->arena, c->images, c->images_count, capacity, image_of(c, arch));
+        p += strlen(arch);
+    }
+    return e->errors == 0;
+}

@@ -1,0 +1,66 @@
+/* Shuffles, votes and barriers of a warp, by LLVM's intrinsics for PTX. */
+#include "backend/simt.h"
+
+enum { ALL = -1, WHOLE_WARP = 31 /* the clamp of a shuffle: lanes up to it, of one segment */ };
+
+typedef LLVMValueRef V;
+
+/* Of 32 bits. */
+static V shuffle_word(struct emitter *e, const char *name, V word, V from) {
+    V arguments[] = {emit_i32(e, ALL), word, from, emit_i32(e, WHOLE_WARP)};
+    return emit_intrinsic(e, name, NULL, 0, arguments, 4);
+}
+
+/* Of two halves, the lower one first. */
+static V shuffle_pair(struct emitter *e, const char *name, V wide, V from) {
+    V low = LLVMBuildTrunc(e->builder, wide, e->i32, "");
+    V high = LLVMBuildTrunc(e->builder, LLVMBuildLShr(e->builder, wide, emit_i64(e, 32), ""), e->i32, "");
+    low = LLVMBuildZExt(e->builder, shuffle_word(e, name, low, from), e->i64, "");
+    high = LLVMBuildZExt(e->builder, shuffle_word(e, name, high, from), e->i64, "");
+    return LLVMBuildOr(e->builder, low, LLVMBuildShl(e->builder, high, emit_i64(e, 32), ""), "");
+}
+
+static V shuffle(struct emitter *e, const char *name, V value, V from) {
+    LLVMTypeRef type = LLVMTypeOf(value);
+    if (type == e->f32)
+        return LLVMBuildBitCast(e->builder,
+                                shuffle_word(e, name, LLVMBuildBitCast(e->builder, value, e->i32, ""), from),
+                                type, "");
+    if (type == e->f64)
+        return LLVMBuildBitCast(e->builder,
+                                shuffle_pair(e, name, LLVMBuildBitCast(e->builder, value, e->i64, ""), from),
+                                type, "");
+    if (type == e->i64) return shuffle_pair(e, name, value, from);
+    if (type == e->i32) return shuffle_word(e, name, value, from);
+    V wide = LLVMBuildZExt(e->builder, value, e->i32, "");
+    return LLVMBuildTrunc(e->builder, shuffle_word(e, name, wide, from), type, "");
+}
+
+V simt_shuffle_xor(struct emitter *e, V value, int mask) {
+    return shuffle(e, "llvm.nvvm.shfl.sync.bfly.i32", value, emit_i32(e, mask));
+}
+
+V simt_shuffle_from(struct emitter *e, V value, V lane) {
+    if (!e->threaded) return LLVMBuildExtractElement(e->builder, value, lane, "");
+    return shuffle(e, "llvm.nvvm.shfl.sync.idx.i32", value, lane);
+}
+
+V simt_any(struct emitter *e, V condition) {
+    V arguments[] = {emit_i32(e, ALL), condition};
+    return emit_intrinsic(e, "llvm.nvvm.vote.any.sync", NULL, 0, arguments, 2);
+}
+
+V simt_ballot(struct emitter *e, V condition) {
+    V arguments[] = {emit_i32(e, ALL), condition};
+    return emit_intrinsic(e, "llvm.nvvm.vote.ballot.sync", NULL, 0, arguments, 2);
+}
+
+void simt_warp_barrier(struct emitter *e) {
+    V all = emit_i32(e, ALL);
+    if (e->threaded) emit_intrinsic(e, "llvm.nvvm.bar.warp.sync", NULL, 0, &all, 1);
+}
+
+V simt_register(struct emitter *e, const char *name) {
+    const char *full = arena_printf(e->arena, "llvm.nvvm.read.ptx.sreg.%s", name);
+    return LLVMBuildZExt(e->builder, emit_intrinsic(e, full, NULL, 0, NULL, 0), e->i64, "");
+}

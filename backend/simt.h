@@ -1,0 +1,23 @@
+/* What the threads of a warp do together, where they are the lanes of a vector (emitter.threaded). All
+ * threads of the warp must come here. */
+#ifndef BACKEND_SIMT_H
+#define BACKEND_SIMT_H
+#include "backend/emit.h"
+
+/* The value of the lane whose number differs in the bits of `mask`; of `lane` (i32). Values of any scalar
+ * type. */
+LLVMValueRef simt_shuffle_xor(struct emitter *e, LLVMValueRef value, int mask);
+LLVMValueRef simt_shuffle_from(struct emitter *e, LLVMValueRef value, LLVMValueRef lane);
+/* Whether some lane's condition holds, as an i1 that is the same for all; which, as the bits of an i32. */
+LLVMValueRef simt_any(struct emitter *e, LLVMValueRef condition);
+LLVMValueRef simt_ballot(struct emitter *e, LLVMValueRef condition);
+/* What a lane has stored before, others of the warp may read behind it. Nothing where lanes are no threads.
+ */
+void simt_warp_barrier(struct emitter *e);
+/* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
+void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
+                  LLVMValueRef order);
+/* Special registers, as i64: "tid.x", "ctaid.x", "nctaid.x". */
+LLVMValueRef simt_register(struct emitter *e, const char *name);
+
+#endif
