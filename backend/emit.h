@@ -87,6 +87,7 @@ struct emitter {
     bool threaded;            /* a vector's lanes are the threads of a warp, so that all values are scalars */
     LLVMValueRef lane;        /* threaded: this thread's, i64 */
     LLVMValueRef scratch_of_warp; /* threaded: where a warp's scratch begins */
+    bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */
     struct rope_table *ropes; /* of the kernel: emit_rope.c */
     int errors;               /* reported by LLVM or for ops without a lowering */

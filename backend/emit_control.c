@@ -73,6 +73,12 @@ static LLVMValueRef border(struct emitter *e, LLVMValueRef units, LLVMValueRef t
 void emit_split(struct emitter *e, LLVMValueRef count, int64_t grain, LLVMValueRef *begin,
                 LLVMValueRef *end) {
     LLVMValueRef units = emit_div_up(e, count, emit_i64(e, grain));
+    if (e->threaded) { /* as many warps as units, mostly, so that equal shares need no care */
+        LLVMValueRef share = emit_mul(e, emit_div_up(e, units, e->threads), emit_i64(e, grain));
+        *begin = emit_mul(e, e->thread, share);
+        *end = emit_min(e, emit_add(e, *begin, share), count);
+        return;
+    }
     *begin = border(e, units, e->thread, count, grain);
     *end = border(e, units, emit_add(e, e->thread, emit_i64(e, 1)), count, grain);
 }

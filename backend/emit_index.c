@@ -11,6 +11,14 @@ static bool is_constant(LLVMValueRef v, int64_t *value) {
     return true;
 }
 
+/* GPUs have no instruction for it, and a subroutine for 64 bits. */
+static LLVMValueRef divide(struct emitter *e, LLVMOpcode op, LLVMValueRef a, LLVMValueRef b) {
+    if (!e->narrow) return LLVMBuildBinOp(e->builder, op, a, b, "");
+    a = LLVMBuildTrunc(e->builder, a, e->i32, "");
+    b = LLVMBuildTrunc(e->builder, b, e->i32, "");
+    return LLVMBuildZExt(e->builder, LLVMBuildBinOp(e->builder, op, a, b, ""), e->i64, "");
+}
+
 static LLVMValueRef build(struct emitter *e, int op, LLVMValueRef a, LLVMValueRef b) {
     switch (op) {
     case ADD:
@@ -20,9 +28,8 @@ static LLVMValueRef build(struct emitter *e, int op, LLVMValueRef a, LLVMValueRe
     case MUL:
         return LLVMBuildNSWMul(e->builder, a, b, "");
     case DIV:
-        return LLVMBuildUDiv(e->builder, a, b, "");
     case REM:
-        return LLVMBuildURem(e->builder, a, b, "");
+        return divide(e, op == DIV ? LLVMUDiv : LLVMURem, a, b);
     case MIN:
         return emit_binary(e, "llvm.smin", a, b);
     default:

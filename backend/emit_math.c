@@ -48,7 +48,7 @@ static V polynomial(struct emitter *e, V x, const double *c, int count) {
 /* The function of libm, called for each lane. */
 static V libm(struct emitter *e, const char *name, V a, V b) {
     if (e->target->simt && !e->target->emulated) {
-        emit_error(e, e->kernel->loc, "%s of f64 has no code for a GPU: compute it in f32", name);
+        emit_error(e, e->kernel->loc, "%s of f64 has no code for a GPU; of f32 it has", name);
         return a;
     }
     LLVMTypeRef arguments[] = {e->f64, e->f64}, type = LLVMFunctionType(e->f64, arguments, b ? 2 : 1, 0);
@@ -367,10 +367,38 @@ V math_integer_pow(struct emitter *e, V base, V exponent) {
     return choose(e, negative, choose(e, is_unit, unit, zero), power);
 }
 
-/* The remainder by libm's fmod (exact), moved into the divisor's sign. */
+/* fmod of f64s that hold f32s, without libm: 28 bits of the quotient at a time. n t and r - n t are exact,
+ * since n has 29 bits and t 24; n may be one too large, which is mended at once, or one too small, which the
+ * next round sees. */
+static V fmod_of_f32(struct emitter *e, V a, V b) {
+    enum { BITS = 28, ROUNDS = 277 / BITS + 3, MANTISSA = 52, EXPONENT = 0x7ff };
+    V by = absolute(e, b), zero = real(a, 0), first = absolute(e, a);
+    LLVMTypeRef t = LLVMTypeOf(as_bits(e, a));
+    V mantissa = emit_constant_like(t, MANTISSA), mask = emit_constant_like(t, EXPONENT);
+    V exponent = LLVMBuildAnd(e->builder, LLVMBuildLShr(e->builder, as_bits(e, by), mantissa, ""), mask, "");
+    struct emit_loop rounds;
+    emit_loop_begin(e, &rounds, emit_i64(e, 0), emit_i64(e, ROUNDS), 1, 1, &first);
+    V r = rounds.carried[0];
+    V own = LLVMBuildAnd(e->builder, LLVMBuildLShr(e->builder, as_bits(e, r), mantissa, ""), mask, "");
+    V up = LLVMBuildSub(e->builder, LLVMBuildSub(e->builder, own, exponent, ""), emit_constant_like(t, BITS),
+                        "");
+    up = emit_binary(e, "llvm.smax", up, LLVMConstNull(t));
+    V scaled = LLVMBuildAdd(e->builder, as_bits(e, by), LLVMBuildShl(e->builder, up, mantissa, ""), "");
+    scaled = from_bits(e, scaled);
+    V n = emit_unary(e, "llvm.floor", fdiv(e, r, scaled));
+    V rest = emit_fma(e, LLVMBuildFNeg(e->builder, n, ""), scaled, r);
+    rest = choose(e, less(e, rest, zero), add(e, rest, scaled), rest);
+    V next = choose(e, less(e, r, by), r, rest);
+    emit_loop_end(e, &rounds, &next);
+    V good = LLVMBuildAnd(e->builder, less(e, zero, by), less(e, first, real(a, __builtin_inf())), "");
+    return copysign_of(e, choose(e, good, rounds.carried[0], real(a, __builtin_nan(""))), a);
+}
+
+/* The remainder by fmod (exact), moved into the divisor's sign. */
 V math_rem(struct emitter *e, V a, V b) {
     V wide = is_f64(a) ? a : to_f64(e, a), by = is_f64(b) ? b : to_f64(e, b);
-    V r = libm(e, "fmod", wide, by), zero = real(r, 0);
+    V r = e->target->simt && !is_f64(a) ? fmod_of_f32(e, wide, by) : libm(e, "fmod", wide, by);
+    V zero = real(r, 0);
     V differs = LLVMBuildFCmp(e->builder, LLVMRealONE, r, zero, "");
     V mixed = LLVMBuildXor(e->builder, less(e, r, zero), less(e, by, zero), "");
     r = choose(e, LLVMBuildAnd(e->builder, differs, mixed, ""), add(e, r, by), r);

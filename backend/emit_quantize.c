@@ -7,10 +7,10 @@ enum { BLOCK = 32 };
 
 typedef LLVMValueRef V;
 
-static V largest_size(struct emitter *e, V x) {
+/* |x|, 0 of NaN. */
+static V size_of(struct emitter *e, V x) {
     V size = emit_unary(e, "llvm.fabs", x), zero = LLVMConstNull(LLVMTypeOf(x));
-    V number = LLVMBuildFCmp(e->builder, LLVMRealORD, x, x, "");
-    return emit_largest_lane(e, LLVMBuildSelect(e->builder, number, size, zero, ""));
+    return LLVMBuildSelect(e->builder, LLVMBuildFCmp(e->builder, LLVMRealORD, x, x, ""), size, zero, "");
 }
 
 /* 1 / d, or 0 for a block of zeros. */
@@ -43,7 +43,7 @@ static bool block(struct emitter *e, const struct node *n, const struct point *p
     V x = emit_value(e, n->operands[0], p);
     if (!x) return false;
     x = as_f32(e, n->operands[0], x);
-    made[1] = LLVMBuildFDiv(e->builder, largest_size(e, x), emit_f32(e, 127), "");
+    made[1] = LLVMBuildFDiv(e->builder, emit_largest_lane(e, size_of(e, x)), emit_f32(e, 127), "");
     made[0] = codes_of(e, x, inverse(e, made[1]));
     made[2] = emit_horizontal(e, SCALAR_add, made[0]);
     struct point b = *p;
@@ -69,9 +69,37 @@ static struct point elements(struct emitter *e, const struct node *n, const stru
     return p;
 }
 
+/* Each lane's own block, element after element: the block's scale, or the sum of its codes. */
+static V own_block(struct emitter *e, const struct node *n, int result, const struct point *p) {
+    int last = p->rank - 1;
+    V scale = result == 2 ? own_block(e, n, 1, p) : NULL, sum;
+    V first = LLVMConstNull(emit_vector(e, result == 2 ? e->i32 : e->f32, p->lanes));
+    const struct extent *all = n->operands[0]->type.extents[last];
+    struct index begin = index_scale_by(e, p->at[last], BLOCK, p->lanes);
+    V end = emit_splat(e, emit_extent(e, all), p->lanes);
+    struct emit_loop elements;
+    if (result == 2 && !scale) return NULL;
+    emit_loop_begin(e, &elements, emit_i64(e, 0), emit_i64(e, BLOCK), 1, 1, &first);
+    struct point q = *p;
+    q.at[last] = index_add(e, begin, index_uniform(elements.counter), p->lanes);
+    V inside = LLVMBuildICmp(e->builder, LLVMIntSLT, index_vector(e, &q.at[last], p->lanes), end, "");
+    q.mask = p->mask ? LLVMBuildAnd(e->builder, p->mask, inside, "") : inside;
+    q.tail = NULL;
+    V x = emit_value(e, n->operands[0], &q);
+    sum = elements.carried[0];
+    if (x && result == 1) sum = emit_larger(e, size_of(e, as_f32(e, n->operands[0], x)), sum);
+    if (x && result == 2)
+        sum = LLVMBuildAdd(e->builder, sum, codes_of(e, as_f32(e, n->operands[0], x), inverse(e, scale)), "");
+    emit_loop_end(e, &elements, &sum);
+    if (!x) return NULL;
+    return result == 2
+               ? elements.carried[0]
+               : LLVMBuildFDiv(e->builder, elements.carried[0], emit_constant_like(LLVMTypeOf(sum), 127), "");
+}
+
 /* Lanes one by one, where they are not of one block. */
 static V lane_by_lane(struct emitter *e, const struct node *n, int result, const struct point *p) {
-    if (e->threaded) return unsupported(e, n, result, p);
+    if (e->threaded && result) return own_block(e, n, result, p);
     V made = LLVMGetPoison(emit_vector(e, emit_compute_type(e, n->results[result]->type.dtype), p->lanes));
     for (int l = 0; l < p->lanes; l++) {
         struct point q = *p;
@@ -96,7 +124,13 @@ static V one_code(struct emitter *e, const struct node *n, const struct point *p
     b.lanes = 1;
     b.mask = b.tail = NULL;
     b.at[b.rank - 1] = index_div_by(e, p->at[p->rank - 1], BLOCK, p->lanes);
-    if (!index_is_uniform(&b.at[b.rank - 1])) return lane_by_lane(e, n, 0, p);
+    bool apart = !index_is_uniform(&b.at[b.rank - 1]);
+    if (apart && e->threaded) {
+        b.lanes = p->lanes;
+        b.mask = p->mask;
+    } else if (apart) {
+        return lane_by_lane(e, n, 0, p);
+    }
     V scale = emit_value(e, n->results[1], &b), x = emit_value(e, n->operands[0], p);
     return scale && x ? codes_of(e, as_f32(e, n->operands[0], x), inverse(e, scale)) : NULL;
 }

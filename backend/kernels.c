@@ -141,6 +141,17 @@ static bool is_overwritten(const struct node *n, int operand) {
     return false;
 }
 
+/* Positions in tensors, and shares of them, in 32 bits. */
+static bool is_narrow(struct graph *g, const struct node *kernel) {
+    for (const struct node *n = kernel->body->first; n; n = n->next)
+        for (int i = 0; i < n->operands_count + n->results_count; i++) {
+            const struct value *v = i < n->operands_count ? n->operands[i] : n->results[i - n->operands_count];
+            const struct extent *elements = v ? type_elements(g->extents, &v->type) : NULL;
+            if (v && (!elements || extent_max(elements) >= INT32_MAX / 2)) return false;
+        }
+    return true;
+}
+
 static void lower_kernel(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
     if (n->operands_count + n->results_count > MAX_BUFFERS)
         ice("kernel %s has more than %d buffers", n->name, MAX_BUFFERS);
@@ -152,6 +163,7 @@ static void lower_kernel(struct code *c, struct emitter *e, const struct functio
         e->results[i] = buffer_of(c, e, f, n->results[i], n->operands_count + i);
     e->kernel = n;
     e->owner = f;
+    e->narrow = e->threaded && is_narrow(c->graph, n);
     (e->target->simt ? lower_simt : lower)[n->schedule ? n->schedule->domain : DOMAIN_loops](e);
 }
 
@@ -191,6 +203,7 @@ static void check_columns(struct emitter *e, void *data, const struct index *at,
 static void lower_guard(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
     e->kernel = n;
     e->owner = f;
+    e->narrow = false;
     struct guarded g = {n, buffer_of(c, e, f, n->operands[0], 0)};
     LLVMValueRef count = emit_i64(e, 1);
     for (int i = 0; i < g.b.type.rank; i++) count = emit_mul(e, count, emit_extent(e, g.b.type.extents[i]));
