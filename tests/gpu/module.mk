@@ -1,0 +1,8 @@
+# tests/gpu: what can be known of GPU code without a GPU.
+GPU_TESTS = tests/gpu/ptxas.sh
+dist_check_SCRIPTS += $(GPU_TESTS)
+TESTS += $(GPU_TESTS)
+EXTRA_DIST += tests/gpu/RESULTS.md tests/gpu/resnet.mdl
+ptxas-results: mdlc$(EXEEXT)
+	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/ptxas.sh --write
+.PHONY: ptxas-results
