@@ -150,14 +150,14 @@ static bool emit_library(struct code *c, struct outputs *o) {
     if (!header || (outside && !weights)) return false;
     if (outside && !weights_write(c, weights)) return false;
     if (!outside) build_id_make(c);
-    return tables_emit(c) && write_library(c, library) && write_text(c, header, header_text(c));
+    return tables_emit(c, ARTIFACT_SO) && write_library(c, library) && write_text(c, header, header_text(c));
 }
 
 /* One module, without the weights' bytes if they would be a file. */
 static bool emit_code(struct code *c, enum artifact kind, struct outputs *o) {
     const struct output *out = add_output(c, o, c->options->output);
     build_id_make(c);
-    return out && tables_emit(c) && write_code(c, out, kind);
+    return out && tables_emit(c, kind) && write_code(c, out, kind);
 }
 
 /* What the language has and this backend not yet. */

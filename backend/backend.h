@@ -16,6 +16,7 @@ struct backend_options {
     const char *runtime; /* path of libmdl-runtime.a, for the target's triple */
     const char *linker;  /* a C compiler driver for that triple, with arguments by spaces; NULL: "cc" */
     const char *gpus;    /* architectures to make images for, by commas, where the graph's target is a GPU; else NULL */
+    const char *assembler; /* NVIDIA's ptxas, to put machine code beside the PTX; NULL: PTX alone */
     int opt_level;       /* code generation, 0..3 */
     bool progress;       /* a line on stderr while packing weights and compiling, if it is a terminal */
     int64_t embed_limit; /* weights up to this many bytes go into the .so itself */

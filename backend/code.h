@@ -75,6 +75,9 @@ struct code {
     int local_count;
 };
 
+/* run_tool.c: runs a program to its end; false: it could not be run, or failed, which has been said. */
+bool code_run(struct code *c, char *const *arguments, const char *purpose);
+
 /* backend.c: reports errno at an output's path; false. */
 bool code_io_error(struct code *c, const char *path);
 
@@ -126,7 +129,7 @@ bool weights_pack(struct code *c);
 bool weights_write(struct code *c, const struct output *o);
 
 /* tables.c, entry.c: into emitter 0's module; false after a diagnostic. */
-bool tables_emit(struct code *c);
+bool tables_emit(struct code *c, enum artifact kind);
 void entry_emit(struct code *c, LLVMValueRef descriptor);
 /* The function's variants are consecutive functions of one name; the first of them is what callers see. */
 const struct function *general_variant(const struct graph *g, const char *name);

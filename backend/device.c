@@ -172,14 +172,18 @@ static struct mdl_image image_of(struct code *c, const char *arch) {
     return (struct mdl_image){arch, code, (int64_t)size + 1};
 }
 
-bool device_images(struct code *c) {
+bool device_images(struct code *c, enum artifact kind) {
     struct emitter *e = c->device;
     int capacity = 0;
     if (!emitter_finish(e)) return false;
     for (const char *p = c->options->gpus; *p; p += *p == ',') {
         const char *arch = arena_strndup(c->arena, p, strcspn(p, ","));
-        arena_push(c->arena, c->images, c->images_count, capacity, image_of(c, arch));
+        struct mdl_image ptx = image_of(c, arch), cubin;
+        arena_push(c->arena, c->images, c->images_count, capacity, ptx);
         p += strlen(arch);
+        if (kind != ARTIFACT_SO || !c->options->assembler) continue;
+        if (!assemble(c, &ptx, &cubin)) return false;
+        arena_push(c->arena, c->images, c->images_count, capacity, cubin);
     }
     return e->errors == 0;
 }

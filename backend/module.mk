@@ -53,6 +53,7 @@ backend_libbackend_a_SOURCES = \
 	backend/row_emit.c \
 	backend/row_plan.c \
 	backend/device.c backend/device.h \
+	backend/assemble.c backend/run_tool.c \
 	backend/simt.c backend/simt.h \
 	backend/simt_attention.c backend/simt_sort.c \
 	backend/row_stages.c \

@@ -380,12 +380,12 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
                   m[11], device);
 }
 
-bool tables_emit(struct code *c) {
+bool tables_emit(struct code *c, enum artifact kind) {
     struct emitter *e = c->emitters[0];
     struct tables t = {.code = c};
     int functions_count = 0, states_count = 0, errors = c->graph->diag->errors;
     V function_table = functions(&t, &functions_count), state_table = states(&t, &states_count);
-    if (c->graph->diag->errors != errors || (c->device && !device_images(c))) return false;
+    if (c->graph->diag->errors != errors || (c->device && !device_images(c, kind))) return false;
     V initial = descriptor_record(&t, function_table, functions_count, state_table, states_count);
     V descriptor = LLVMAddGlobal(e->module, LLVMTypeOf(initial), "mdl_descriptor");
     LLVMSetInitializer(descriptor, initial);

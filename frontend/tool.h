@@ -49,7 +49,7 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
 #define TOOL_TARGET_ROW                                                                                      \
     {                                                                                                        \
         0, "target", "TRIPLE", "the kind of machine to compile for [this one]",                              \
-            "x86_64-linux-gnu or aarch64-linux-gnu."                                                         \
+            "x86_64-linux-gnu or aarch64-linux-gnu; cuda:sm_90a, or several by commas, for GPUs."             \
     }
 
 /* Rows of both programs: how the pipeline runs and what it shows. tool_pipeline reads them. */

@@ -44,13 +44,15 @@ static const struct option_section sections[] = {
     {"FILES",
      "The runtime that every library contains is found beside this program, or where $MDL_RUNTIME says. That "
      "for another kind of machine is there if a cross compiler was found when this program was built "
-     "(configure --with-aarch64-cc); --emit=asm, obj, llvm and header need neither."},
+     "(configure --with-aarch64-cc); --emit=asm, obj, llvm and header need neither. For GPUs, NVIDIA's ptxas "
+     "puts machine code beside the PTX: the one that configure found, or $MDL_PTXAS; without one a library has PTX alone."},
     {"EXIT STATUS", "  0   done\n  1   the model has errors\n  2   the command line is wrong\n  3   a file "
                     "cannot be read or "
                     "written\n  70  a mistake of ours"},
     {"EXAMPLES", "  mdlc mlp.mdl -o libmlp.so\n"
                  "  mdlc --precision=int8 smollm2.mdl\n"
                  "  mdlc --target=aarch64-linux-gnu --mcpu=neoverse-n1 mlp.mdl\n"
+                 "  mdlc --target=cuda:sm_80,sm_90a mlp.mdl\n"
                  "  mdlc --emit=graph mlp.mdl | mdl-opt --passes=fold -\n"
                  "  mdlc interpret mlp.mdl x=random S=4"},
     {0}};
@@ -134,6 +136,13 @@ static const char *find_linker(const struct tool *t) {
     return strcmp(CROSS_CC, "no") ? CROSS_CC : arena_printf(t->arena, "%s-gcc", t->graph->target->triple);
 }
 
+/* NVIDIA's assembler: what the environment names, or configure found. NULL: none. */
+static const char *find_assembler(void) {
+    const char *path = getenv("MDL_PTXAS");
+    if (!path) path = PTXAS;
+    return access(path, X_OK) ? NULL : path;
+}
+
 static int no_runtime(const struct tool *t) {
     if (!is_foreign(t))
         return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");
@@ -167,6 +176,7 @@ static int emit(struct tool *t, enum artifact kind) {
                                 .runtime = find_runtime(t),
                                 .linker = find_linker(t),
                                 .gpus = t->gpus,
+                                .assembler = t->gpus ? find_assembler() : NULL,
                                 .opt_level = 2,
                                 .progress = isatty(2),
                                 .embed_limit = 64 * 1024};

@@ -199,6 +199,6 @@ EXTRA_DIST += .clang-tidy
 CLANG_TIDY = clang-tidy
 tidy: config.h frontend/grammar.h
 	cd $(srcdir) && $(CLANG_TIDY) --quiet ir/*.c frontend/*.c passes/*.c backend/*.c runtime/*.c examples/common/*.c -- \
-		-std=c11 $(AM_CPPFLAGS) -I$(abs_builddir) -I$(abs_srcdir) $(LLVM_CPPFLAGS) -DPKGLIBDIR='""' -DCROSS_CC='"$(AARCH64_CC)"'
+		-std=c11 $(AM_CPPFLAGS) -I$(abs_builddir) -I$(abs_srcdir) $(LLVM_CPPFLAGS) -DPKGLIBDIR='""' -DCROSS_CC='"$(AARCH64_CC)"' -DPTXAS='""'
 .PHONY: tidy
 include tests/numeric/module.mk
