@@ -16,10 +16,10 @@ static const struct option_spec options[] = {
     {'o', "output", "FILE", "write to FILE [libNAME.so for a model NAME]",
      "With --emit=so, NAME.h and NAME.weights go into the same folder. Text goes to standard output unless "
      "this says where. `interpret` writes its results to this folder, as FILE/0.npy, FILE/1.npy, ..."},
-    {0, "emit", "graph|sharding|kernels|llvm|asm|obj|so|header", "what to write [so]",
+    {0, "emit", "graph|sharding|kernels|llvm|asm|ptx|obj|so|header", "what to write [so]",
      "graph: the model as parsed, or after the passes of --passes. sharding: where values live, as JSON. "
      "kernels: after all passes. llvm, asm, "
-     "obj: the machine's code. "
+     "obj: the machine's code. ptx: that of a GPU's kernels. "
      "header: what a C or C++ program includes."},
     TOOL_TARGET_ROW,
     {0, "mcpu", "CPU", "the CPU to compile for [native; generic of another kind of machine]",
@@ -201,7 +201,8 @@ static const struct {
     enum artifact artifact;
 } kinds[] = {{"graph", true, false, false, 0},          {"sharding", true, false, true, 0},
              {"kernels", true, true, false, 0},         {"llvm", false, true, false, ARTIFACT_LLVM},
-             {"asm", false, true, false, ARTIFACT_ASM}, {"obj", false, true, false, ARTIFACT_OBJ},
+             {"asm", false, true, false, ARTIFACT_ASM}, {"ptx", false, true, false, ARTIFACT_ASM},
+             {"obj", false, true, false, ARTIFACT_OBJ},
              {"so", false, true, false, ARTIFACT_SO},   {"header", false, true, false, ARTIFACT_HEADER}};
 
 static int compile(struct tool *t) {
@@ -210,14 +211,14 @@ static int compile(struct tool *t) {
     size_t kind = 0, count = sizeof kinds / sizeof *kinds;
     while (kind < count && strcmp(kinds[kind].name, wanted ? wanted : "so")) kind++;
     if (kind == count)
-        return options_error(&program, "--emit=%s: %s", wanted,
-                             !strcmp(wanted, "ptx")
-                                 ? "ptx is not yet supported here"
-                                 : "graph, sharding, kernels, llvm, asm, obj, so or header was expected");
+        return options_error(&program, "--emit=%s: graph, sharding, kernels, llvm, asm, ptx, obj, so or header was expected",
+                             wanted);
     int status = tool_operands(t, 1);
     if (!status) status = tool_pipeline(t, &pipeline);
     if (!status) status = tool_parse(t, 0);
     if (!status) status = choose_target(t);
+    if (!status && wanted && !strcmp(wanted, "ptx") && !t->gpus)
+        status = options_error(&program, "--emit=ptx: only GPUs have it: --target=cuda:sm_90a");
     if (!status && kinds[kind].kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
         status = TOOL_INPUT;
     if (!kinds[kind].kernels && !pipeline.passes)

@@ -59,6 +59,11 @@ gives 0 mdlc --list-cpus --target=aarch64-unknown-linux-gnu
 prints neoverse-n1
 gives 0 mdlc --target=aarch64-linux-gnu --emit=obj good.mdl -o made/good.o
 rm -f made/*
+gives 0 mdlc --target=cuda:sm_80,sm_90a good.mdl -o made/libgood.so
+leaves good.h good.weights libgood.so
+rm -f made/*
+gives 0 mdlc --list-cpus --target=nvptx64-nvidia-cuda
+prints sm_100a
 gives 0 mdl-opt --list-passes
 prints 'default pipeline: '
 for program in mdlc mdl-opt; do
@@ -124,7 +129,11 @@ gives 2 mdlc
 says 'no model was given'
 gives 2 mdlc --emit=exe good.mdl
 gives 2 mdlc --emit=ptx good.mdl
-says 'not yet supported'
+says 'only GPUs have it'
+gives 2 mdlc --target=cuda:sm_75 --emit=ptx good.mdl
+says "'sm_75' is no architecture that code is made for"
+gives 2 mdlc --target=cuda: good.mdl
+says 'needs an architecture'
 gives 2 mdlc --mcpu=x86-64-v33 good.mdl
 says "did you mean 'x86-64-v3'?"
 gives 2 mdlc --target=riscv64-linux-gnu good.mdl
