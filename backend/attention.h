@@ -76,6 +76,9 @@ LLVMValueRef attention_float(struct emitter *e, LLVMValueRef base, LLVMValueRef 
 LLVMValueRef attention_factor(struct emitter *e, const struct attention *a, LLVMValueRef base,
                               LLVMValueRef index);
 
+/* An extent that must be a positive constant, `what` it is; false after a diagnostic. */
+bool attention_extent(struct emitter *e, const struct value *v, int dim, const char *what, int64_t *value);
+
 /* attention_operands.c */
 void attention_reserve_operands(struct emitter *e, struct attention *a);
 void attention_find_queries(struct emitter *e, const struct attention *a, const struct attention_tile *t);

@@ -135,10 +135,9 @@ static const struct node *find_anchor(const struct emitter *e) {
     ice("kernel %s is scheduled as attention and has none", e->kernel->name);
 }
 
-static bool constant_extent(struct emitter *e, const struct value *v, int dim, const char *what,
-                            int64_t *value) {
+bool attention_extent(struct emitter *e, const struct value *v, int dim, const char *what, int64_t *value) {
     if (extent_is_const(v->type.extents[dim], value) && *value > 0) return true;
-    diag_error(e->graph->diag, v->loc, "sdpa: the %s must be a constant to be compiled, not %s", what,
+    emit_error(e, v->loc, "sdpa: the %s must be a constant to be compiled, not %s", what,
                extent_text(e->arena, v->type.extents[dim]));
     return false;
 }
@@ -197,11 +196,11 @@ static bool describe(struct emitter *e, struct attention *a) {
     a->causal = node_attr(n, "causal")->i;
     a->mask_of_keys = is_mask_of_keys(a);
     a->scale = node_attr(n, "scale")->f;
-    if (!constant_extent(e, a->q, first + 2, "head's extent", &a->dim)) return false;
-    if (!constant_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
-    if (!constant_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
+    if (!attention_extent(e, a->q, first + 2, "head's extent", &a->dim)) return false;
+    if (!attention_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
+    if (!attention_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
     a->group = heads / key_heads;
-    if (!constant_extent(e, a->v, first + 2, "extent of a head's values", &a->value_dim)) return false;
+    if (!attention_extent(e, a->v, first + 2, "extent of a head's values", &a->value_dim)) return false;
     a->padded = round_up(a->dim, e->lanes);
     a->value_padded = round_up(a->value_dim, e->lanes);
     a->query_count = emit_extent(e, a->q->type.extents[first]);

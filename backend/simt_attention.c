@@ -8,6 +8,7 @@
  *     o / l, then the row program
  *
  * Online softmax: Milakov and Gimelshein, arXiv 1805.02867. */
+#include "backend/attention.h"
 #include "backend/emit_family.h"
 #include "backend/emit_math.h"
 #include "backend/simt.h"
@@ -31,14 +32,6 @@ struct simt_attention {
     V inverse, row_sums;            /* 1 / l; its sums, in scratch */
 };
 
-static bool constant_extent(struct emitter *e, const struct value *v, int dim, const char *what,
-                            int64_t *value) {
-    if (extent_is_const(v->type.extents[dim], value) && *value > 0) return true;
-    emit_error(e, v->loc, "sdpa: the %s must be a constant to be compiled, not %s", what,
-               extent_text(e->arena, v->type.extents[dim]));
-    return false;
-}
-
 static bool describe(struct emitter *e, struct simt_attention *a) {
     const struct node *n = e->kernel->body->first;
     while (n && op_info(n->op)->family != FAMILY_sdpa) n = n->next;
@@ -52,10 +45,10 @@ static bool describe(struct emitter *e, struct simt_attention *a) {
     a->causal = node_attr(n, "causal")->i;
     a->scale = node_attr(n, "scale")->f;
     a->compute = node_attr(n, "compute")->dtype;
-    if (!constant_extent(e, a->q, first + 2, "head's extent", &a->dim)) return false;
-    if (!constant_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
-    if (!constant_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
-    if (!constant_extent(e, a->v, first + 2, "extent of a head's values", &a->value_dim)) return false;
+    if (!attention_extent(e, a->q, first + 2, "head's extent", &a->dim)) return false;
+    if (!attention_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
+    if (!attention_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
+    if (!attention_extent(e, a->v, first + 2, "extent of a head's values", &a->value_dim)) return false;
     a->group = heads / key_heads;
     a->parts = (int)((a->value_dim + e->lanes - 1) / e->lanes);
     if (a->parts > MOST_PARTS) {
