@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct outputs {
-    struct output at[3]; /* library, header, weights; or one */
+    struct output at[2 + MAX_PROGRAMS]; /* library, header, weights of each program; or one */
     int count;
 };
 
@@ -114,20 +114,26 @@ static bool write_code(struct code *c, const struct output *o, enum artifact kin
     return good;
 }
 
-static bool write_library(struct code *c, const struct output *o) {
+/* Objects of one program, beside the library to be; counts those that are there. */
+static bool write_objects(struct code *c, const struct output *library, const char **objects, int *written) {
     struct job jobs[MAX_EMITTERS] = {0};
-    const char *objects[MAX_EMITTERS];
     bool good = generate(c, jobs, false);
-    int written = 0;
-    for (; written < c->emitters_count && good; written++) {
-        struct output object = {o->path, arena_printf(c->arena, "%s.%d.o", o->written, written)};
-        objects[written] = object.written;
-        good = write_file(c, &object, LLVMGetBufferStart(jobs[written].code),
-                          LLVMGetBufferSize(jobs[written].code));
+    for (int i = 0; i < c->emitters_count && good; i++) {
+        struct output object = {library->path, arena_printf(c->arena, "%s.%d.o", library->written, *written)};
+        objects[(*written)++] = object.written;
+        good = write_file(c, &object, LLVMGetBufferStart(jobs[i].code), LLVMGetBufferSize(jobs[i].code));
     }
-    good = good && link_library(c, objects, c->emitters_count, o->written);
-    for (int i = 0; i < written; i++) unlink(objects[i]);
     release(jobs, c->emitters_count);
+    return good;
+}
+
+static bool write_library(struct code *codes, int count, const struct output *o) {
+    const char *objects[MAX_PROGRAMS * MAX_EMITTERS];
+    int written = 0;
+    bool good = true;
+    for (int i = 0; i < count && good; i++) good = write_objects(&codes[i], o, objects, &written);
+    good = good && link_library(codes, objects, written, o->written);
+    for (int i = 0; i < written; i++) unlink(objects[i]);
     return good;
 }
 
@@ -141,16 +147,31 @@ static const char *beside(struct code *c, const char *output, const char *suffix
     return arena_printf(c->arena, "%.*s%.*s%s", (int)(base - output), output, length, stem, suffix);
 }
 
-static bool emit_library(struct code *c, struct outputs *o) {
+const char *descriptor_name(struct code *c) {
+    return c->number ? arena_printf(c->arena, "mdl_descriptor%d", c->number) : "mdl_descriptor";
+}
+
+const char *weights_suffix(struct code *c) {
+    return !c->number ? ".weights" : c->device ? ".cuda.weights" : ".cpu.weights";
+}
+
+/* Its weights' file, if they are one, and all that stands in memory. */
+static bool emit_program(struct code *c, struct outputs *o) {
     bool outside = !c->embedded && c->weights_bytes;
-    const struct output *library = add_output(c, o, c->options->output);
-    const struct output *header = library ? add_output(c, o, beside(c, c->options->output, ".h")) : NULL;
     const struct output *weights = NULL;
-    if (header && outside) weights = add_output(c, o, beside(c, c->options->output, ".weights"));
-    if (!header || (outside && !weights)) return false;
-    if (outside && !weights_write(c, weights)) return false;
+    if (outside) weights = add_output(c, o, beside(c, c->options->output, weights_suffix(c)));
+    if (outside && (!weights || !weights_write(c, weights))) return false;
     if (!outside) build_id_make(c);
-    return tables_emit(c, ARTIFACT_SO) && write_library(c, library) && write_text(c, header, header_text(c));
+    return tables_emit(c, ARTIFACT_SO);
+}
+
+static bool emit_library(struct code *codes, int count, struct outputs *o) {
+    const struct output *library = add_output(codes, o, codes->options->output);
+    const struct output *header =
+        library ? add_output(codes, o, beside(codes, codes->options->output, ".h")) : NULL;
+    bool good = header != NULL;
+    for (int i = 0; i < count && good; i++) good = emit_program(&codes[i], o);
+    return good && write_library(codes, count, library) && write_text(codes, header, header_text(codes));
 }
 
 /* One module, without the weights' bytes if they would be a file. */
@@ -169,20 +190,29 @@ static bool is_supported(struct code *c) {
     return c->graph->diag->errors == errors;
 }
 
-static bool emit_artifact(struct code *c, enum artifact kind, struct outputs *o) {
-    c->mesh = ranks_mesh(c->graph);
-    mesh_add_coordinates(c);
-    if (!header_names_differ(c)) return false;
-    if (kind == ARTIFACT_HEADER) {
-        const struct output *out = add_output(c, o, c->options->output);
-        return out && write_text(c, out, header_text(c));
-    }
+/* Places everything; false after a diagnostic. */
+static bool prepare(struct code *c) {
     if (!is_supported(c) || !graph_ready(c)) return false;
     weights_place(c);
     homes_place_states(c);
-    show_progress(c, arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->file_bytes >> 20)));
-    if (!weights_pack(c)) return false;
-    return kind == ARTIFACT_SO ? emit_library(c, o) : emit_code(c, kind, o);
+    show_progress(c,
+                  arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->file_bytes >> 20)));
+    return weights_pack(c);
+}
+
+static bool emit_artifact(struct code *codes, int count, enum artifact kind, struct outputs *o) {
+    for (int i = 0; i < count; i++) {
+        codes[i].mesh = ranks_mesh(codes[i].graph);
+        mesh_add_coordinates(&codes[i]);
+        if (!header_names_differ(&codes[i])) return false;
+    }
+    if (kind == ARTIFACT_HEADER) {
+        const struct output *out = add_output(codes, o, codes->options->output);
+        return out && write_text(codes, out, header_text(codes));
+    }
+    for (int i = 0; i < count; i++)
+        if (!prepare(&codes[i])) return false;
+    return kind == ARTIFACT_SO ? emit_library(codes, count, o) : emit_code(codes, kind, o);
 }
 
 static bool is_device(const struct target *t) { return t->simt && !t->emulated; }
@@ -192,27 +222,54 @@ static const struct target *host_target(void) { return target_find(backend_host_
 
 static void llvm_failed(const char *reason) { ice("LLVM: %s", reason); }
 
-enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
-    struct code c = {.graph = g, .arena = g->arena, .options = options, .source = source_path(g)};
-    struct outputs o = {.count = 0};
-    c.kernels_end = &c.kernels;
-    c.weights_end = &c.weights;
-    c.emitters_count = kind == ARTIFACT_SO ? MAX_EMITTERS : 1;
+static void begin(struct code *c, const struct backend_program *p, enum artifact kind,
+                  const struct backend_options *options) {
+    struct graph *g = p->graph;
+    *c = (struct code){
+        .graph = g, .arena = g->arena, .options = options, .source = source_path(g), .gpus = p->gpus};
+    c->kernels_end = &c->kernels;
+    c->weights_end = &c->weights;
+    c->emitters_count = kind == ARTIFACT_SO ? MAX_EMITTERS : 1;
     if (is_device(g->target)) {
-        c.emitters_count = 1;
-        c.device = emitter_new(g, g->target, g->name, c.source, options->opt_level);
+        c->emitters_count = 1;
+        c->device = emitter_new(g, g->target, g->name, c->source, options->opt_level);
     }
-    for (int i = 0; i < c.emitters_count; i++)
-        c.emitters[i] = emitter_new(g, c.device ? host_target() : g->target, g->name, c.source, options->opt_level);
-    int errors = g->diag->errors;
+    for (int i = 0; i < c->emitters_count; i++)
+        c->emitters[i] =
+            emitter_new(g, c->device ? host_target() : g->target, g->name, c->source, options->opt_level);
+}
+
+static void end(struct code *c) {
+    for (int i = 0; i < c->emitters_count; i++) emitter_release(c->emitters[i]);
+    if (c->device) emitter_release(c->device);
+}
+
+enum backend_status backend_emit_programs(const struct backend_program *programs, int count,
+                                          enum artifact kind, const struct backend_options *options) {
+    struct code codes[MAX_PROGRAMS];
+    struct outputs o = {.count = 0};
+    bool good, io_failed = false;
     LLVMInstallFatalErrorHandler(llvm_failed);
     ice_context("code generation", NULL, NULL);
-    bool good = emit_artifact(&c, kind, &o) && g->diag->errors == errors;
-    good = finish_outputs(&c, &o, good);
-    show_progress(&c, NULL);
+    for (int i = 0; i < count; i++) {
+        begin(&codes[i], &programs[i], kind, options);
+        codes[i].number = i;
+        if (i) codes[i - 1].next = &codes[i];
+    }
+    good = emit_artifact(codes, count, kind, &o);
+    for (int i = 0; i < count; i++) good = good && !codes[i].graph->diag->errors;
+    good = finish_outputs(codes, &o, good);
+    show_progress(codes, NULL);
     ice_context(NULL, NULL, NULL);
     LLVMResetFatalErrorHandler();
-    for (int i = 0; i < c.emitters_count; i++) emitter_release(c.emitters[i]);
-    if (c.device) emitter_release(c.device);
-    return good ? BACKEND_DONE : c.io_failed ? BACKEND_IO : BACKEND_INPUT;
+    for (int i = 0; i < count; i++) {
+        io_failed = io_failed || codes[i].io_failed;
+        end(&codes[i]);
+    }
+    return good ? BACKEND_DONE : io_failed ? BACKEND_IO : BACKEND_INPUT;
+}
+
+enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
+    struct backend_program p = {g, g->target->cpu};
+    return backend_emit_programs(&p, 1, kind, options);
 }

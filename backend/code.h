@@ -48,6 +48,9 @@ struct section {
 struct code {
     struct graph *graph;
     struct arena *arena;
+    int number;           /* of the library's programs */
+    const char *gpus;     /* as in struct backend_program */
+    const struct code *next; /* the program after this one; NULL: the last */
     const struct backend_options *options;
     const char *source; /* path of the .mdl */
     struct emitter *emitters[MAX_EMITTERS]; /* of the host's modules; tables go to the first */
@@ -147,6 +150,11 @@ char *header_text(struct code *c);
 
 /* build_id.c: from weights' names, places and sums, the graph's text and the compiler's version. */
 void build_id_make(struct code *c);
+
+/* What a program's descriptor is called in the library: mdl_descriptor of the first. */
+const char *descriptor_name(struct code *c);
+/* ... and its weights file, after the library's stem: ".weights" of the first. */
+const char *weights_suffix(struct code *c);
 
 /* link.c: libm.so at `output` from objects, through the system's C compiler driver. */
 bool link_library(struct code *c, const char *const *objects, int count, const char *output);

@@ -176,7 +176,7 @@ bool device_images(struct code *c, enum artifact kind) {
     struct emitter *e = c->device;
     int capacity = 0;
     if (!emitter_finish(e)) return false;
-    for (const char *p = c->options->gpus; *p; p += *p == ',') {
+    for (const char *p = c->gpus; *p; p += *p == ',') {
         const char *arch = arena_strndup(c->arena, p, strcspn(p, ","));
         struct mdl_image ptx = image_of(c, arch), cubin;
         arena_push(c->arena, c->images, c->images_count, capacity, ptx);

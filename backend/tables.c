@@ -9,7 +9,7 @@ _Static_assert(sizeof(struct mdl_ref) == 32 && sizeof(struct mdl_step) == 56 &&
 _Static_assert(sizeof(struct mdl_tensor) == 40 && sizeof(struct mdl_dim) == 40 &&
                    sizeof(struct mdl_function) == 64,
                "as below");
-_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 232, "as below");
+_Static_assert(sizeof(struct mdl_state) == 32 && sizeof(struct mdl_descriptor) == 248, "as below");
 _Static_assert((int)MDL_BOOL == (int)DTYPE_BOOL && (int)MDL_F64 == (int)DTYPE_F64,
                "the ABI's element types are the graph's");
 
@@ -369,15 +369,16 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
     V id[32], m[MESH_FIELDS];
     mesh_fields(t, m);
     for (int i = 0; i < 32; i++) id[i] = LLVMConstInt(e->i8, c->build_id[i], 0);
-    V device = c->device ? device_table(c) : LLVMConstNull(e->ptr);
+    V none = LLVMConstNull(e->ptr), device = c->device ? device_table(c) : none;
     return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
                   u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
-                  text(e, c->source), text(e, e->target->cpu), text(e, target_needs(c->arena, e->target)),
+                  text(e, c->source), text(e, c->graph->target->cpu), text(e, target_needs(c->arena, e->target)),
                   LLVMConstArray2(e->i8, id, 32), function_table, state_table,
-                  c->device ? LLVMConstNull(e->ptr) : kernel_table(c), ref_table(t),
+                  c->device ? none : kernel_table(c), ref_table(t),
                   extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
                   external(e, "mdl_api"), m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
-                  m[11], device);
+                  m[11], device, c->next ? external(e, descriptor_name((struct code *)c->next)) : none,
+                  text(e, weights_suffix(c)));
 }
 
 bool tables_emit(struct code *c, enum artifact kind) {
@@ -387,9 +388,10 @@ bool tables_emit(struct code *c, enum artifact kind) {
     V function_table = functions(&t, &functions_count), state_table = states(&t, &states_count);
     if (c->graph->diag->errors != errors || (c->device && !device_images(c, kind))) return false;
     V initial = descriptor_record(&t, function_table, functions_count, state_table, states_count);
-    V descriptor = LLVMAddGlobal(e->module, LLVMTypeOf(initial), "mdl_descriptor");
+    V descriptor = LLVMAddGlobal(e->module, LLVMTypeOf(initial), descriptor_name(c));
     LLVMSetInitializer(descriptor, initial);
     LLVMSetGlobalConstant(descriptor, 1);
+    if (c->number) return LLVMSetVisibility(descriptor, LLVMHiddenVisibility), true;
     const char *named = arena_printf(c->arena, "%s_descriptor", c->graph->name);
     LLVMAddAlias2(e->module, LLVMTypeOf(initial), 0, descriptor, named);
     entry_emit(c, descriptor);

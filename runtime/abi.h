@@ -203,6 +203,8 @@ struct mdl_descriptor {
     uint32_t axes_count, groups_count, collectives_count, sections_count, first_rank, reserved;
     const struct mdl_distributed *distributed; /* &mdl_distributed: what speaks to other ranks; NULL: not linked */
     const struct mdl_device *device; /* on which the steps run, with no `kernels`; NULL: the processor */
+    const struct mdl_descriptor *other; /* the same model made for another device, with the same functions; NULL: none */
+    const char *weights_suffix; /* of the weights file's name, behind the library's stem: ".weights" */
 };
 
 struct mdl_memory;

@@ -153,7 +153,7 @@ static const char *from_environment(const char *model) {
     return path && *path ? path : NULL;
 }
 
-/* Beside the library that `d` is in: folder/libNAME.so -> folder/NAME.weights. */
+/* Beside the library that `d` is in: folder/libNAME.so -> folder/NAME.weights, or what its suffix is. */
 static bool beside_library(const struct mdl_descriptor *d, char *path, size_t size) {
     Dl_info info;
     if (!dladdr(d, &info) || !info.dli_fname) return false;
@@ -162,11 +162,11 @@ static bool beside_library(const struct mdl_descriptor *d, char *path, size_t si
     if (strncmp(base, "lib", 3) == 0) base += 3;
     const char *end = strstr(base, ".so");
     int stem = end ? (int)(end - base) : (int)strlen(base);
-    int n = snprintf(path, size, "%.*s%.*s.weights", folder, info.dli_fname, stem, base);
+    int n = snprintf(path, size, "%.*s%.*s%s", folder, info.dli_fname, stem, base, d->weights_suffix);
     if (n < 0 || (size_t)n >= size) return false;
     if (access(path, F_OK) == 0) return true;
     char named[PATH_MAX]; /* a library that was renamed, or a program that the model is linked into */
-    n = snprintf(named, sizeof named, "%.*s%s.weights", folder, info.dli_fname, d->name);
+    n = snprintf(named, sizeof named, "%.*s%s%s", folder, info.dli_fname, d->name, d->weights_suffix);
     if (n > 0 && (size_t)n < sizeof named && (size_t)n < size && access(named, F_OK) == 0)
         memcpy(path, named, (size_t)n + 1);
     return true;

@@ -274,6 +274,7 @@ static const struct mdl_section sections[] = {{0, PAGE, 0, {0, PAGE}, {0}},
 
 const struct mdl_descriptor mdl_descriptor = {
     .abi_version = MDL_ABI_VERSION,
+    .weights_suffix = ".weights",
     .functions_count = COUNT(functions),
     .states_count = COUNT(states),
     .kernels_count = KERNELS,

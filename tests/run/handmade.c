@@ -156,6 +156,7 @@ static const struct mdl_state states[] = {{"ring", 0, 64, -1}, {"count", 64, 4, 
 
 const struct mdl_descriptor mdl_descriptor = {
     .abi_version = MDL_ABI_VERSION,
+    .weights_suffix = ".weights",
     .functions_count = COUNT(functions),
     .states_count = COUNT(states),
     .kernels_count = KERNELS,

@@ -44,6 +44,7 @@ static int64_t no_extent(uint32_t index, const int64_t *dims) { return (void)ind
 
 static const struct mdl_descriptor descriptor = {
     .abi_version = MDL_ABI_VERSION,
+    .weights_suffix = ".weights",
     .functions_count = 1,
     .states_count = 1,
     .kernels_count = 1,
