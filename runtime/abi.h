@@ -172,9 +172,11 @@ struct mdl_image {
     const void *code; /* text of PTX with its NUL, or a cubin, which is an ELF file */
     int64_t bytes;
 };
+struct device_calls;
 struct mdl_device {
-    const char *kind; /* "cuda" */
-    const struct mdl_launch *launches;
+    const char *kind;                 /* "cuda" */
+    const struct device_calls *calls; /* &mdl_cuda: what runs steps there; NULL: not linked */
+    const struct mdl_launch *launches; /* [mdl_descriptor.kernels_count] */
     const struct mdl_image *images;
     uint32_t images_count, reserved;
 };
@@ -206,6 +208,7 @@ struct mdl_descriptor {
     const struct mdl_descriptor *other; /* the same model made for another device, with the same functions; NULL: none */
     const char *weights_suffix; /* of the weights file's name, behind the library's stem: ".weights" */
 };
+extern const struct device_calls mdl_cuda; /* the runtime's own; only models for GPUs refer to it */
 
 struct mdl_memory;
 /* The runtime's calls, for tools that reach a model through its descriptor. Semantics: runtime/README.md. */
@@ -247,10 +250,13 @@ struct mdl_distributed {
 };
 extern const struct mdl_distributed mdl_distributed;
 
-/* What a session has mapped, in bytes, to whole pages. Pages are given at first touch. */
+/* What a session has, in bytes. In the processor's memory it is mapped, to whole pages, which are given at first
+ * touch. */
 struct mdl_memory {
-    int64_t arena, scratch /* of each thread */, states;
-    int64_t threads;
+    int64_t arena, scratch /* of each thread; of a device: of all */, states;
+    int64_t threads; /* 0: on a device */
+    int64_t buffers; /* of a device: for inputs, results and counters; as much of page-locked memory again */
+    int64_t weights; /* of a device, which all sessions share */
 };
 struct mdl_event {
     uint32_t step, thread;

@@ -1,4 +1,4 @@
-/* A call: checks, then each thread walks the steps.
+/* A call: checks, then each thread walks the steps, or the device runs them.
  *
  *     thread 0:  k0 ┃ k1 ┃ guard ┃ k2 …       ┃ barrier, where the step has one
  *     thread 1:  k0 ┃ k1 ┃ guard ┃ k2 …
@@ -69,7 +69,7 @@ static void resolve_step(struct walk *w, uint32_t at) {
         w->pointers[s->first_ref + j - w->plan->first_ref] = resolve(w, &refs_of(w)[s->first_ref + j]);
 }
 
-static int64_t now(void) {
+int64_t call_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
@@ -86,11 +86,11 @@ static void record(struct walk *w, uint32_t at, int64_t start) {
     uint64_t n = atomic_fetch_add_explicit(&s->events_used, 1, memory_order_relaxed);
     if (n < s->events_capacity)
         s->events[n] =
-            (struct mdl_event){at, (uint32_t)w->thread, &w->plan->variant->steps[at], start, now()};
+            (struct mdl_event){at, (uint32_t)w->thread, &w->plan->variant->steps[at], start, call_now()};
 }
 
 static int32_t run_traced(struct walk *w, uint32_t at) {
-    int64_t start = now();
+    int64_t start = call_now();
     int32_t failed = run_kernel(w, at);
     record(w, at, start);
     return failed;
@@ -118,16 +118,14 @@ static bool meet(struct walk *w) {
     return failed && failed <= w->lane->guards;
 }
 
-/* LOOP: begins it, or skips it when it is not run at all. END: goes round, or on. Returns the step before the
- * next. */
-static uint32_t turn(struct walk *w, uint32_t at) {
-    const struct mdl_step *s = &w->plan->variant->steps[at];
-    const struct plan_step *p = &w->plan->steps[at];
-    int32_t *counter = &w->lane->counters[s->loop];
-    if (p->end) return (int64_t)++ * counter < w->lane->ends[s->loop] ? p->other : at;
+uint32_t call_turn(const struct mdl_session *s, uint32_t at, int32_t *counters, int64_t *ends) {
+    const struct mdl_step *step = &s->call.plan->variant->steps[at];
+    const struct plan_step *p = &s->call.plan->steps[at];
+    int32_t *counter = &counters[step->loop];
+    if (p->end) return (int64_t)++ * counter < ends[step->loop] ? p->other : at;
     *counter = 0;
-    w->lane->ends[s->loop] = w->session->model->descriptor->extent(s->count, w->session->call.dims);
-    return w->lane->ends[s->loop] > 0 ? at : p->other;
+    ends[step->loop] = s->model->descriptor->extent(step->count, s->call.dims);
+    return ends[step->loop] > 0 ? at : p->other;
 }
 
 /* All threads, or none, go on: what thread 0 has found out holds for all. */
@@ -146,7 +144,7 @@ static bool talk(struct walk *w, uint32_t at) {
     const struct plan_step *p = &w->plan->steps[at];
     const struct mdl_step *s = &w->plan->variant->steps[at];
     const struct distributed_calls *others = others_of(w->session->model);
-    int64_t start = w->session->events ? now() : 0;
+    int64_t start = w->session->events ? call_now() : 0;
     if (p->meet && meet(w)) return true;
     if (p->dynamic && !w->thread) resolve_step(w, at);
     if (p->start && !w->thread) others->start(w->session, s, w->pointers + p->buffers);
@@ -168,7 +166,7 @@ static inline void walk_steps(struct walk *w, int32_t (*run)(struct walk *, uint
         } else if (s->start || s->await) {
             if (talk(w, at)) return;
         } else {
-            at = turn(w, at);
+            at = call_turn(w->session, at, w->lane->counters, w->lane->ends);
         }
         if (s->barrier && (meet(w) || (s->agree && part_ways(w)))) return;
     }
@@ -238,26 +236,30 @@ static uint32_t choose(const struct mdl_function *f, const int64_t *dims) {
     return f->variants_count - 1;
 }
 
-/* The first failure in the order of the steps, of the lowest thread, in words. */
-static int report(struct mdl_session *s) {
-    unsigned long long failed = atomic_load(&s->call.failed);
-    const struct lane *l = s->lanes;
-    while (l->failure.serial != failed) l++;
-    const struct mdl_step *step = l->failure.step;
+int call_report(struct mdl_session *s, const struct mdl_step *step, int64_t found) {
     const char *value = strstr(step->name, "%lld"), *rest = value ? value + strlen("%lld") : "";
     int length = value ? (int)(value - step->name) : (int)strlen(step->name);
     char number[24] = "", where[300] = "";
-    if (value) snprintf(number, sizeof number, "%lld", (long long)l->failure.value);
+    if (value) snprintf(number, sizeof number, "%lld", (long long)found);
     if (step->line)
         snprintf(where, sizeof where, "%s:%u:%u: ", s->model->descriptor->source, step->line, step->column);
     return invalid(s, "%s%.*s%s%s", where, length, step->name, number, rest);
 }
 
+/* The first failure in the order of the steps, of the lowest thread. */
+static int report(struct mdl_session *s) {
+    unsigned long long failed = atomic_load(&s->call.failed);
+    const struct lane *l = s->lanes;
+    while (l->failure.serial != failed) l++;
+    return call_report(s, l->failure.step, l->failure.value);
+}
+
 /* About how much of the arena a call writes: places are for the dims' maxima, so a part of each buffer. */
-static double arena_share(const struct mdl_function *f, const struct plan *p, const int64_t *dims) {
-    double bytes = (double)p->variant->arena_bytes;
+static double arena_share(const struct call *c) {
+    const struct mdl_function *f = c->function;
+    double bytes = (double)c->plan->variant->arena_bytes;
     for (uint32_t i = 0; i < f->dims_count; i++)
-        if (f->dims[i].max > 0) bytes *= (double)dims[i] / (double)f->dims[i].max;
+        if (f->dims[i].max > 0) bytes *= (double)c->dims[i] / (double)f->dims[i].max;
     return bytes;
 }
 
@@ -272,17 +274,19 @@ static int prepare(struct mdl_session *s, uint32_t function, const int64_t *dims
     if (!status) status = check_buffers(s, f, dims, inputs, results);
     if (status) return status;
     struct plan *p = &s->model->plans[function][choose(f, dims)];
+    s->call.function = f;
     s->call.plan = p;
     s->call.plan_number = (uint32_t)(p - s->model->all_plans);
     s->call.dims = dims;
     s->call.inputs = inputs;
     s->call.results = results;
-    session_trim(s, arena_share(f, p, dims));
     return MDL_OK;
 }
 
 static int run(struct mdl_session *s) {
     const struct distributed_calls *others = others_of(s->model);
+    if (s->device) return device_of(s->model)->run(s);
+    session_trim(s, arena_share(&s->call));
     if (s->poison) memset(s->arena, 0xff, s->arena_bytes + (size_t)s->lanes_count * s->scratch_bytes);
     if (others && !s->call.plan->agrees && others->agree(s)) return s->call.parted;
     pool_run(s->model->pool, run_lane, s);

@@ -57,21 +57,24 @@ int library_load(struct library *l, const struct run_request *r, const char *pat
     return RUN_DONE;
 }
 
-int library_start(struct library *l, const struct run_request *r, const struct ranks_settings *s,
-                  const char *weights, int threads) {
+int library_start(struct library *l, const struct run_request *r, const struct ranks_settings *ranks,
+                  const struct library_settings *s) {
     l->request = r;
-    if (l->descriptor->mesh) return ranks_start(l, r, s, weights, threads);
-    if (s->ranks || s->comm)
+    if (l->descriptor->mesh) return ranks_start(l, r, ranks, s);
+    if (ranks->ranks || ranks->comm)
         return run_error(r, RUN_USAGE, "model %s has no mesh: it runs without --ranks and --comm",
                          l->descriptor->name);
     char why[512] = "";
-    struct mdl_options options = {
-        .size = sizeof options, .threads = threads, .error = why, .error_size = sizeof why};
+    struct mdl_options options = {.size = sizeof options,
+                                  .threads = s->threads,
+                                  .error = why,
+                                  .error_size = sizeof why,
+                                  .device = s->device};
     const struct mdl_api *api = l->descriptor->api;
-    int status = api->open(l->descriptor, weights, &options, &l->model);
+    int status = api->open(l->descriptor, s->weights, &options, &l->model);
     if (status) return run_error(r, run_exit_status(status), "%s", why);
     status = api->session_new(l->model, &l->session);
-    return status ? run_error(r, run_exit_status(status), "no memory for a session") : RUN_DONE;
+    return status ? run_error(r, run_exit_status(status), "no session: %s", api->error(NULL)) : RUN_DONE;
 }
 
 void library_close(struct library *l, int status) {

@@ -24,9 +24,14 @@ int library_check(const struct run_request *r, const char *path);
 /* Finds the library's descriptor; an exit status after a message. The model is opened by library_start. */
 int library_load(struct library *l, const struct run_request *r, const char *path);
 struct ranks_settings;
-/* Opens the model with `threads` (0: all; over ranks: of each) and a session. */
-int library_start(struct library *l, const struct run_request *r, const struct ranks_settings *s,
-                  const char *weights, int threads);
+/* How the model is opened; NULL and 0: as it finds best. */
+struct library_settings {
+    const char *weights, *device;
+    int threads; /* over ranks: of each */
+};
+/* Opens the model, and a session. */
+int library_start(struct library *l, const struct run_request *r, const struct ranks_settings *ranks,
+                  const struct library_settings *s);
 void library_close(struct library *l, int status); /* `status`: the program's */
 
 /* Makes one more call and records it; grows the recording as needed. */

@@ -3,6 +3,7 @@
 #include "runtime/library_ranks.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The dims all at their least, or all at their most. */
 static void set_dims(const struct mdl_function *f, int64_t *dims, bool most) {
@@ -71,7 +72,9 @@ static void print_signature(const struct library *l, const struct mdl_function *
     }
 }
 
-static void print_variant(const struct mdl_function *f, const struct mdl_variant *v) {
+/* A GPU's scratch depends on how many blocks a call's dims give a step. */
+static void print_variant(const struct library *l, const struct mdl_function *f,
+                          const struct mdl_variant *v) {
     printf("    ");
     bool any = false;
     for (uint32_t i = 0; v->dims && i < f->dims_count; i++) {
@@ -79,8 +82,10 @@ static void print_variant(const struct mdl_function *f, const struct mdl_variant
         printf("%s%s = %" PRId64, any ? ", " : "for ", f->dims[i].name, v->dims[i]);
         any = true;
     }
-    printf("%s: %u steps, arena %" PRId64 " bytes, scratch %" PRId64 " bytes a thread\n",
-           any ? "" : "for any dims", v->steps_count, v->arena_bytes, v->scratch_bytes);
+    printf("%s: %u steps, arena %" PRId64 " bytes", any ? "" : "for any dims", v->steps_count,
+           v->arena_bytes);
+    if (!l->descriptor->device) printf(", scratch %" PRId64 " bytes a thread", v->scratch_bytes);
+    printf("\n");
 }
 
 static void print_function(const struct library *l, const struct mdl_function *f) {
@@ -90,10 +95,22 @@ static void print_function(const struct library *l, const struct mdl_function *f
         set_dims(f, b.least, false);
         set_dims(f, b.most, true);
         print_signature(l, f, &b);
-        for (uint32_t i = 0; i < f->variants_count; i++) print_variant(f, &f->variants[i]);
+        for (uint32_t i = 0; i < f->variants_count; i++) print_variant(l, f, &f->variants[i]);
     }
     free(b.least);
     free(b.most);
+}
+
+/* "device cuda: 12 kernels, for sm_80 (PTX), sm_90a (cubin)" */
+static void print_device(const struct mdl_descriptor *d) {
+    if (!d->device) return;
+    printf("device %s: %u kernels, for", d->device->kind, d->kernels_count);
+    for (uint32_t i = 0; i < d->device->images_count; i++) {
+        const struct mdl_image *image = &d->device->images[i];
+        bool cubin = image->bytes >= 4 && !memcmp(image->code, "\177ELF", 4);
+        printf("%s %s (%s)", i ? "," : "", image->arch, cubin ? "cubin" : "PTX");
+    }
+    printf("\n");
 }
 
 static void print_mesh(const struct mdl_descriptor *d) {
@@ -108,6 +125,7 @@ void library_list(const struct library *l) {
     const struct mdl_descriptor *d = l->descriptor;
     printf("model %s from %s, for %s%s%s\n", d->name, d->source, d->target, *d->features ? ": " : "",
            d->features);
+    print_device(d);
     print_mesh(d);
     printf("weights: %" PRId64 " bytes%s\n", d->weights_bytes, d->embedded_weights ? ", embedded" : "");
     for (uint32_t i = 0; i < d->states_count; i++)

@@ -26,9 +26,9 @@ struct rank {
     struct mdl_comm *comm;
     struct mdl_model *model;
     struct mdl_session *session;
-    int32_t number, threads;
+    int32_t number;
     int64_t coordinates[MDL_MAX_AXES];
-    const char *weights;
+    struct library_settings settings;
     const struct request *request;
     int (*work)(struct rank *);
     int status; /* enum mdl_status */
@@ -124,19 +124,27 @@ static int out_of_memory(struct rank *r) {
     return MDL_NO_MEMORY;
 }
 
+static int no_session(struct rank *r, int status) {
+    const struct mdl_api *api = r->library->descriptor->api;
+    snprintf(r->error, sizeof r->error, "rank %d: no session: %s", r->number, api->error(NULL));
+    return status;
+}
+
 static int open_rank(struct rank *r) {
     const struct ranks_settings *s = &r->library->ranks->settings;
     const struct mdl_api *api = r->library->descriptor->api;
     struct mdl_options options = {.size = sizeof options,
-                                  .threads = r->threads,
+                                  .threads = r->settings.threads,
                                   .error = r->error,
                                   .error_size = sizeof r->error,
                                   .comm = r->comm,
                                   .timeout_ms = s->timeout_ms,
-                                  .algorithm = s->algorithm};
-    int status = api->open(r->library->descriptor, r->weights, &options, &r->model);
+                                  .algorithm = s->algorithm,
+                                  .device = r->settings.device};
+    int status = api->open(r->library->descriptor, r->settings.weights, &options, &r->model);
     if (status) return status;
-    return api->session_new(r->model, &r->session) ? out_of_memory(r) : MDL_OK;
+    status = api->session_new(r->model, &r->session);
+    return status ? no_session(r, status) : MDL_OK;
 }
 
 static int close_rank(struct rank *r) {
@@ -364,14 +372,13 @@ static int find_ranks(struct library *l, const struct run_request *r, const stru
                : run_error(r, RUN_INTERNAL, "out of memory"); /* opening says what is missing */
 }
 
-int ranks_start(struct library *l, const struct run_request *r, const struct ranks_settings *s,
-                const char *weights, int threads) {
-    int status = find_ranks(l, r, s);
+int ranks_start(struct library *l, const struct run_request *r, const struct ranks_settings *ranks,
+                const struct library_settings *s) {
+    int status = find_ranks(l, r, ranks);
     if (status) return status;
     for (int32_t i = 0; i < l->ranks->count; i++) {
         struct rank *rank = &l->ranks->at[i];
-        rank->weights = weights;
-        rank->threads = threads;
+        rank->settings = *s;
         find_coordinates(l->descriptor, rank->number, rank->coordinates);
     }
     int opened = each(l, open_rank, NULL);

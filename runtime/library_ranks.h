@@ -12,8 +12,8 @@ struct ranks_settings {
 };
 
 /* Opens the model on all ranks of this process. An exit status after a message; ranks_close in any case. */
-int ranks_start(struct library *l, const struct run_request *r, const struct ranks_settings *s,
-                const char *weights, int threads);
+int ranks_start(struct library *l, const struct run_request *r, const struct ranks_settings *ranks,
+                const struct library_settings *s);
 void ranks_close(struct library *l, int status);
 
 /* As the calls of struct run_executor. */

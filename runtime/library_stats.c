@@ -24,9 +24,12 @@ void library_stats(struct library *l) {
                                            {"RssFile", "resident, of files (weights, libraries)"}};
     struct mdl_memory m;
     l->descriptor->api->memory(l->session, &m);
-    printf("session: arena %" PRId64 " bytes, scratch %" PRId64 " bytes for each of %" PRId64
-           " threads, states %" PRId64 " bytes\n",
-           m.arena, m.scratch, m.threads, m.states);
+    printf("session: arena %" PRId64 " bytes, scratch %" PRId64 " bytes", m.arena, m.scratch);
+    if (m.threads) printf(" for each of %" PRId64 " threads", m.threads);
+    printf(", states %" PRId64 " bytes\n", m.states);
+    if (!m.threads)
+        printf("of the device: weights %" PRId64 " bytes, inputs and results %" PRId64 " bytes\n", m.weights,
+               m.buffers);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         printf("%s: %ld KiB\n", lines[i][1], status_line(lines[i][0]));
     if (l->ranks) ranks_stats(l);

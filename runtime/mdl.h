@@ -16,7 +16,8 @@ enum mdl_status {
     MDL_MISMATCH = 4,  /* a file is damaged, or belongs to another build of the model */
     MDL_BUSY = 5,      /* the session is in a call of another thread */
     MDL_UNSUPPORTED = 6, /* this machine lacks what the model was compiled for */
-    MDL_PEER = 7         /* another rank failed, stalled or is gone; the model can only be closed */
+    MDL_PEER = 7,        /* another rank failed, stalled or is gone; the model can only be closed */
+    MDL_DEVICE = 8       /* the GPU or its driver failed, or a kernel did; the model can only be closed */
 };
 /* Whose algorithms make collectives. */
 enum mdl_algorithm {

@@ -20,6 +20,9 @@ static const struct option_spec options[] = {
      "threads. States go on "
      "from call to call."},
     {0, "threads", "N", "threads a call may use [as many as the process may run on]", NULL},
+    {0, "device", "cpu|cuda:N", "where to run [what the model was compiled for; of GPUs the first]",
+     "A model is compiled for the processor or for GPUs, and runs there only; cuda:1 is the system's second "
+     "GPU."},
     {0, "ranks", "N", "run a model with a mesh on N ranks that are threads of this process", RANKS_TEXT},
     {0, "comm", "auto|threads|mpi|openmpi|mpich|nccl", "how ranks speak to each other [auto]",
      "auto: threads with --ranks, else the MPI whose mpirun started this process. The part for each MPI is "
@@ -70,7 +73,7 @@ static const struct option_program program = {
 };
 
 struct settings {
-    int threads;
+    struct library_settings library;
     double bench; /* seconds; 0: no */
     struct ranks_settings ranks;
 };
@@ -101,12 +104,14 @@ static int parse_ranks(const struct option_list *list, struct ranks_settings *s)
 static int parse_settings(const struct option_list *list, struct settings *s) {
     const char *threads = options_value(list, "threads"), *bench = options_value(list, "bench");
     char *end;
-    *s = (struct settings){.bench = options_given(list, "bench") ? 1 : 0};
+    *s = (struct settings){
+        .library = {.weights = options_value(list, "weights"), .device = options_value(list, "device")},
+        .bench = options_given(list, "bench") ? 1 : 0};
     if (threads) {
         long n = strtol(threads, &end, 10);
         if (end == threads || *end || n < 1 || n > INT_MAX)
             return options_error(&program, "--threads=%s: a number from 1 was expected", threads);
-        s->threads = (int)n;
+        s->library.threads = (int)n;
     }
     if (bench) {
         s->bench = strtod(bench, &end);
@@ -153,7 +158,7 @@ static int run(struct library *l, const struct option_list *list, struct run_req
         library_list(l);
         return RUN_DONE;
     }
-    if (!status) status = library_start(l, r, &s.ranks, options_value(list, "weights"), s.threads);
+    if (!status) status = library_start(l, r, &s.ranks, &s.library);
     bool check = options_given(list, "verify");
     if (!status && check) status = verify(l, r);
     if (status || (check && !r->function && !r->values_count)) return status;

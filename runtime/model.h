@@ -3,6 +3,9 @@
  *     mdl_model: weights, pool, plans (one a variant)           shared, constant after opening
  *     mdl_session: arena, states, lanes (one a thread)          one call at a time
  *     lane: counters of loops, scratch, a table of pointers for each plan
+ *
+ * A model for a device has `device` in place of the pool, and its sessions theirs in place of arena, states and
+ * lanes: what is in them is the device's own matter (cuda.h).
  */
 #ifndef RUNTIME_MODEL_H
 #define RUNTIME_MODEL_H
@@ -14,7 +17,7 @@
 
 /* A step, ready to be run. */
 struct plan_step {
-    mdl_kernel *kernel; /* NULL: LOOP or END */
+    mdl_kernel *kernel; /* NULL: LOOP or END, or a device's */
     uint32_t buffers;   /* the first of its buffers in the lane's table of pointers */
     uint32_t other;     /* LOOP, END: the step that it belongs with */
     bool barrier, guard;
@@ -39,8 +42,9 @@ struct plan {
 struct mdl_model {
     const struct mdl_descriptor *descriptor;
     struct weights weights;
-    struct mesh *mesh; /* NULL: the model has none (mesh.h) */
-    struct pool *pool;
+    struct mesh *mesh;     /* NULL: the model has none (mesh.h) */
+    struct device *device; /* NULL: it runs on the processor */
+    struct pool *pool;     /* NULL: on a device */
     struct plan **plans; /* [function]: its variants' plans */
     struct plan *all_plans;
     uint32_t plans_count, most_loops;
@@ -65,6 +69,7 @@ struct lane {
 
 /* One call, as its threads see it. */
 struct call {
+    const struct mdl_function *function;
     const struct plan *plan;
     uint32_t plan_number;
     const int64_t *dims;
@@ -82,6 +87,7 @@ struct mdl_session {
     double touched;                                 /* of the arena since its pages were last given back */
     struct lane *lanes;
     int lanes_count;
+    struct device_session *device; /* NULL: on the processor */
     struct call call;
     struct mdl_event *events;
     uint64_t events_capacity, *events_count;
@@ -115,6 +121,36 @@ struct distributed_calls {
 static inline const struct distributed_calls *others_of(const struct mdl_model *m) {
     return m->mesh ? m->descriptor->distributed->calls : NULL;
 }
+
+/* What the rest of the runtime asks of the part that only models for a device have (cuda.c). All but `close`,
+ * `session_free` and `memory` give an enum mdl_status, with the reason in options.error or the session's error. */
+struct device_calls {
+    /* Sets model->device, with the weights on it. */
+    int (*open)(struct mdl_model *, const struct mdl_options *);
+    void (*close)(struct mdl_model *); /* also after an open that failed */
+    /* Sets session->device; the states have their initial values. */
+    int (*session_new)(struct mdl_session *);
+    void (*session_free)(struct mdl_session *); /* also after a session_new that failed */
+    int (*session_reset)(struct mdl_session *);
+    /* Makes the call that has been checked and stands in session->call. */
+    int (*run)(struct mdl_session *);
+    /* Copies all states, mdl_descriptor.state_bytes long. After a write that failed they are undefined. */
+    int (*read_states)(struct mdl_session *, char *to);
+    int (*write_states)(struct mdl_session *, const char *from);
+    void (*memory)(const struct mdl_session *, struct mdl_memory *);
+};
+/* NULL: the model runs on the processor. */
+static inline const struct device_calls *device_of(const struct mdl_model *m) {
+    return m->descriptor->device ? m->descriptor->device->calls : NULL;
+}
+
+/* call.c: for whoever makes a call's steps. Writes the session's error and returns MDL_INVALID: what is wrong, in the
+ * words of a guard's step, with the value that it found. */
+int call_report(struct mdl_session *s, const struct mdl_step *guard, int64_t value);
+int64_t call_now(void); /* ns, CLOCK_MONOTONIC */
+/* LOOP, END: begins the loop, or skips it when it is not run at all; goes round, or on. Returns the step before the
+ * next. counters, ends: [loops]. */
+uint32_t call_turn(const struct mdl_session *s, uint32_t at, int32_t *counters, int64_t *ends);
 
 /* session.c: zeroed pages that take memory when they are touched; NULL: refused. */
 char *session_map(size_t bytes);

@@ -18,6 +18,16 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/comm_threads.c \
 	runtime/cpu.c runtime/cpu.h \
 	runtime/crc32c.c runtime/crc32c.h \
+	runtime/cuda.c runtime/cuda.h \
+	runtime/cuda_call.c \
+	runtime/cuda_driver.c runtime/cuda_driver.h \
+	runtime/cuda_exchange.c \
+	runtime/cuda_graph.c \
+	runtime/cuda_image.c \
+	runtime/cuda_memory.c \
+	runtime/cuda_session.c \
+	runtime/cuda_steps.c \
+	runtime/cuda_trace.c \
 	runtime/distributed.c \
 	runtime/float.h \
 	runtime/mdl.h \

@@ -36,11 +36,26 @@ static int check_machine(const struct mdl_descriptor *d, const struct mdl_option
     return MDL_OK;
 }
 
+/* Whether the device that the caller wants is one that the model was compiled for; its number is the device's
+ * part's to read. */
+static int check_device(const struct mdl_descriptor *d, const struct mdl_options *o) {
+    const char *made_for = d->device ? d->device->kind : "cpu", *wanted = o->device ? o->device : made_for;
+    size_t kind = strcspn(wanted, ":");
+    if (strncmp(wanted, made_for, kind) || made_for[kind] || (!d->device && wanted[kind]))
+        return fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s (%s): it cannot run on device %s",
+                    d->name, made_for, d->target, wanted);
+    if (d->device && !d->device->calls)
+        return fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s, but linked without what runs it there",
+                    d->name, made_for);
+    return MDL_OK;
+}
+
 static int fill(struct mdl_model *m, const char *weights, const struct mdl_options *o) {
     const int64_t *coordinates = m->mesh ? others_of(m)->coordinates(m) : NULL;
     int status = weights_open(&m->weights, m->descriptor, weights, coordinates, o->error, o->error_size);
     if (status) return status;
     if (!plans_new(m)) return fail(o, MDL_NO_MEMORY, "out of memory");
+    if (m->descriptor->device) return device_of(m)->open(m, o);
     m->pool = pool_new(o->threads);
     return m->pool ? MDL_OK : fail(o, MDL_NO_MEMORY, "out of memory");
 }
@@ -59,6 +74,7 @@ static int open_model(struct mdl_model *m, const char *weights, const struct mdl
 
 static void model_free(struct mdl_model *m) {
     if (m->mesh) others_of(m)->close(m);
+    if (m->device) device_of(m)->close(m);
     pool_free(m->pool);
     plans_free(m);
     weights_close(&m->weights);
@@ -71,6 +87,7 @@ int mdl_open(const struct mdl_descriptor *d, const char *weights, const struct m
     *model = NULL;
     if (o.error_size) o.error[0] = 0;
     int status = check_machine(d, &o);
+    if (!status) status = check_device(d, &o);
     if (status) return status;
     struct mdl_model *m = calloc(1, sizeof *m);
     if (!m) return fail(&o, MDL_NO_MEMORY, "out of memory");

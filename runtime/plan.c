@@ -42,7 +42,7 @@ static void plan_buffers(const struct mdl_model *m, struct plan *p, uint32_t at)
 
 static void plan_kernel(const struct mdl_model *m, struct plan *p, uint32_t at) {
     const struct mdl_step *s = &p->variant->steps[at];
-    p->steps[at].kernel = m->descriptor->kernels[s->kernel];
+    if (m->descriptor->kernels) p->steps[at].kernel = m->descriptor->kernels[s->kernel];
     p->steps[at].guard = s->kind == MDL_STEP_GUARD;
     plan_buffers(m, p, at);
 }

@@ -15,8 +15,9 @@ int run_exit_status(int status) {
                                 [MDL_MISMATCH] = RUN_FAILED,
                                 [MDL_BUSY] = RUN_INTERNAL,
                                 [MDL_UNSUPPORTED] = RUN_FAILED,
-                                [MDL_PEER] = RUN_FAILED};
-    return status >= 0 && status <= MDL_PEER ? exits[status] : RUN_INTERNAL;
+                                [MDL_PEER] = RUN_FAILED,
+                                [MDL_DEVICE] = RUN_FAILED};
+    return status >= 0 && status <= MDL_DEVICE ? exits[status] : RUN_INTERNAL;
 }
 
 /* The first mistake decides the exit status; the others are told too. */

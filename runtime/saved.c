@@ -92,34 +92,46 @@ static struct mdl_saved_header header_of(const struct mdl_session *s, const bool
     return h;
 }
 
-static void write_runs(const struct mdl_session *s, const bool *kept, FILE *out) {
+static void write_runs(const struct mdl_session *s, const char *states, const bool *kept, FILE *out) {
     struct mdl_saved_run run;
     for (uint64_t at = 0; next_run(kept, pages_of(s), &at, &run);) {
-        const char *pages = s->states + run.first * SAVED_PAGE;
+        const char *pages = states + run.first * SAVED_PAGE;
         run.sum = sum_of_run(&run, pages);
         fwrite(&run, sizeof run, 1, out);
         fwrite(pages, SAVED_PAGE, (size_t)run.pages, out);
     }
 }
 
-static int save(struct mdl_session *s, const char *path, const void *note, uint64_t note_bytes) {
+static int save_states(struct mdl_session *s, const char *states, const char *path, const void *note,
+                       uint64_t note_bytes) {
     struct replacement file;
     uint64_t pages = pages_of(s);
     bool *kept = malloc((size_t)pages + 1);
     if (!kept) return fail(s, path, MDL_NO_MEMORY, "out of memory");
-    touched_pages(PAGEMAP, s->states, (size_t)pages, kept);
-    for (uint64_t i = 0; i < pages; i++) kept[i] = kept[i] && !is_zero(s->states + i * SAVED_PAGE);
+    touched_pages(PAGEMAP, states, (size_t)pages, kept);
+    for (uint64_t i = 0; i < pages; i++) kept[i] = kept[i] && !is_zero(states + i * SAVED_PAGE);
     bool good = replace_begin(&file, path);
     if (good) {
         struct mdl_saved_header h = header_of(s, kept, note, note_bytes);
         fwrite(&h, sizeof h, 1, file.file);
         if (note_bytes) fwrite(note, 1, (size_t)note_bytes, file.file);
-        write_runs(s, kept, file.file);
+        write_runs(s, states, kept, file.file);
         good = replace_end(&file);
     }
     int error = errno;
     free(kept);
     return good ? MDL_OK : fail(s, path, MDL_IO, "%s", strerror(error));
+}
+
+/* A device's states are copied first. */
+static int save(struct mdl_session *s, const char *path, const void *note, uint64_t note_bytes) {
+    if (!s->device) return save_states(s, s->states, path, note, note_bytes);
+    char *copy = session_map(s->state_bytes);
+    if (!copy) return fail(s, path, MDL_NO_MEMORY, "out of memory");
+    int status = device_of(s->model)->read_states(s, copy);
+    if (!status) status = save_states(s, copy, path, note, note_bytes);
+    munmap(copy, s->state_bytes);
+    return status;
 }
 
 /* ---- loading ---- */
@@ -225,7 +237,8 @@ static int replace_states(struct reading *r) {
     char *fresh = session_map(s->state_bytes);
     if (!fresh) return fail(s, r->path, MDL_NO_MEMORY, "out of memory");
     int status = read_states(r, fresh);
-    if (status)
+    if (!status && s->device) status = device_of(s->model)->write_states(s, fresh);
+    if (status || s->device)
         munmap(fresh, s->state_bytes);
     else if (!session_replace_states(s, fresh))
         status = fail(s, r->path, MDL_NO_MEMORY, "%s: the session has been reset", strerror(errno));

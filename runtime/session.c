@@ -1,4 +1,5 @@
-/* Sessions: each has its own states, arena and scratch. All memory is taken here, none in a call.
+/* Sessions: each has its own states, arena and scratch. All memory is taken here, none in a call. (On a
+ * device: cuda_session.c.)
  *
  *     arena mapping:  arena │ scratch of thread 0 │ scratch of thread 1 │ …     pages are given at first
  * touch states mapping: zeros, but for the initial values that come from the weights
@@ -6,6 +7,7 @@
 #include "runtime/model.h"
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,7 +81,6 @@ static bool map_memory(struct mdl_session *s) {
     if (arena == SIZE_MAX || scratch >= (SIZE_MAX - arena) / lanes) return false;
     s->arena_bytes = arena;
     s->scratch_bytes = scratch;
-    s->state_bytes = whole_pages(m->descriptor->state_bytes);
     s->arena = session_map(arena + lanes * scratch);
     s->states = session_map(s->state_bytes);
     if (!s->arena || !s->states) return false;
@@ -89,6 +90,7 @@ static bool map_memory(struct mdl_session *s) {
 }
 
 static void session_release(struct mdl_session *s) {
+    if (s->device) device_of(s->model)->session_free(s);
     for (int i = 0; i < s->lanes_count && s->lanes; i++) lane_free(&s->lanes[i]);
     free(s->lanes);
     if (s->arena) munmap(s->arena, s->arena_bytes + (size_t)s->lanes_count * s->scratch_bytes);
@@ -96,18 +98,33 @@ static void session_release(struct mdl_session *s) {
     free(s);
 }
 
-int mdl_session_new(struct mdl_model *m, struct mdl_session **session) {
-    struct mdl_session *s = calloc(1, sizeof *s);
-    *session = NULL;
-    if (!s) return MDL_NO_MEMORY;
-    s->model = m;
-    s->lanes_count = pool_threads(m->pool);
+/* Why the last session of this thread could not be made. */
+static _Thread_local char why[512];
+
+static int on_processor(struct mdl_session *s) {
+    s->lanes_count = pool_threads(s->model->pool);
     s->lanes = calloc((size_t)s->lanes_count, sizeof *s->lanes);
     if (!s->lanes || !map_memory(s)) {
-        session_release(s);
+        snprintf(s->error, sizeof s->error, "out of memory");
         return MDL_NO_MEMORY;
     }
     set_initial_states(s);
+    return MDL_OK;
+}
+
+int mdl_session_new(struct mdl_model *m, struct mdl_session **session) {
+    struct mdl_session *s = calloc(1, sizeof *s);
+    *session = NULL;
+    snprintf(why, sizeof why, "out of memory");
+    if (!s) return MDL_NO_MEMORY;
+    s->model = m;
+    s->state_bytes = whole_pages(m->descriptor->state_bytes);
+    int status = m->device ? device_of(m)->session_new(s) : on_processor(s);
+    if (status) {
+        memcpy(why, s->error, sizeof why);
+        session_release(s);
+        return status;
+    }
     atomic_fetch_add(&m->references, 1);
     *session = s;
     return MDL_OK;
@@ -128,15 +145,19 @@ void session_memory(const struct mdl_session *s, struct mdl_memory *m) {
                              .scratch = (int64_t)s->scratch_bytes,
                              .states = (int64_t)s->state_bytes,
                              .threads = s->lanes_count};
+    if (s->device) device_of(s->model)->memory(s, m);
 }
 
 int mdl_session_reset(struct mdl_session *s) {
     if (atomic_exchange(&s->busy, 1)) return MDL_BUSY;
     s->error[0] = 0;
-    if (madvise(s->states, s->state_bytes, MADV_DONTNEED)) memset(s->states, 0, s->state_bytes);
-    set_initial_states(s);
+    int status = s->device ? device_of(s->model)->session_reset(s) : MDL_OK;
+    if (!s->device) {
+        if (madvise(s->states, s->state_bytes, MADV_DONTNEED)) memset(s->states, 0, s->state_bytes);
+        set_initial_states(s);
+    }
     atomic_store(&s->busy, 0);
-    return MDL_OK;
+    return status;
 }
 
 void mdl_session_free(struct mdl_session *s) {
@@ -146,4 +167,4 @@ void mdl_session_free(struct mdl_session *s) {
     model_release(m);
 }
 
-const char *mdl_error(const struct mdl_session *s) { return s ? s->error : "out of memory"; }
+const char *mdl_error(const struct mdl_session *s) { return s ? s->error : why; }
