@@ -357,7 +357,7 @@ static V device_table(struct code *c) {
         V bytes = LLVMConstStringInContext2(e->context, c->images[i].code, (size_t)c->images[i].bytes, 1);
         images[i] = RECORD(e, text(e, c->images[i].arch), private_global(e, bytes, "image"), i64(e, c->images[i].bytes));
     }
-    V all = RECORD(e, text(e, "cuda"), array(e, launches, c->kernels_count, "launches"),
+    V all = RECORD(e, text(e, "cuda"), external(e, "mdl_cuda"), array(e, launches, c->kernels_count, "launches"),
                       array(e, images, c->images_count, "images"), u32(e, (uint32_t)c->images_count), u32(e, 0));
     return private_global(e, all, "device");
 }

@@ -40,8 +40,10 @@ static bool find_gpus(const struct tool *t, const char *list, struct tool_target
         const char *name = arena_strndup(t->arena, p, strcspn(p, ","));
         const struct target *gpu = target_find(CUDA_TRIPLE, name);
         if (!gpu) {
-            options_error(t->program, "--target=cuda:%s: '%s' is no architecture that code is made for: mdlc "
-                                      "--list-cpus --target=" CUDA_TRIPLE " lists them", list, name);
+            options_error(t->program,
+                          "--target=cuda:%s: '%s' is no architecture that code is made for: mdlc "
+                          "--list-cpus --target=" CUDA_TRIPLE " lists them",
+                          list, name);
             return false;
         }
         if (!least || gpu->capability < least->capability) least = gpu;
@@ -52,16 +54,33 @@ static bool find_gpus(const struct tool *t, const char *list, struct tool_target
     return true;
 }
 
-bool tool_target(const struct tool *t, struct tool_target *found) {
-    const char *given = options_value(t->list, "target"), *known, *names = "";
+static bool find_target(const struct tool *t, const char *given, struct tool_target *found) {
+    const char *known, *names = "";
     if (given && !strncmp(given, "cuda:", 5)) return find_gpus(t, given + 5, found);
+    if (given && !strcmp(given, "cpu")) given = NULL;
     *found = (struct tool_target){given ? target_triple(given) : NULL, options_value(t->list, "mcpu"), NULL};
     if (found->triple && !strcmp(found->triple, CUDA_TRIPLE)) found->gpus = found->cpu;
     if (!given || found->triple) return true;
     for (int i = 0; (known = target_triple_number(i)); i++)
         names = arena_printf(t->arena, "%s%s%s", names, i ? ", " : "", known);
-    options_error(t->program, "--target=%s: unknown; known are %s, and cuda:ARCH,...", given, names);
+    options_error(t->program, "--target=%s: unknown; known are cpu, cuda:ARCH,..., %s", given, names);
     return false;
+}
+
+int tool_targets(const struct tool *t, struct tool_target *found, int most) {
+    const char *given = options_value(t->list, "target");
+    int count = 0;
+    if (!given) return find_target(t, NULL, found);
+    for (const char *p = given;; p++) {
+        size_t length = strcspn(p, "+");
+        if (count == most) {
+            options_error(t->program, "--target=%s: %d at most", given, most);
+            return 0;
+        }
+        if (!find_target(t, arena_strndup(t->arena, p, length), &found[count++])) return 0;
+        p += length;
+        if (!*p) return count;
+    }
 }
 
 /* The whole of a file, or of standard input for "-", in `a`, with a NUL behind. NULL after a message. */

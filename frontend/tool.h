@@ -49,7 +49,7 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
 #define TOOL_TARGET_ROW                                                                                      \
     {                                                                                                        \
         0, "target", "TRIPLE", "the kind of machine to compile for [this one]",                              \
-            "x86_64-linux-gnu or aarch64-linux-gnu; cuda:sm_90a, or several by commas, for GPUs."             \
+            "x86_64-linux-gnu or aarch64-linux-gnu; cuda:sm_90a, or several by commas, for GPUs; cpu+cuda:sm_90a for a library that has both." \
     }
 
 /* Rows of both programs: how the pipeline runs and what it shows. tool_pipeline reads them. */
@@ -84,7 +84,6 @@ struct tool {
     struct diag diag;
     struct graph *graph;
     const char *path; /* of the model, "-" for standard input */
-    const char *gpus; /* that code is made for; NULL: it is a processor's */
 };
 
 /* A program's main(): parses the command line, answers fatal signals, releases what `run` used. */
@@ -113,8 +112,8 @@ struct tool_target {
     const char *cpu;    /* NULL: not given. Of several GPUs the least capable */
     const char *gpus;   /* all of them, by commas; NULL: no GPU's code */
 };
-/* False after a usage message. */
-bool tool_target(const struct tool *t, struct tool_target *found);
+/* How many there are, by + between them; 0 after a usage message. */
+int tool_targets(const struct tool *t, struct tool_target *found, int most);
 /* A number of 64 bits from an option's value; false after a usage message. */
 bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number);
 

@@ -37,7 +37,7 @@ static const struct option_program program = {
 /* --target alone means the plainest CPU of that kind. */
 static int choose_target(struct tool *t) {
     struct tool_target given;
-    if (!tool_target(t, &given)) return TOOL_USAGE;
+    if (!tool_targets(t, &given, 1)) return TOOL_USAGE;
     if (!given.cpu && !given.triple) return TOOL_DONE;
     t->graph->target = target_find(given.triple, given.cpu ? given.cpu : "generic");
     return t->graph->target

@@ -45,7 +45,8 @@ static const struct option_section sections[] = {
      "The runtime that every library contains is found beside this program, or where $MDL_RUNTIME says. That "
      "for another kind of machine is there if a cross compiler was found when this program was built "
      "(configure --with-aarch64-cc); --emit=asm, obj, llvm and header need neither. For GPUs, NVIDIA's ptxas "
-     "puts machine code beside the PTX: the one that configure found, or $MDL_PTXAS; without one a library has PTX alone."},
+     "puts machine code beside the PTX: the one that configure found, or $MDL_PTXAS; without one a library "
+     "has PTX alone."},
     {"EXIT STATUS", "  0   done\n  1   the model has errors\n  2   the command line is wrong\n  3   a file "
                     "cannot be read or "
                     "written\n  70  a mistake of ours"},
@@ -86,9 +87,10 @@ static int list_ops(struct tool *t) {
 static int list_cpus(struct tool *t) {
     struct tool_target given;
     const struct target *target;
-    if (!tool_target(t, &given)) return TOOL_USAGE;
+    if (!tool_targets(t, &given, 1)) return TOOL_USAGE;
     for (int i = 0; (target = target_number(i)); i++)
-        if (!given.triple || !strcmp(given.triple, target->triple)) printf("%-16s %s\n", target->cpu, target->triple);
+        if (!given.triple || !strcmp(given.triple, target->triple))
+            printf("%-16s %s\n", target->cpu, target->triple);
     return tool_printed(t);
 }
 
@@ -112,9 +114,11 @@ static const char *own_folder(struct arena *a) {
 }
 
 /* Whether code for the graph's target runs on this machine. */
+static bool is_gpu(const struct graph *g) { return g->target->simt && !g->target->emulated; }
+
 static bool is_foreign(const struct tool *t) {
     const char *host = backend_host_triple();
-    return !t->gpus && (!host || strcmp(host, t->graph->target->triple) != 0);
+    return !is_gpu(t->graph) && (!host || strcmp(host, t->graph->target->triple) != 0);
 }
 
 /* The runtime's archive: where $MDL_RUNTIME says, in the build tree, or where it was installed. */
@@ -153,12 +157,9 @@ static int no_runtime(const struct tool *t) {
                       triple, triple);
 }
 
-static int choose_target(struct tool *t) {
+static int choose_target(struct tool *t, const struct tool_target *given) {
     const char *error = NULL;
-    struct tool_target given;
-    if (!tool_target(t, &given)) return TOOL_USAGE;
-    t->gpus = given.gpus;
-    t->graph->target = backend_target(t->arena, given.triple, given.cpu, &error);
+    t->graph->target = backend_target(t->arena, given->triple, given->cpu, &error);
     return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
 }
 
@@ -170,13 +171,12 @@ static bool exports_something(struct tool *t) {
     return false;
 }
 
-static int emit(struct tool *t, enum artifact kind) {
+static int emit(struct tool *t, const struct backend_program *programs, int count, enum artifact kind) {
     const char *output = options_value(t->list, "output"), *level = options_value(t->list, "optimize");
     struct backend_options o = {.output = output,
                                 .runtime = find_runtime(t),
                                 .linker = find_linker(t),
-                                .gpus = t->gpus,
-                                .assembler = t->gpus ? find_assembler() : NULL,
+                                .assembler = find_assembler(),
                                 .opt_level = 2,
                                 .progress = isatty(2),
                                 .embed_limit = 64 * 1024};
@@ -191,19 +191,35 @@ static int emit(struct tool *t, enum artifact kind) {
     if (kind == ARTIFACT_SO && !o.runtime) return no_runtime(t);
     static const int statuses[] = {
         [BACKEND_DONE] = TOOL_DONE, [BACKEND_INPUT] = TOOL_INPUT, [BACKEND_IO] = TOOL_IO};
-    return statuses[backend_emit(t->graph, kind, &o)];
+    return statuses[backend_emit_programs(programs, count, kind, &o)];
 }
 
-static const struct {
+struct emit_kind {
     const char *name;
     bool graph, kernels; /* text of the graph: as parsed, after all passes */
     bool sharding;       /* as JSON, after the pass of this name */
     enum artifact artifact;
-} kinds[] = {{"graph", true, false, false, 0},          {"sharding", true, false, true, 0},
-             {"kernels", true, true, false, 0},         {"llvm", false, true, false, ARTIFACT_LLVM},
-             {"asm", false, true, false, ARTIFACT_ASM}, {"ptx", false, true, false, ARTIFACT_ASM},
-             {"obj", false, true, false, ARTIFACT_OBJ},
-             {"so", false, true, false, ARTIFACT_SO},   {"header", false, true, false, ARTIFACT_HEADER}};
+};
+static const struct emit_kind kinds[] = {{"graph", true, false, false, 0},
+                                         {"sharding", true, false, true, 0},
+                                         {"kernels", true, true, false, 0},
+                                         {"llvm", false, true, false, ARTIFACT_LLVM},
+                                         {"asm", false, true, false, ARTIFACT_ASM},
+                                         {"ptx", false, true, false, ARTIFACT_ASM},
+                                         {"obj", false, true, false, ARTIFACT_OBJ},
+                                         {"so", false, true, false, ARTIFACT_SO},
+                                         {"header", false, true, false, ARTIFACT_HEADER}};
+
+/* The model, parsed and through the passes, for one target. */
+static int make_program(struct tool *t, const struct pipeline *p, const struct tool_target *target,
+                        const struct emit_kind *kind) {
+    int status = tool_parse(t, 0);
+    if (!status) status = choose_target(t, target);
+    if (!status && kind->kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
+        status = TOOL_INPUT;
+    if (!status && kind->sharding) sharding_json_names(t->graph);
+    return status ? status : tool_run(t, p);
+}
 
 static int compile(struct tool *t) {
     struct pipeline pipeline = {.passes = NULL};
@@ -211,23 +227,27 @@ static int compile(struct tool *t) {
     size_t kind = 0, count = sizeof kinds / sizeof *kinds;
     while (kind < count && strcmp(kinds[kind].name, wanted ? wanted : "so")) kind++;
     if (kind == count)
-        return options_error(&program, "--emit=%s: graph, sharding, kernels, llvm, asm, ptx, obj, so or header was expected",
-                             wanted);
+        return options_error(
+            &program, "--emit=%s: graph, sharding, kernels, llvm, asm, ptx, obj, so or header was expected",
+            wanted);
     int status = tool_operands(t, 1);
     if (!status) status = tool_pipeline(t, &pipeline);
-    if (!status) status = tool_parse(t, 0);
-    if (!status) status = choose_target(t);
-    if (!status && wanted && !strcmp(wanted, "ptx") && !t->gpus)
-        status = options_error(&program, "--emit=ptx: only GPUs have it: --target=cuda:sm_90a");
-    if (!status && kinds[kind].kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
-        status = TOOL_INPUT;
     if (!kinds[kind].kernels && !pipeline.passes)
         pipeline.passes = kinds[kind].sharding ? pipeline_until(t->arena, "shard") : "";
-    if (!status && kinds[kind].sharding) sharding_json_names(t->graph);
-    if (!status) status = tool_run(t, &pipeline);
+    struct tool_target targets[MAX_PROGRAMS];
+    struct backend_program programs[MAX_PROGRAMS];
+    int several = kinds[kind].artifact == ARTIFACT_SO && !kinds[kind].graph ? MAX_PROGRAMS : 1;
+    int programs_count = status ? 0 : tool_targets(t, targets, several);
+    if (!status && !programs_count) return TOOL_USAGE;
+    if (!status && wanted && !strcmp(wanted, "ptx") && !targets->gpus)
+        return options_error(&program, "--emit=ptx: only GPUs have it: --target=cuda:sm_90a");
+    for (int i = 0; i < programs_count && !status; i++) {
+        status = make_program(t, &pipeline, &targets[i], &kinds[kind]);
+        programs[i] = (struct backend_program){t->graph, targets[i].gpus};
+    }
     if (status) return status;
     if (kinds[kind].graph) return tool_print(t, kinds[kind].sharding ? sharding_json_write : graph_print);
-    return emit(t, kinds[kind].artifact);
+    return emit(t, programs, programs_count, kinds[kind].artifact);
 }
 
 static int run(struct tool *t) {

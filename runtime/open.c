@@ -24,11 +24,14 @@ __attribute__((format(printf, 3, 4))) static int fail(const struct mdl_options *
     return status;
 }
 
+static int check_abi(const struct mdl_descriptor *d, const struct mdl_options *o) {
+    if (d->abi_version == MDL_ABI_VERSION) return MDL_OK;
+    return fail(o, MDL_UNSUPPORTED, "model %s has ABI version %u, this runtime %u", d->name, d->abi_version,
+                MDL_ABI_VERSION);
+}
+
 static int check_machine(const struct mdl_descriptor *d, const struct mdl_options *o) {
     char missing[64];
-    if (d->abi_version != MDL_ABI_VERSION)
-        return fail(o, MDL_UNSUPPORTED, "model %s has ABI version %u, this runtime %u", d->name,
-                    d->abi_version, MDL_ABI_VERSION);
     if (!cpu_has(d->features, missing, sizeof missing))
         return fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s: this processor or system lacks %s",
                     d->name, d->target, missing);
@@ -36,18 +39,24 @@ static int check_machine(const struct mdl_descriptor *d, const struct mdl_option
     return MDL_OK;
 }
 
-/* Whether the device that the caller wants is one that the model was compiled for; its number is the device's
- * part's to read. */
-static int check_device(const struct mdl_descriptor *d, const struct mdl_options *o) {
-    const char *made_for = d->device ? d->device->kind : "cpu", *wanted = o->device ? o->device : made_for;
-    size_t kind = strcspn(wanted, ":");
-    if (strncmp(wanted, made_for, kind) || made_for[kind] || (!d->device && wanted[kind]))
-        return fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s (%s): it cannot run on device %s",
-                    d->name, made_for, d->target, wanted);
-    if (d->device && !d->device->calls)
-        return fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s, but linked without what runs it there",
-                    d->name, made_for);
-    return MDL_OK;
+/* Whether the program is for the device that the caller wants; its number is the device's part's to read. */
+static bool runs_on(const struct mdl_descriptor *d, const char *wanted) {
+    const char *kind = d->device ? d->device->kind : "cpu";
+    size_t length = strcspn(wanted, ":");
+    return !strncmp(wanted, kind, length) && !kind[length] && (d->device || !wanted[length]);
+}
+
+/* The model's program for the device; NULL after a message. */
+static const struct mdl_descriptor *choose_program(const struct mdl_descriptor *d, const struct mdl_options *o) {
+    const struct mdl_descriptor *p = d;
+    while (p && o->device && !runs_on(p, o->device)) p = p->other;
+    if (!p)
+        fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s (%s)%s: it cannot run on device %s", d->name,
+             d->device ? d->device->kind : "cpu", d->target, d->other ? " and others" : "", o->device);
+    else if (p->device && !p->device->calls)
+        fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s, but linked without what runs it there", d->name,
+             p->device->kind);
+    return p && p->device && !p->device->calls ? NULL : p;
 }
 
 static int fill(struct mdl_model *m, const char *weights, const struct mdl_options *o) {
@@ -86,8 +95,11 @@ int mdl_open(const struct mdl_descriptor *d, const char *weights, const struct m
     struct mdl_options o = options_of(options);
     *model = NULL;
     if (o.error_size) o.error[0] = 0;
-    int status = check_machine(d, &o);
-    if (!status) status = check_device(d, &o);
+    int status = check_abi(d, &o);
+    if (status) return status;
+    d = choose_program(d, &o);
+    if (!d) return MDL_UNSUPPORTED;
+    status = check_machine(d, &o);
     if (status) return status;
     struct mdl_model *m = calloc(1, sizeof *m);
     if (!m) return fail(&o, MDL_NO_MEMORY, "out of memory");

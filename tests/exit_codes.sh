@@ -62,6 +62,12 @@ rm -f made/*
 gives 0 mdlc --target=cuda:sm_80,sm_90a good.mdl -o made/libgood.so
 leaves good.h good.weights libgood.so
 rm -f made/*
+gives 0 mdlc --target=cpu+cuda:sm_90a good.mdl -o made/libgood.so
+leaves good.cuda.weights good.h good.weights libgood.so
+MDL_CUDA=./none.so gives 1 mdl-run --device=cuda:0 made/libgood.so x=random N=2
+says 'none.so cannot be opened'
+gives 0 mdl-run --device=cpu made/libgood.so x=random N=2
+rm -f made/*
 gives 0 mdlc --list-cpus --target=nvptx64-nvidia-cuda
 prints sm_100a
 gives 0 mdl-opt --list-passes
@@ -132,14 +138,16 @@ gives 2 mdlc --emit=ptx good.mdl
 says 'only GPUs have it'
 gives 2 mdlc --target=cuda:sm_75 --emit=ptx good.mdl
 says "'sm_75' is no architecture that code is made for"
+gives 2 mdlc --target=cpu+cuda:sm_90a --emit=llvm good.mdl
+says '1 at most'
 gives 2 mdlc --target=cuda: good.mdl
 says 'needs an architecture'
 gives 2 mdlc --mcpu=x86-64-v33 good.mdl
 says "did you mean 'x86-64-v3'?"
 gives 2 mdlc --target=riscv64-linux-gnu good.mdl
-says 'known are x86_64-linux-gnu, aarch64-linux-gnu'
+says 'known are cpu, cuda:ARCH,..., x86_64-linux-gnu, aarch64-linux-gnu'
 gives 2 mdl-opt --target=aarch64 good.mdl
-says 'known are x86_64-linux-gnu, aarch64-linux-gnu'
+says 'known are cpu, cuda:ARCH,..., x86_64-linux-gnu, aarch64-linux-gnu'
 gives 2 mdlc --mcpu=neoverse-n1 --target=x86_64-linux-gnu good.mdl
 says 'give --target=aarch64-linux-gnu too'
 gives 2 mdlc --optimise=2 good.mdl
