@@ -126,6 +126,10 @@ void library_list(const struct library *l) {
     printf("model %s from %s, for %s%s%s\n", d->name, d->source, d->target, *d->features ? ": " : "",
            d->features);
     print_device(d);
+    for (const struct mdl_descriptor *o = d->other; o; o = o->other) {
+        printf("also for %s\n", o->target);
+        print_device(o);
+    }
     print_mesh(d);
     printf("weights: %" PRId64 " bytes%s\n", d->weights_bytes, d->embedded_weights ? ", embedded" : "");
     for (uint32_t i = 0; i < d->states_count; i++)
