@@ -47,14 +47,24 @@ static void mark_aligned(struct emitter *e, LLVMValueRef call, unsigned argument
     LLVMAddCallSiteAttribute(call, argument, align);
 }
 
-/* A thread's load that others of its warp leave out; 0 there. */
-static LLVMValueRef load_if(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask) {
+/* A thread's load; of what no thread writes, through the cache that need not see writes. */
+static LLVMValueRef load_thread(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, bool constant) {
+    LLVMValueRef v = LLVMBuildLoad2(e->builder, t, address, "");
+    set_alignment(e, v, t);
+    unsigned kind = LLVMGetMDKindIDInContext(e->context, "invariant.load", 14);
+    LLVMMetadataRef empty = LLVMMDNodeInContext2(e->context, NULL, 0);
+    if (constant) LLVMSetMetadata(v, kind, LLVMMetadataAsValue(e->context, empty));
+    return v;
+}
+
+/* The same where others of the warp leave it out; 0 there. */
+static LLVMValueRef load_if(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask,
+                            bool constant) {
     LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(e->builder)};
     LLVMValueRef values[2] = {LLVMConstNull(t)};
     struct emit_if some;
     emit_if_begin(e, &some, mask);
-    values[1] = LLVMBuildLoad2(e->builder, t, address, "");
-    set_alignment(e, values[1], t);
+    values[1] = load_thread(e, t, address, constant);
     from[1] = LLVMGetInsertBlock(e->builder);
     emit_if_end(e, &some);
     LLVMValueRef loaded = LLVMBuildPhi(e->builder, t, "");
@@ -63,7 +73,6 @@ static LLVMValueRef load_if(struct emitter *e, LLVMTypeRef t, LLVMValueRef addre
 }
 
 static LLVMValueRef load_one(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask) {
-    if (mask && e->threaded) return load_if(e, t, address, mask);
     if (mask) {
         static const char zeros[ZEROS];
         address = LLVMBuildSelect(e->builder, mask, address, emit_table(e, zeros, ZEROS), "");
@@ -111,10 +120,16 @@ static LLVMValueRef addresses(struct emitter *e, LLVMValueRef base, const struct
     return LLVMBuildGEP2(e->builder, e->i8, base, &offsets, 1, "");
 }
 
+static LLVMValueRef load_threads(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, const struct index *at,
+                                 int lanes, LLVMValueRef mask, bool constant) {
+    LLVMValueRef address = addresses(e, base, at, (int64_t)LLVMABISizeOfType(e->layout, t), lanes);
+    return mask ? load_if(e, t, address, mask, constant) : load_thread(e, t, address, constant);
+}
+
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
                           LLVMValueRef mask) {
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t);
-    if (e->threaded) return load_one(e, t, addresses(e, base, &at, bytes, lanes), mask);
+    if (e->threaded) return load_threads(e, t, base, &at, lanes, mask, false);
     if (!at.vector && (lanes == 1 || at.stride == 1))
         return emit_load_lanes(e, t, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), lanes,
                                mask);
@@ -155,7 +170,10 @@ _Static_assert((int)FORMAT_f64 == (int)DTYPE_F64 && (int)FORMAT_bool == (int)DTY
 LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct point *p) {
     if (b->stored && b->format > FORMAT_bool) return emit_load_packed(e, b, p);
     enum dtype t = element_of(b);
-    LLVMValueRef lying = emit_load_at(e, emit_type(e, t), b->base, position(e, b, p), p->lanes, p->mask);
+    struct index at = position(e, b, p);
+    LLVMTypeRef type = emit_type(e, t);
+    LLVMValueRef lying = e->threaded ? load_threads(e, type, b->base, &at, p->lanes, p->mask, b->constant)
+                                     : emit_load_at(e, type, b->base, at, p->lanes, p->mask);
     LLVMValueRef value = emit_widen(e, t, lying);
     return t == b->type.dtype ? value : emit_cast(e, t, b->type.dtype, value);
 }
