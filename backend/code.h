@@ -19,7 +19,7 @@ struct kernel_code {
     const char *name; /* "k0.linear", of the first that was seen; unique */
     int number;       /* in the descriptor's table */
     int64_t scratch;  /* bytes a thread needs; a warp of a GPU */
-    int threads;      /* of a GPU's block */
+    int warps;        /* of a GPU's block */
     struct kernel_code *next;
 };
 

@@ -15,6 +15,7 @@ enum {
     KERNEL_CONVENTION = 71,
     WARP = 32,
     BLOCK_WARPS = 4,
+    ATTENTION_WARPS = 8,
     MANY_BLOCKS = 1024
 };
 
@@ -60,22 +61,24 @@ static void return_if_failed(struct emitter *e) {
     LLVMPositionBuilderAtEnd(e->builder, e->entry);
 }
 
-/* Which warp of the grid this is. Its scratch's size is set when it is known. */
+/* Which warp of which block this is. Its scratch's size is set when it is known. */
 static void find_warp(struct emitter *e) {
-    V tid = simt_register(e, "tid.x"), warps = emit_i64(e, BLOCK_WARPS);
+    V tid = simt_register(e, "tid.x"), warps = emit_i64(e, e->block_warps);
     e->lane = LLVMBuildAnd(e->builder, tid, emit_i64(e, WARP - 1), "lane");
-    V first = LLVMBuildMul(e->builder, simt_register(e, "ctaid.x"), warps, "");
-    /* By a shuffle the assembler knows that it is one for all lanes, and branches that depend on it need no care. */
+    e->block = simt_register(e, "ctaid.x");
+    e->blocks = simt_register(e, "nctaid.x");
+    /* By a shuffle the assembler knows that it is one for all lanes, and branches that depend on it need no
+     * care. */
     V warp = LLVMBuildTrunc(e->builder, LLVMBuildLShr(e->builder, tid, emit_i64(e, 5), ""), e->i32, "");
-    warp = LLVMBuildZExt(e->builder, simt_shuffle_from(e, warp, emit_i32(e, 0)), e->i64, "");
-    e->thread = LLVMBuildAdd(e->builder, first, warp, "warp");
-    e->threads = LLVMBuildMul(e->builder, simt_register(e, "nctaid.x"), warps, "warps");
+    e->warp = LLVMBuildZExt(e->builder, simt_shuffle_from(e, warp, emit_i32(e, 0)), e->i64, "warp");
+    e->thread = LLVMBuildAdd(e->builder, LLVMBuildMul(e->builder, e->block, warps, ""), e->warp, "");
+    e->threads = LLVMBuildMul(e->builder, e->blocks, warps, "warps");
     V scratch = LLVMGetParam(e->function, (unsigned)parameters_before_last(e));
     e->scratch_of_warp = LLVMBuildMul(e->builder, e->thread, emit_i64(e, MDL_ALIGN), "");
     e->scratch = LLVMBuildGEP2(e->builder, e->i8, scratch, &e->scratch_of_warp, 1, "scratch");
 }
 
-void device_entry_begin(struct emitter *e, const char *name, int buffers, int dims) {
+void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims) {
     LLVMTypeRef *types = arena_new_array(e->arena, LLVMTypeRef, (size_t)(buffers + dims + 3));
     int count = 0;
     while (count < buffers) types[count++] = global_pointer(e);
@@ -86,8 +89,10 @@ void device_entry_begin(struct emitter *e, const char *name, int buffers, int di
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), types, (unsigned)count, 0);
     e->function = LLVMAddFunction(e->module, name, type);
     e->buffers_count = buffers;
+    e->block_warps = warps;
+    e->shared_bytes = 0;
     LLVMSetFunctionCallConv(e->function, KERNEL_CONVENTION);
-    const char *threads = arena_printf(e->arena, "%d", BLOCK_WARPS * WARP);
+    const char *threads = arena_printf(e->arena, "%d", warps * WARP);
     LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.maxntid", threads);
     align_pointers(e);
     return_if_failed(e);
@@ -148,14 +153,28 @@ static const struct extent *units_of(struct extents *x, const struct node *n) {
     return most;
 }
 
+static bool is_attention(const struct node *n) {
+    return n->op == OP_kernel && n->schedule && n->schedule->domain == DOMAIN_attention;
+}
+
+/* A block for each query of each head. */
+static const struct extent *attention_rows(struct extents *x, const struct node *kernel) {
+    const struct node *n = kernel->body->first;
+    while (op_info(n->op)->family != FAMILY_sdpa) n = n->next;
+    return rows_of(x, &n->results[0]->type, n->results[0]->type.rank - 1);
+}
+
 const struct extent *device_blocks(struct code *c, const struct node *n) {
     struct extents *x = c->graph->extents;
     if (n->op == OP_guard) return extent_const(x, 1);
-    const struct extent *blocks = divided_up(x, units_of(x, n), BLOCK_WARPS);
+    const struct extent *blocks =
+        is_attention(n) ? attention_rows(x, n) : divided_up(x, units_of(x, n), BLOCK_WARPS);
     return blocks ? blocks : extent_const(x, MANY_BLOCKS);
 }
 
-int device_threads(const struct node *n) { return n->op == OP_guard ? WARP : BLOCK_WARPS * WARP; }
+int device_warps(const struct node *n) {
+    return n->op == OP_guard ? 1 : is_attention(n) ? ATTENTION_WARPS : BLOCK_WARPS;
+}
 
 /* ---- images ---- */
 

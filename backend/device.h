@@ -6,8 +6,8 @@
 
 enum { MOST_BLOCKS = 4096 }; /* of a grid: more than run at once anywhere, few enough to share scratch */
 
-/* Begins e->function as an entry with so many buffers and dims; the builder stands in e->entry. */
-void device_entry_begin(struct emitter *e, const char *name, int buffers, int dims);
+/* Begins e->function as an entry for blocks of so many warps, with so many buffers and dims; the builder stands in e->entry. */
+void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims);
 /* Ends it, once its scratch is known. */
 void device_entry_end(struct emitter *e);
 /* Buffer number `number`; the value of dim number `number` of the function. */
@@ -25,7 +25,7 @@ const struct extent *device_blocks(struct code *c, const struct node *n);
 bool device_images(struct code *c, enum artifact kind);
 /* assemble.c: a cubin by options->assembler; false after a diagnostic. */
 bool assemble(struct code *c, const struct mdl_image *ptx, struct mdl_image *cubin);
-/* Threads of its blocks. */
-int device_threads(const struct node *n);
+/* Warps of its blocks. */
+int device_warps(const struct node *n);
 
 #endif

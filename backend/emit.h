@@ -29,7 +29,7 @@ enum {
 struct index {
     LLVMValueRef base;   /* i64 */
     int64_t stride;      /* 0: the same for all lanes; 1: neighbours */
-    int64_t align;       /* `base` is known to be a multiple of this; at least 1 */
+    int64_t align;       /* `base`, or all of `vector`, is known to be a multiple of this; at least 1 */
     LLVMValueRef vector; /* <lanes x i64>, or NULL */
 };
 struct point {
@@ -86,6 +86,10 @@ struct emitter {
     int lanes;                /* f32 in a register: the vector width that loops use */
     bool threaded;            /* a vector's lanes are the threads of a warp, so that all values are scalars */
     LLVMValueRef lane;        /* threaded: this thread's, i64 */
+    LLVMValueRef block, blocks;   /* threaded: the thread block's number, how many there are; i64 */
+    LLVMValueRef warp;            /* threaded: of this thread in its block, i64 */
+    int block_warps;              /* threaded: warps of a block */
+    int64_t shared_bytes;         /* threaded: reserved so far of the block's shared memory */
     LLVMValueRef scratch_of_warp; /* threaded: where a warp's scratch begins */
     bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */
@@ -221,6 +225,7 @@ struct index index_div_by(struct emitter *e, struct index a, int64_t by, int lan
 struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lanes);
 struct index index_constant(struct emitter *e, int64_t value);
 bool index_is_uniform(const struct index *i);
+int64_t index_lanes_align(const struct index *i); /* what all lanes are known to be multiples of */
 /* All lanes as <lanes x i64>. */
 LLVMValueRef index_vector(struct emitter *e, const struct index *i, int lanes);
 /* Row-major position of a point in a tensor of this type's first `dims` dimensions, and back. */

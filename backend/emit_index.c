@@ -104,27 +104,42 @@ LLVMValueRef index_vector(struct emitter *e, const struct index *i, int lanes) {
     if (i->vector) return i->vector;
     LLVMValueRef base = emit_splat(e, i->base, lanes), steps[MAX_LANES];
     if (!i->stride) return base;
-    if (e->threaded) return arithmetic(e, ADD, base, lanes > 1 ? emit_mul(e, e->lane, emit_i64(e, i->stride)) : emit_i64(e, 0));
+    if (e->threaded)
+        return lanes > 1 ? emit_add(e, base, emit_mul(e, e->lane, emit_i64(e, i->stride))) : base;
     for (int l = 0; l < lanes; l++) steps[l] = emit_i64(e, i->stride * l);
     return arithmetic(e, ADD, base, lanes > 1 ? LLVMConstVector(steps, (unsigned)lanes) : steps[0]);
 }
 
-static struct index from_vector(LLVMValueRef v, int lanes) {
-    return lanes > 1 ? (struct index){.vector = v, .align = 1} : index_uniform(v);
+int64_t index_lanes_align(const struct index *i) {
+    return i->vector || !i->stride ? i->align : greatest_common_divisor(i->align, i->stride);
+}
+
+static struct index from_vector(LLVMValueRef v, int lanes, int64_t align) {
+    struct index made = lanes > 1 ? (struct index){.vector = v} : index_uniform(v);
+    if (made.align < align) made.align = align;
+    return made;
+}
+
+/* The multiple of a multiple; no more than is worth knowing. */
+static int64_t align_times(int64_t align, int64_t by) {
+    if (!by) return 1 << 20;
+    return align < (1 << 20) ? align * (by & -by) : align;
 }
 
 struct index index_add(struct emitter *e, struct index a, struct index b, int lanes) {
     if (a.vector || b.vector)
-        return from_vector(arithmetic(e, ADD, index_vector(e, &a, lanes), index_vector(e, &b, lanes)), lanes);
+        return from_vector(arithmetic(e, ADD, index_vector(e, &a, lanes), index_vector(e, &b, lanes)), lanes,
+                           greatest_common_divisor(index_lanes_align(&a), index_lanes_align(&b)));
     return (struct index){emit_add(e, a.base, b.base), a.stride + b.stride,
                           greatest_common_divisor(a.align, b.align), NULL};
 }
 
 struct index index_scale_by(struct emitter *e, struct index a, int64_t by, int lanes) {
     if (a.vector)
-        return from_vector(arithmetic(e, MUL, a.vector, emit_splat(e, emit_i64(e, by), lanes)), lanes);
-    int64_t known = a.align < (1 << 20) && by ? a.align * (by & -by) : a.align;
-    return (struct index){emit_mul(e, a.base, emit_i64(e, by)), a.stride * by, by ? known : 1 << 20, NULL};
+        return from_vector(arithmetic(e, MUL, a.vector, emit_splat(e, emit_i64(e, by), lanes)), lanes,
+                           align_times(a.align, by));
+    return (struct index){emit_mul(e, a.base, emit_i64(e, by)), a.stride * by, align_times(a.align, by),
+                          NULL};
 }
 
 struct index index_scale(struct emitter *e, struct index a, const struct extent *by, int lanes) {
@@ -132,7 +147,8 @@ struct index index_scale(struct emitter *e, struct index a, const struct extent 
     if (extent_is_const(by, &value)) return index_scale_by(e, a, value, lanes);
     LLVMValueRef factor = emit_extent(e, by);
     if (index_is_uniform(&a)) return index_uniform(emit_mul(e, a.base, factor));
-    return from_vector(arithmetic(e, MUL, index_vector(e, &a, lanes), emit_splat(e, factor, lanes)), lanes);
+    return from_vector(arithmetic(e, MUL, index_vector(e, &a, lanes), emit_splat(e, factor, lanes)), lanes,
+                       index_lanes_align(&a));
 }
 
 /* Whether lanes 0..lanes of a stride-1 index stay between two multiples of `by`. */
@@ -148,7 +164,7 @@ struct index index_div_by(struct emitter *e, struct index a, int64_t by, int lan
     }
     if (!a.vector && a.stride % by == 0)
         return (struct index){emit_div(e, a.base, d), a.stride / by, 1, NULL};
-    return from_vector(arithmetic(e, DIV, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes);
+    return from_vector(arithmetic(e, DIV, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes, 1);
 }
 
 struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lanes) {
@@ -157,7 +173,7 @@ struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lan
     if (!a.vector && (a.stride % by == 0 || stays(&a, by, lanes)))
         return (struct index){emit_rem(e, a.base, d), a.stride % by, greatest_common_divisor(a.align, by),
                               NULL};
-    return from_vector(arithmetic(e, REM, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes);
+    return from_vector(arithmetic(e, REM, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes, 1);
 }
 
 static struct index index_div(struct emitter *e, struct index a, const struct extent *by, int lanes) {
@@ -165,7 +181,7 @@ static struct index index_div(struct emitter *e, struct index a, const struct ex
     if (extent_is_const(by, &value)) return value ? index_div_by(e, a, value, lanes) : a;
     LLVMValueRef d = emit_extent(e, by);
     if (index_is_uniform(&a)) return index_uniform(emit_div(e, a.base, d));
-    return from_vector(arithmetic(e, DIV, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes);
+    return from_vector(arithmetic(e, DIV, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes, 1);
 }
 
 static struct index index_rem(struct emitter *e, struct index a, const struct extent *by, int lanes) {
@@ -173,7 +189,7 @@ static struct index index_rem(struct emitter *e, struct index a, const struct ex
     if (extent_is_const(by, &value)) return value ? index_rem_by(e, a, value, lanes) : a;
     LLVMValueRef d = emit_extent(e, by);
     if (index_is_uniform(&a)) return index_uniform(emit_rem(e, a.base, d));
-    return from_vector(arithmetic(e, REM, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes);
+    return from_vector(arithmetic(e, REM, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes, 1);
 }
 
 struct index point_flatten(struct emitter *e, const struct type *t, const struct point *p, int first,

@@ -3,8 +3,9 @@
 #include "backend/emit.h"
 
 enum {
-    ZEROS = 1024
-}; /* bytes a masked scalar load reads instead, so that nothing outside a buffer is touched */
+    ZEROS = 1024, /* bytes a masked scalar load reads instead, so that nothing outside a buffer is touched */
+    WIDEST = 16   /* bytes that a thread of a GPU loads at once */
+};
 
 /* Position, in elements, of a point of a tensor laid out in parts, padded to whole tiles. */
 static struct index layout_position(struct emitter *e, const struct buffer *b, const struct point *p) {
@@ -47,10 +48,12 @@ static void mark_aligned(struct emitter *e, LLVMValueRef call, unsigned argument
     LLVMAddCallSiteAttribute(call, argument, align);
 }
 
-/* A thread's load; of what no thread writes, through the cache that need not see writes. */
-static LLVMValueRef load_thread(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, bool constant) {
+/* A thread's load, of an address with that alignment; of what no thread writes, through the cache that need
+ * not see writes. */
+static LLVMValueRef load_thread(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, unsigned align,
+                                bool constant) {
     LLVMValueRef v = LLVMBuildLoad2(e->builder, t, address, "");
-    set_alignment(e, v, t);
+    LLVMSetAlignment(v, align);
     unsigned kind = LLVMGetMDKindIDInContext(e->context, "invariant.load", 14);
     LLVMMetadataRef empty = LLVMMDNodeInContext2(e->context, NULL, 0);
     if (constant) LLVMSetMetadata(v, kind, LLVMMetadataAsValue(e->context, empty));
@@ -59,12 +62,12 @@ static LLVMValueRef load_thread(struct emitter *e, LLVMTypeRef t, LLVMValueRef a
 
 /* The same where others of the warp leave it out; 0 there. */
 static LLVMValueRef load_if(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, LLVMValueRef mask,
-                            bool constant) {
+                            unsigned align, bool constant) {
     LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(e->builder)};
     LLVMValueRef values[2] = {LLVMConstNull(t)};
     struct emit_if some;
     emit_if_begin(e, &some, mask);
-    values[1] = load_thread(e, t, address, constant);
+    values[1] = load_thread(e, t, address, align, constant);
     from[1] = LLVMGetInsertBlock(e->builder);
     emit_if_end(e, &some);
     LLVMValueRef loaded = LLVMBuildPhi(e->builder, t, "");
@@ -120,10 +123,15 @@ static LLVMValueRef addresses(struct emitter *e, LLVMValueRef base, const struct
     return LLVMBuildGEP2(e->builder, e->i8, base, &offsets, 1, "");
 }
 
+/* Neighbours that a thread loads one after the other become one access where the first is known to be
+ * aligned. */
 static LLVMValueRef load_threads(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, const struct index *at,
                                  int lanes, LLVMValueRef mask, bool constant) {
-    LLVMValueRef address = addresses(e, base, at, (int64_t)LLVMABISizeOfType(e->layout, t), lanes);
-    return mask ? load_if(e, t, address, mask, constant) : load_thread(e, t, address, constant);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t),
+            known = index_lanes_align(at) & -index_lanes_align(at);
+    unsigned align = (unsigned)(known < WIDEST / bytes ? known * bytes : WIDEST);
+    LLVMValueRef address = addresses(e, base, at, bytes, lanes);
+    return mask ? load_if(e, t, address, mask, align, constant) : load_thread(e, t, address, align, constant);
 }
 
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,

@@ -16,8 +16,8 @@ static lower_function *const lower[DOMAIN_COUNT] = {
 
 /* On a GPU; what it has no schedule of its own for is made element by element. */
 static lower_function *const lower_simt[DOMAIN_COUNT] = {
-    [DOMAIN_loops] = lower_loops,          [DOMAIN_rows] = lower_rows,
-    [DOMAIN_contract] = lower_loops,       [DOMAIN_attention] = lower_simt_attention,
+    [DOMAIN_loops] = lower_loops,     [DOMAIN_rows] = lower_rows,
+    [DOMAIN_contract] = lower_loops,  [DOMAIN_attention] = lower_simt_attention,
     [DOMAIN_ordered] = lower_ordered,
 };
 
@@ -86,9 +86,11 @@ static void begin_host_function(struct emitter *e, const char *name) {
     LLVMPositionBuilderAtEnd(e->builder, e->entry);
 }
 
-static void begin_function(struct emitter *e, const char *name, const struct function *f, const struct node *n) {
+static void begin_function(struct emitter *e, const char *name, const struct function *f,
+                           const struct node *n) {
     if (e->threaded)
-        device_entry_begin(e, device_name(e->arena, name), n->operands_count + n->results_count, f->dims_count);
+        device_entry_begin(e, device_name(e->arena, name), device_warps(n),
+                           n->operands_count + n->results_count, f->dims_count);
     else
         begin_host_function(e, name);
     LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "start");
@@ -145,7 +147,8 @@ static bool is_overwritten(const struct node *n, int operand) {
 static bool is_narrow(struct graph *g, const struct node *kernel) {
     for (const struct node *n = kernel->body->first; n; n = n->next)
         for (int i = 0; i < n->operands_count + n->results_count; i++) {
-            const struct value *v = i < n->operands_count ? n->operands[i] : n->results[i - n->operands_count];
+            const struct value *v =
+                i < n->operands_count ? n->operands[i] : n->results[i - n->operands_count];
             const struct extent *elements = v ? type_elements(g->extents, &v->type) : NULL;
             if (v && (!elements || extent_max(elements) >= INT32_MAX / 2)) return false;
         }
@@ -181,7 +184,8 @@ struct guarded {
     struct buffer b;
 };
 
-static void check_columns(struct emitter *e, void *data, const struct index *at, int lanes, LLVMValueRef tail) {
+static void check_columns(struct emitter *e, void *data, const struct index *at, int lanes,
+                          LLVMValueRef tail) {
     const struct guarded *g = data;
     struct point p = {.rank = g->b.type.rank, .lanes = lanes, .mask = tail, .tail = tail};
     point_unflatten(e, &g->b.type, *at, &p, 0, p.rank);
@@ -227,7 +231,7 @@ static struct kernel_code *compile(struct code *c, const struct function *f, con
         lower_kernel(c, e, f, n);
     end_function(e);
     k->scratch = e->scratch_bytes > 64 ? e->scratch_bytes : 64; /* a guard's value */
-    k->threads = device_threads(n);
+    k->warps = device_warps(n);
     *c->kernels_end = k;
     c->kernels_end = &k->next;
     return k;

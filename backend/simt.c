@@ -1,6 +1,10 @@
 /* Shuffles, votes and barriers of a warp, by LLVM's intrinsics for PTX. */
 #include "backend/simt.h"
 
+enum {
+    SHARED = 3 /* LLVM's address space for it */,
+    STATIC_SHARED = 48 << 10 /* what a kernel may have without asking */
+};
 enum { ALL = -1, WHOLE_WARP = 31 /* the clamp of a shuffle: lanes up to it, of one segment */ };
 
 typedef LLVMValueRef V;
@@ -58,6 +62,23 @@ V simt_ballot(struct emitter *e, V condition) {
 void simt_warp_barrier(struct emitter *e) {
     V all = emit_i32(e, ALL);
     if (e->threaded) emit_intrinsic(e, "llvm.nvvm.bar.warp.sync", NULL, 0, &all, 1);
+}
+
+void simt_block_barrier(struct emitter *e) {
+    V all = emit_i32(e, 0);
+    emit_intrinsic(e, "llvm.nvvm.barrier.cta.sync.aligned.all", NULL, 0, &all, 1);
+}
+
+V simt_shared(struct emitter *e, int64_t bytes) {
+    e->shared_bytes = (e->shared_bytes + bytes + 63) & ~(int64_t)63;
+    if (e->shared_bytes > STATIC_SHARED)
+        ice("kernel %s needs %lld bytes of shared memory", e->kernel->name, (long long)e->shared_bytes);
+    LLVMTypeRef type = LLVMArrayType2(e->i8, (uint64_t)bytes);
+    V memory = LLVMAddGlobalInAddressSpace(e->module, type, "shared", SHARED);
+    LLVMSetInitializer(memory, LLVMGetUndef(type));
+    LLVMSetLinkage(memory, LLVMInternalLinkage);
+    LLVMSetAlignment(memory, 64);
+    return memory;
 }
 
 V simt_register(struct emitter *e, const char *name) {

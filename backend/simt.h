@@ -11,6 +11,10 @@ LLVMValueRef simt_shuffle_from(struct emitter *e, LLVMValueRef value, LLVMValueR
 /* Whether some lane's condition holds, as an i1 that is the same for all; which, as the bits of an i32. */
 LLVMValueRef simt_any(struct emitter *e, LLVMValueRef condition);
 LLVMValueRef simt_ballot(struct emitter *e, LLVMValueRef condition);
+/* The same for all threads of the block. */
+void simt_block_barrier(struct emitter *e);
+/* `bytes` of the thread block's shared memory, 64-byte aligned, for the whole kernel. */
+LLVMValueRef simt_shared(struct emitter *e, int64_t bytes);
 /* What a lane has stored before, others of the warp may read behind it. Nothing where lanes are no threads.
  */
 void simt_warp_barrier(struct emitter *e);
