@@ -7,6 +7,8 @@
 #include "backend/emit_fold.h"
 #include <math.h>
 
+enum { QUANTISED_BLOCK = 32 };
+
 struct products {
     const struct node *n;
     const struct imap *map;
@@ -71,9 +73,13 @@ static int begin_step(struct products *s, const struct index *at, int lanes, LLV
     return lanes;
 }
 
+static bool is_quantised(const struct node *n) { return op_info(n->op)->family == FAMILY_qlinear; }
+
 static LLVMValueRef factor(struct emitter *e, struct products *s, int k, int lanes) {
     LLVMValueRef inside;
     struct point q = operand_point(e, s, k, lanes, &inside);
+    if (is_quantised(s->n) && k == 1) /* a scale for each block of inputs */
+        q.at[q.rank - 1] = index_div_by(e, s->loops[s->reduced[0]], QUANTISED_BLOCK, lanes);
     LLVMValueRef v = emit_value(e, s->n->operands[k], &q);
     if (!v) {
         s->failed = true;
@@ -104,8 +110,7 @@ static void product_step(struct emitter *e, void *data, const struct index *at, 
                          LLVMValueRef *sums) {
     struct products *s = data;
     lanes = begin_step(s, at, lanes, tail);
-    bool quantised = op_info(s->n->op)->family == FAMILY_qlinear,
-         biased = op_info(s->n->op)->family == FAMILY_linear;
+    bool quantised = is_quantised(s->n), biased = op_info(s->n->op)->family == FAMILY_linear;
     LLVMValueRef product = NULL, last = NULL;
     int count = biased ? 2 : s->n->operands_count;
     for (int k = 0; k < count && !s->failed; k++) {
@@ -160,7 +165,7 @@ static int reduction_vector(struct emitter *e, const struct products *s) {
     int last = s->reduced[s->count - 1];
     for (int k = 0; k < s->n->operands_count; k++) {
         const struct access_map *a = &s->map->operands[k];
-        for (int i = 0; i < a->rank; i++) {
+        for (int i = 0; i < a->rank && !(is_quantised(s->n) && (k == 1 || k == 2)); i++) {
             int64_t c = coefficient(&a->axes[i], last);
             if (a->axes[i].whole || c > 1 || c < 0 || (c == 1 && i < a->rank - 1)) return 1;
         }

@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	tests/numeric/README.md \
 	tests/numeric/batch.mdl \
+	tests/numeric/blocks.mdl \
 	tests/numeric/convnet.mdl \
 	tests/numeric/double.mdl \
 	tests/numeric/einsum.mdl \
