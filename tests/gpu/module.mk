@@ -5,7 +5,13 @@ tests/gpu/handmade_ptx.inc: tests/gpu/handmade.ptx
 	$(AM_V_GEN)$(MKDIR_P) tests/gpu && od -An -v -td1 $(srcdir)/tests/gpu/handmade.ptx | sed 's/ *\([0-9]\{1,\}\)/\1,/g' > $@
 CLEANFILES += tests/gpu/handmade_ptx.inc
 
-# Hands calls on to the stand-in, counts them, makes them fail.
+# Two stand-ins: one whose kernels are C; and one that hands calls on to another, counts them, makes them fail.
+EXTRA_DIST += tests/gpu/plain_cuda.c
+tests/gpu/plain_cuda.so: tests/gpu/plain_cuda.c runtime/cuda_driver.h
+	$(AM_V_CCLD)$(MKDIR_P) tests/gpu && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
+	    $(srcdir)/tests/gpu/plain_cuda.c $(AM_LDFLAGS) -lpthread
+check_DATA += tests/gpu/plain_cuda.so
+CLEANFILES += tests/gpu/plain_cuda.so
 tests/gpu/watched_cuda.so: tests/gpu/watched_cuda.c tests/gpu/watched_cuda.h runtime/cuda_driver.h
 	$(AM_V_CCLD)$(MKDIR_P) tests/gpu && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
 	    $(srcdir)/tests/gpu/watched_cuda.c $(AM_LDFLAGS) -lpthread
