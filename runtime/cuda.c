@@ -144,11 +144,10 @@ static int open_device(struct mdl_model *m, const struct mdl_options *o) {
 static void close_device(struct mdl_model *m) {
     struct device *d = m->device;
     struct cuda_visit v = {.device = d};
-    if (d->context && !enter(&v)) {
-        cuda_free(&v, &d->weights);
-        if (d->module) d->driver.cuModuleUnload(d->module);
-        cuda_leave(&v);
-    }
+    bool entered = d->context && !enter(&v);
+    cuda_free(&v, &d->weights);
+    if (d->module) d->driver.cuModuleUnload(d->module);
+    if (entered) cuda_leave(&v);
     if (d->context) d->driver.cuDevicePrimaryCtxRelease_v2(d->handle);
     cuda_driver_close(&d->driver);
     free(d->kernels);

@@ -92,6 +92,8 @@ int cuda_allocate(struct cuda_visit *v, struct cuda_block *b, size_t bytes, cons
 void cuda_free(struct cuda_visit *v, struct cuda_block *b);
 /* At least twice as long, where it is too short; its contents are lost. */
 int cuda_grow(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const char *what);
+/* Waits for all that is on the stream; a CUresult. */
+int cuda_wait(struct cuda_visit *v, struct cu_stream *stream);
 /* Copies between the host's memory of any kind and the device's, through page-locked pieces. */
 int cuda_upload(struct cuda_visit *v, uint64_t to, const char *from, size_t bytes, struct cu_stream *);
 int cuda_download(struct cuda_visit *v, char *to, uint64_t from, size_t bytes, struct cu_stream *);

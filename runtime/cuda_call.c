@@ -16,15 +16,14 @@ static int poison(struct cuda_visit *v, struct mdl_session *s) {
 
 /* What a kernel did wrong is told by whatever waits for it. */
 static int wait_for_all(struct cuda_visit *v, struct mdl_session *s) {
-    return cuda_check(v, v->device->driver.cuStreamSynchronize(s->device->stream),
+    return cuda_check(v, cuda_wait(v, s->device->stream),
                       "a kernel of %s failed (CUDA_LAUNCH_BLOCKING=1 tells which)", s->call.function->name);
 }
 
 static int wait_for_one(struct cuda_visit *v, struct mdl_session *s, uint32_t number) {
     if (number == CUDA_BEFORE_STEPS) return MDL_OK;
     const struct mdl_step *step = &s->call.plan->variant->steps[number];
-    return cuda_check(v, v->device->driver.cuStreamSynchronize(s->device->stream),
-                      "kernel %s (%s:%u:%u) failed",
+    return cuda_check(v, cuda_wait(v, s->device->stream), "kernel %s (%s:%u:%u) failed",
                       s->model->descriptor->device->launches[step->kernel].name, s->model->descriptor->source,
                       step->line, step->column);
 }
@@ -72,7 +71,7 @@ int cuda_run(struct mdl_session *s) {
     if (!status)
         status = wait_for_all(&v, s);
     else
-        v.device->driver.cuStreamSynchronize(s->device->stream); /* the next call has the stream to itself */
+        cuda_wait(&v, s->device->stream); /* the next call has the stream to itself */
     if (!status) status = look_at_guards(&v, s);
     if (!status) cuda_take_results(s);
     cuda_leave(&v);

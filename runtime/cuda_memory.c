@@ -23,6 +23,14 @@ int cuda_grow(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const ch
     return cuda_allocate(v, b, bytes > twice ? bytes : twice, what);
 }
 
+/* Where waiting fails it is tried once more: what is on the stream uses memory that may be about to be given
+ * back. */
+int cuda_wait(struct cuda_visit *v, struct cu_stream *stream) {
+    int code = v->device->driver.cuStreamSynchronize(stream);
+    if (code) v->device->driver.cuStreamSynchronize(stream);
+    return code;
+}
+
 /* Two page-locked pieces: while one is on its way the other is filled or emptied. */
 enum { PIECE = 8 << 20, PIECES = 2 };
 struct pieces {
@@ -72,7 +80,7 @@ int cuda_upload(struct cuda_visit *v, uint64_t to, const char *from, size_t byte
         code = d->cuMemcpyHtoDAsync_v2(to + done, p.at[i], length, stream);
         if (!code) code = d->cuEventRecord(p.free[i], stream);
     }
-    int end = d->cuStreamSynchronize(stream);
+    int end = cuda_wait(v, stream);
     pieces_free(v, &p);
     return cuda_check(v, code ? code : end, "%zu bytes cannot be copied to it", bytes);
 }
@@ -92,7 +100,7 @@ int cuda_download(struct cuda_visit *v, char *to, uint64_t from, size_t bytes, s
         code = d->cuEventSynchronize(p.free[(i - 1) % PIECES]);
         if (!code) memcpy(to + before, p.at[(i - 1) % PIECES], length_of(&p, before, bytes));
     }
-    int end = d->cuStreamSynchronize(stream);
+    int end = cuda_wait(v, stream);
     pieces_free(v, &p);
     return cuda_check(v, code ? code : end, "%zu bytes cannot be copied from it", bytes);
 }

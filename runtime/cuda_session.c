@@ -15,7 +15,7 @@ static int set_initial_states(struct cuda_visit *v, struct mdl_session *s) {
                                                 v->device->weights.at + (uint64_t)state->initial,
                                                 (size_t)state->bytes, on->stream);
     }
-    int end = driver->cuStreamSynchronize(on->stream);
+    int end = cuda_wait(v, on->stream);
     return cuda_check(v, code ? code : end, "the states cannot be given their initial values");
 }
 
@@ -104,10 +104,9 @@ static void free_device_memory(struct cuda_visit *v, struct device_session *on) 
 void cuda_session_free(struct mdl_session *s) {
     struct device_session *on = s->device;
     struct cuda_visit v;
-    if (!cuda_enter(&v, s)) {
-        free_device_memory(&v, on);
-        cuda_leave(&v);
-    }
+    bool entered = !cuda_enter(&v, s);
+    free_device_memory(&v, on); /* tried in any case: there will be no other time */
+    if (entered) cuda_leave(&v);
     free(on->events);
     free(on->values);
     free(on->parameters);

@@ -55,7 +55,7 @@ int cuda_run_traced(struct cuda_visit *v, struct mdl_session *s) {
     s->device->marks = 0;
     int status = cuda_enqueue(v, s, mark);
     if (!status)
-        status = cuda_check(v, v->device->driver.cuStreamSynchronize(s->device->stream),
-                            "a kernel of %s failed", s->call.function->name);
+        status =
+            cuda_check(v, cuda_wait(v, s->device->stream), "a kernel of %s failed", s->call.function->name);
     return status ? status : read_times(v, s, first, start);
 }
