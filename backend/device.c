@@ -15,7 +15,7 @@ enum {
     KERNEL_CONVENTION = 71,
     WARP = 32,
     BLOCK_WARPS = 4,
-    ATTENTION_WARPS = 8,
+    SHARING_WARPS = 8, /* of blocks whose warps share what is summed up */
     MANY_BLOCKS = 1024
 };
 
@@ -94,6 +94,8 @@ void device_entry_begin(struct emitter *e, const char *name, int warps, int buff
     LLVMSetFunctionCallConv(e->function, KERNEL_CONVENTION);
     const char *threads = arena_printf(e->arena, "%d", warps * WARP);
     LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.maxntid", threads);
+    /* Else ptxas spills to have more blocks on a processor, whatever that costs. */
+    LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.minctasm", "1");
     align_pointers(e);
     return_if_failed(e);
     find_warp(e);
@@ -153,8 +155,23 @@ static const struct extent *units_of(struct extents *x, const struct node *n) {
     return most;
 }
 
-static bool is_attention(const struct node *n) {
-    return n->op == OP_kernel && n->schedule && n->schedule->domain == DOMAIN_attention;
+static bool has_domain(const struct node *n, enum domain d) {
+    return n->op == OP_kernel && n->schedule && n->schedule->domain == d;
+}
+
+/* A block for each tile of rows and outputs of each product. */
+static const struct extent *contract_tiles(struct extents *x, const struct node *kernel) {
+    const struct schedule *s = kernel->schedule;
+    const struct extent *tiles = extent_const(x, 0);
+    int64_t outputs = s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
+    for (const struct node *n = kernel->body->first; n; n = n->next) {
+        enum op_family f = op_info(n->op)->family;
+        if (f != FAMILY_linear && f != FAMILY_matmul && f != FAMILY_einsum && f != FAMILY_qlinear) continue;
+        const struct type *t = &n->results[0]->type;
+        const struct extent *rows = divided_up(x, rows_of(x, t, t->rank - 1), s->tile[0]);
+        tiles = extent_add(x, tiles, extent_mul(x, rows, divided_up(x, t->extents[t->rank - 1], outputs)));
+    }
+    return tiles;
 }
 
 /* A block for each query of each head. */
@@ -167,13 +184,16 @@ static const struct extent *attention_rows(struct extents *x, const struct node 
 const struct extent *device_blocks(struct code *c, const struct node *n) {
     struct extents *x = c->graph->extents;
     if (n->op == OP_guard) return extent_const(x, 1);
-    const struct extent *blocks =
-        is_attention(n) ? attention_rows(x, n) : divided_up(x, units_of(x, n), BLOCK_WARPS);
+    const struct extent *blocks = has_domain(n, DOMAIN_attention) ? attention_rows(x, n)
+                                  : has_domain(n, DOMAIN_contract)
+                                      ? contract_tiles(x, n)
+                                      : divided_up(x, units_of(x, n), BLOCK_WARPS);
     return blocks ? blocks : extent_const(x, MANY_BLOCKS);
 }
 
 int device_warps(const struct node *n) {
-    return n->op == OP_guard ? 1 : is_attention(n) ? ATTENTION_WARPS : BLOCK_WARPS;
+    if (n->op == OP_guard) return 1;
+    return has_domain(n, DOMAIN_attention) || has_domain(n, DOMAIN_contract) ? SHARING_WARPS : BLOCK_WARPS;
 }
 
 /* ---- images ---- */

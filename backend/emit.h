@@ -240,7 +240,8 @@ LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct p
 void emit_store(struct emitter *e, const struct buffer *b, const struct point *p, LLVMValueRef value);
 /* The same of params in block formats (q4_0 ... in the layout that pack.c writes). packed.c */
 LLVMValueRef emit_load_packed(struct emitter *e, const struct buffer *b, const struct point *p);
-/* `lanes` elements of memory type `t` at `address` (aligned to an element at least), as they lie. */
+/* `lanes` elements of memory type `t` at `address` (aligned to an element at least), as they lie; of threads, stores are
+ * of as many as there are. */
 LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, int lanes,
                              LLVMValueRef mask);
 void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef address, LLVMValueRef mask);

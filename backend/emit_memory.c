@@ -85,8 +85,19 @@ static LLVMValueRef load_one(struct emitter *e, LLVMTypeRef t, LLVMValueRef addr
     return v;
 }
 
+/* This thread's element of a vector at `address`. */
+static LLVMValueRef own_element(struct emitter *e, LLVMTypeRef t, LLVMValueRef address) {
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t);
+    return emit_offset(e, address, emit_mul(e, e->lane, emit_i64(e, bytes)));
+}
+
 LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, int lanes,
                              LLVMValueRef mask) {
+    if (e->threaded) {
+        unsigned align = (unsigned)LLVMABISizeOfType(e->layout, t);
+        if (lanes > 1) address = own_element(e, t, address);
+        return mask ? load_if(e, t, address, mask, align, false) : load_thread(e, t, address, align, false);
+    }
     if (lanes == 1) return load_one(e, t, address, mask);
     LLVMTypeRef type = emit_vector(e, t, lanes);
     if (!mask) {
@@ -100,8 +111,19 @@ LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef addr
     return v;
 }
 
+static void store_one(struct emitter *e, LLVMValueRef value, LLVMValueRef address, LLVMValueRef mask) {
+    struct emit_if branch;
+    if (mask) emit_if_begin(e, &branch, mask);
+    set_alignment(e, LLVMBuildStore(e->builder, value, address), LLVMTypeOf(value));
+    if (mask) emit_if_end(e, &branch);
+}
+
 void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef address, LLVMValueRef mask) {
     LLVMTypeRef type = LLVMTypeOf(value);
+    if (e->threaded) {
+        store_one(e, value, own_element(e, type, address), mask);
+        return;
+    }
     if (mask && emit_lanes_of(value) > 1) {
         LLVMValueRef arguments[] = {value, address, mask};
         LLVMValueRef s =
@@ -109,10 +131,7 @@ void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef addres
         mark_aligned(e, s, 2, type);
         return;
     }
-    struct emit_if branch;
-    if (mask) emit_if_begin(e, &branch, mask);
-    set_alignment(e, LLVMBuildStore(e->builder, value, address), type);
-    if (mask) emit_if_end(e, &branch);
+    store_one(e, value, address, mask);
 }
 
 /* <lanes x ptr> to the elements of size `bytes` at `at`; of threads, each its own. */
@@ -155,7 +174,7 @@ void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, str
     LLVMTypeRef type = LLVMTypeOf(value);
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, emit_element(type));
     if (e->threaded) {
-        emit_store_lanes(e, value, addresses(e, base, &at, bytes, lanes), mask);
+        store_one(e, value, addresses(e, base, &at, bytes, lanes), mask);
         return;
     }
     if (!at.vector && (lanes == 1 || at.stride == 1)) {

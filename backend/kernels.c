@@ -17,7 +17,7 @@ static lower_function *const lower[DOMAIN_COUNT] = {
 /* On a GPU; what it has no schedule of its own for is made element by element. */
 static lower_function *const lower_simt[DOMAIN_COUNT] = {
     [DOMAIN_loops] = lower_loops,     [DOMAIN_rows] = lower_rows,
-    [DOMAIN_contract] = lower_loops,  [DOMAIN_attention] = lower_simt_attention,
+    [DOMAIN_contract] = lower_contract,  [DOMAIN_attention] = lower_simt_attention,
     [DOMAIN_ordered] = lower_ordered,
 };
 

@@ -8,9 +8,13 @@
  *                 for panel in block:  tile of C = A x B, for each anchor
  *                 for row in tile:     row program      bias, activation, residual, rope, quantise, store
  *
+ * On a GPU lanes are threads, and a thread block takes the place of a thread: its warps share the inputs of
+ * each tile, add up what they have in shared memory, where the finished tile is, and share the tile's rows.
+ *
  * Anchors whose products meet in one result (gate and up) share a tile; anchors that only share their input
  * (q, k, v) follow each other, without a barrier between. */
 #include "backend/panel.h"
+#include "backend/simt.h"
 #include "ir/number.h"
 #include <string.h>
 
@@ -21,7 +25,7 @@ enum { MAX_ANCHORS = 8, DEFAULT_BLOCK_ROWS = 96, OUTPUTS_AT_ONCE = 128 };
 struct anchor {
     struct panels panels;
     struct value *value;
-    LLVMValueRef tile; /* its finished tile in scratch, f32 [tile rows][block] */
+    LLVMValueRef tile; /* its finished tile, f32 [tile rows][block], in scratch or shared memory */
     struct binding binding;
     struct group *group;
 };
@@ -34,6 +38,7 @@ struct group {
     int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
+    LLVMValueRef parts;                /* of a GPU: in shared memory, [warps][sums of a tile][lanes] */
     LLVMValueRef row, first_output;    /* at work: row in the tile, first output of the block */
 };
 
@@ -96,26 +101,63 @@ static LLVMValueRef load_from_tile(struct emitter *e, const struct binding *b, c
 
 /* ---- one tile ---- */
 
+/* Where sum number `sum` of the panel's tile lies: a vector of neighbouring outputs. */
+static LLVMValueRef tile_address(struct emitter *e, const struct group *g, const struct anchor *a,
+                                 LLVMValueRef column, LLVMValueRef sum) {
+    LLVMValueRef vectors = emit_i64(e, g->vectors), row = emit_div(e, sum, vectors);
+    LLVMValueRef vector = emit_mul(e, emit_rem(e, sum, vectors), emit_i64(e, e->lanes));
+    LLVMValueRef at = emit_add(e, column, emit_add(e, emit_mul(e, row, emit_i64(e, g->stride)), vector));
+    return emit_offset(e, a->tile, emit_mul(e, at, emit_i64(e, 4)));
+}
+
+/* The warps' sums of their inputs, added up in their order; a warp adds up every so many'th. */
+static void join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int count,
+                       LLVMValueRef *sums, LLVMValueRef column) {
+    int64_t vector = 4 * (int64_t)e->lanes, all = vector * count;
+    LLVMValueRef own = emit_offset(e, g->parts, emit_mul(e, e->warp, emit_i64(e, all)));
+    for (int i = 0; i < count; i++)
+        emit_store_lanes(e, sums[i], emit_offset(e, own, emit_i64(e, vector * i)), NULL);
+    simt_block_barrier(e);
+    struct emit_loop mine;
+    emit_loop_begin(e, &mine, e->warp, emit_i64(e, count), e->block_warps, 0, NULL);
+    LLVMValueRef total = NULL,
+                 first = emit_offset(e, g->parts, emit_mul(e, mine.counter, emit_i64(e, vector)));
+    for (int w = 0; w < e->block_warps; w++) {
+        LLVMValueRef part =
+            emit_load_lanes(e, e->f32, emit_offset(e, first, emit_i64(e, all * w)), e->lanes, NULL);
+        total = total ? LLVMBuildFAdd(e->builder, total, part, "") : part;
+    }
+    emit_store_lanes(e, total, tile_address(e, g, a, column, mine.counter), NULL);
+    emit_loop_end(e, &mine, NULL);
+    simt_block_barrier(e);
+}
+
+struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
+    LLVMValueRef begin, end, block, block_end;
+};
+
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
-                           LLVMValueRef row, LLVMValueRef strip_row, LLVMValueRef first, LLVMValueRef block,
-                           struct index *at) {
-    LLVMValueRef sums[MAX_TILE_SUMS], column = emit_sub(e, first, block);
+                           LLVMValueRef row, const struct strip *s, LLVMValueRef first, struct index *at) {
+    LLVMValueRef sums[MAX_TILE_SUMS];
     struct micro m = {.atom = a->panels.atom,
                       .rows = rows,
                       .vectors = g->vectors,
                       .lanes = e->lanes,
                       .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4,
-                      .ahead = rows < g->tile_rows || rows == 1};
-    panels_rows(e, &a->panels, row, strip_row, at, &m);
-    panels_outputs(e, &a->panels, first, block, at, &m);
-    for (int i = 0; i < rows * g->vectors; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
+                      .ahead = !e->target->simt && (rows < g->tile_rows || rows == 1)};
+    int count = rows * g->vectors;
+    LLVMValueRef column = emit_sub(e, first, s->block);
+    panels_rows(e, &a->panels, row, e->target->simt ? s->end : NULL, s->begin, at, &m);
+    panels_outputs(e, &a->panels, first, s->block, at, &m);
+    if (e->target->simt) panels_share_inputs(e, &a->panels, e->warp, e->block_warps, &m);
+    for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < g->vectors; v++) {
-            LLVMValueRef at_column = emit_add(e, column, emit_i64(e, r * g->stride + (int64_t)v * e->lanes));
-            LLVMValueRef address = emit_offset(e, a->tile, emit_mul(e, at_column, emit_i64(e, 4)));
-            emit_store_lanes(e, sums[r * g->vectors + v], address, NULL);
-        }
+    if (e->target->simt) {
+        join_warps(e, g, a, count, sums, column);
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        emit_store_lanes(e, sums[i], tile_address(e, g, a, column, emit_i64(e, i)), NULL);
 }
 
 /* Flat row of the anchor's result, over all its axes but the last. */
@@ -129,24 +171,25 @@ static LLVMValueRef result_row(struct emitter *e, const struct anchor *a, const 
     return flat;
 }
 
+/* Up to `rows` rows from the first on. */
 static void finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row,
-                        LLVMValueRef block, LLVMValueRef block_end, struct index *at) {
+                        const struct strip *s, struct index *at) {
     const struct anchor *a = g->anchors[0];
     struct emit_loop loop;
-    emit_loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, rows), 1, 0, NULL);
+    bool simt = e->target->simt;
+    LLVMValueRef begin = simt ? e->warp : emit_i64(e, 0), count = emit_i64(e, rows);
+    if (simt) count = emit_min(e, count, emit_sub(e, s->end, first_row));
+    emit_loop_begin(e, &loop, begin, count, simt ? e->block_warps : 1, 0, NULL);
     contraction_unflatten(e, &a->panels.c, &a->panels.c.rows, emit_add(e, first_row, loop.counter), at);
     g->row = loop.counter;
-    g->first_output = block;
+    g->first_output = s->block;
     for (int i = 0; i < g->count; i++) emit_bind(e, &g->anchors[i]->binding);
-    emit_row_program(e, g->program, result_row(e, a, at), block, block_end,
+    emit_row_program(e, g->program, result_row(e, a, at), s->block, s->block_end,
                      g->block_outputs ? g->block_outputs : 1 << 20);
     for (int i = g->count - 1; i >= 0; i--) emit_unbind(e, &g->anchors[i]->binding);
     emit_loop_end(e, &loop, NULL);
+    if (simt) simt_block_barrier(e); /* before the next tile is put there */
 }
-
-struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
-    LLVMValueRef begin, end, block, block_end;
-};
 
 /* Rows from .. stop, in tiles of `rows`. */
 static void tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
@@ -155,10 +198,19 @@ static void tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef 
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
     emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
     for (int i = 0; i < g->count; i++)
-        multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s->begin, panels.counter, s->block, at);
+        multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
     emit_loop_end(e, &panels, NULL);
-    finish_rows(e, g, rows, tiles.counter, s->block, s->block_end, at);
+    finish_rows(e, g, rows, tiles.counter, s, at);
     emit_loop_end(e, &tiles, NULL);
+}
+
+/* On a GPU one row has a tile of its own, and of more the last tile is not filled. */
+static void one_or_more(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+    LLVMValueRef next = emit_add(e, s->begin, emit_i64(e, 1));
+    LLVMValueRef one = LLVMBuildICmp(e->builder, LLVMIntEQ, next, s->end, "");
+    LLVMValueRef from = LLVMBuildSelect(e->builder, one, s->end, s->begin, "");
+    tiles_of(e, g, 1, s->begin, from, s, at);
+    if (g->tile_rows > 1) tiles_of(e, g, g->tile_rows, from, s->end, s, at);
 }
 
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
@@ -168,6 +220,10 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
     LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, s->begin)}, from = s->begin;
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
+    if (e->target->simt) {
+        one_or_more(e, g, s, at);
+        return;
+    }
     for (int rows = g->tile_rows; rows >= 1; rows /= 2) {
         left[count + 1] = emit_rem(e, left[count], emit_i64(e, rows));
         sizes[count++] = rows;
@@ -249,7 +305,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
     g->block_outputs = panel / greatest_common_divisor(panel, group) * group;
     if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
-    g->blocks_at_once = g->block_outputs < OUTPUTS_AT_ONCE ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
+    bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
+    g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
     g->stride = g->blocks_at_once * g->block_outputs;
     if (g->program->whole_rows) {
         g->stride = round_up(most, panel);
@@ -265,7 +322,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
                        "quantise the param, or use linear");
             return false;
         }
-        a->tile = emit_scratch(e, g->tile_rows * g->stride * 4);
+        int64_t bytes = g->tile_rows * g->stride * 4;
+        a->tile = e->target->simt ? simt_shared(e, bytes) : emit_scratch(e, bytes);
     }
     return true;
 }
@@ -297,15 +355,23 @@ bool lower_contract(struct emitter *e) {
         a->panels.outputs = e->kernel->schedule->tile[1];
         a->binding = (struct binding){.value = a->value, .load = load_from_tile, .data = a};
     }
-    LLVMValueRef total = emit_i64(e, 0), begin, end;
+    LLVMValueRef total = emit_i64(e, 0), begin, end, parts = NULL;
+    const struct schedule *s = e->kernel->schedule;
+    if (e->target->simt) parts = simt_shared(e, (int64_t)e->block_warps * s->tile[0] * s->tile[1] * 4);
     for (int i = 0; i < groups_count; i++) {
+        groups[i].parts = parts;
         groups[i].program = row_plan(e, groups[i].anchors[0]->value);
         if (!groups[i].program) ice("kernel %s: no way from its contraction to its results", e->kernel->name);
+        if (e->target->simt && groups[i].program->whole_rows)
+            return lower_loops(e); /* no shared memory is so large */
         if (!plan_group(e, &groups[i])) return false;
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }
-    emit_split(e, total, 1, &begin, &end);
+    if (e->target->simt)
+        simt_split(e, total, &begin, &end);
+    else
+        emit_split(e, total, 1, &begin, &end);
     LLVMValueRef zero = emit_i64(e, 0), before = zero;
     for (int i = 0; i < groups_count; i++) {
         LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);

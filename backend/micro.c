@@ -2,6 +2,8 @@
  * here and forbidden to LLVM. See kernels.md's measurements: 6x64 f32 this way runs at 97-100 % of the FMA
  * peak. */
 #include "backend/micro.h"
+#include "backend/simt.h"
+#include "ir/number.h"
 #include <string.h>
 
 static LLVMTypeRef lane_vector(struct emitter *e, const struct micro *m) {
@@ -34,7 +36,8 @@ static void prefetch(struct emitter *e, const struct micro *m, LLVMValueRef addr
 static LLVMValueRef broadcast_float(struct emitter *e, const struct micro *m, int row, LLVMValueRef k) {
     LLVMTypeRef type = emit_type(e, m->a_type);
     LLVMValueRef address = LLVMBuildGEP2(e->builder, type, m->a[row], &k, 1, "");
-    LLVMValueRef scalar = load_as(e, type, address, dtype_bytes(m->a_type));
+    int64_t align = greatest_common_divisor(m->a_align, m->k_align * dtype_bytes(m->a_type));
+    LLVMValueRef scalar = load_as(e, type, address, (int)align);
     return emit_splat(e, emit_widen(e, m->a_type, scalar), m->lanes);
 }
 
@@ -86,8 +89,11 @@ static void loop_over_inputs(struct emitter *e, const struct micro *m, step_func
     int count = m->rows * m->vectors, group = atom_info(m->atom)->k;
     emit_loop_begin(e, &loop, begin, end, (int64_t)unroll * group, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
-    for (int u = 0; u < unroll; u++)
-        step(e, m, LLVMBuildAdd(e->builder, loop.counter, emit_i64(e, (int64_t)u * group), ""), sums);
+    for (int u = 0; u < unroll; u++) {
+        struct micro at = *m;
+        at.k_align = greatest_common_divisor(u ? u * group : unroll * group, unroll * group);
+        step(e, &at, LLVMBuildAdd(e->builder, loop.counter, emit_i64(e, (int64_t)u * group), ""), sums);
+    }
     emit_loop_end(e, &loop, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
 }
@@ -103,18 +109,32 @@ static void plain_micro(struct emitter *e, const struct micro *m, step_function 
 
 /* ---- packed tiles ---- */
 
-/* Codes p .. p + count of a tile, as <count x i8>. */
+/* `count` bytes of a vector's lanes, as many to each; a thread has one lane's. */
+static LLVMTypeRef byte_vector(struct emitter *e, int count) {
+    if (e->threaded) count /= e->lanes;
+    return count > 1 ? LLVMVectorType(e->i8, (unsigned)count) : e->i8;
+}
+
+/* Bytes first .. first + count of a tile: of a thread, its own part of them. */
+static LLVMValueRef load_bytes(struct emitter *e, LLVMTypeRef type, LLVMValueRef tile, int64_t first,
+                               int count, int alignment) {
+    LLVMValueRef address = at_byte(e, tile, emit_i64(e, first));
+    if (e->threaded) address = at_byte(e, address, emit_mul(e, e->lane, emit_i64(e, count / e->lanes)));
+    return load_as(e, type, address, e->threaded ? count / e->lanes : alignment);
+}
+
+/* Codes p .. p + count of a tile, as <count x i8>; of a thread, its own of them. */
 static LLVMValueRef load_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, int p,
                                int count) {
     const struct format_info *t = m->tile;
     struct tile_code c = tile_code(t, p);
-    LLVMTypeRef bytes = LLVMVectorType(e->i8, (unsigned)count);
-    LLVMValueRef codes = load_as(e, bytes, at_byte(e, tile, emit_i64(e, c.low)), count > 64 ? 64 : count);
+    LLVMTypeRef bytes = byte_vector(e, count);
+    LLVMValueRef codes = load_bytes(e, bytes, tile, c.low, count, count > 64 ? 64 : count);
     if (t->bits == 8) return codes;
     if (c.low_shift) codes = LLVMBuildLShr(e->builder, codes, emit_constant_like(bytes, c.low_shift), "");
     codes = LLVMBuildAnd(e->builder, codes, emit_constant_like(bytes, 15), "");
     if (t->bits == 4) return codes;
-    LLVMValueRef upper = load_as(e, bytes, at_byte(e, tile, emit_i64(e, c.upper)), 1);
+    LLVMValueRef upper = load_bytes(e, bytes, tile, c.upper, count, 1);
     upper = LLVMBuildLShr(e->builder, upper, emit_constant_like(bytes, c.upper_shift), "");
     upper = LLVMBuildAnd(e->builder, upper, emit_constant_like(bytes, (1 << (t->bits - 4)) - 1), "");
     return LLVMBuildOr(e->builder, codes, LLVMBuildShl(e->builder, upper, emit_constant_like(bytes, 4), ""),
@@ -232,6 +252,7 @@ static LLVMValueRef dot_by_pairs(struct emitter *e, const struct micro *m, LLVMV
 /* sum[l] += w[l][0..4) . x[0..4), w unsigned, x signed bytes. */
 static LLVMValueRef dot_bytes(struct emitter *e, const struct micro *m, LLVMValueRef sum, LLVMValueRef w,
                               LLVMValueRef x) {
+    if (e->target->simt) return simt_dot4(e, w, x, sum);
     LLVMValueRef made = dot_instruction(e, m, sum, w, x);
     if (made) return made;
     if (!strncmp(e->target->triple, "aarch64", 7)) return dot_by_pairs(e, m, sum, w, x);
@@ -266,7 +287,7 @@ static LLVMValueRef first_sum(struct emitter *e, const struct micro *m, int row,
 static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
                       int group, LLVMValueRef *sums) {
     const struct format_info *t = m->tile;
-    LLVMTypeRef floats = lane_vector(e, m), bytes = LLVMVectorType(e->i8, (unsigned)(4 * m->lanes));
+    LLVMTypeRef floats = lane_vector(e, m), bytes = byte_vector(e, 4 * m->lanes);
     LLVMValueRef part[MAX_TILE_SUMS], scale[MAX_TILE_SUMS];
     LLVMValueRef k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), "");
     for (int r = 0; r < m->rows; r++)
@@ -280,7 +301,9 @@ static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef til
             w[v] = load_codes(e, m, tile, tile_position(k, v * m->lanes, 4), 4 * m->lanes);
         for (int r = 0; r < m->rows; r++) {
             LLVMValueRef at = LLVMBuildAdd(e->builder, k0, emit_i64(e, k), "");
-            LLVMValueRef quad = load_as(e, e->i32, LLVMBuildGEP2(e->builder, e->i8, m->a[r], &at, 1, ""), 4);
+            int align = m->a_align >= 4 ? (int)greatest_common_divisor(k ? k : 16, m->a_align) : 4;
+            LLVMValueRef quad =
+                load_as(e, e->i32, LLVMBuildGEP2(e->builder, e->i8, m->a[r], &at, 1, ""), align);
             LLVMValueRef x = emit_splat(e, quad, m->lanes);
             for (int v = 0; v < m->vectors; v++) {
                 LLVMValueRef *sum = &part[r * m->vectors + v];

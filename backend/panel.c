@@ -1,6 +1,7 @@
 /* Rows of A and panels of B: found in place, or brought into scratch through emit_value, which sees through
  * views. */
 #include "backend/panel.h"
+#include "backend/simt.h"
 #include "ir/number.h"
 
 static struct value *operand_a(const struct panels *p) { return p->c.node->operands[p->c.a]; }
@@ -141,6 +142,7 @@ void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef b
     stage_row(e, p, to, at);
     pad_row(e, p, to);
     emit_loop_end(e, &rows, NULL);
+    simt_warp_barrier(e);
 }
 
 /* B at one input and a vector of outputs, zero where there is no such input or output. */
@@ -194,6 +196,7 @@ void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef
     emit_loop_end(e, &outputs, NULL);
     emit_loop_end(e, &inputs, NULL);
     emit_loop_end(e, &panels, NULL);
+    simt_warp_barrier(e);
 }
 
 /* Address of the first element of a row-major operand at a point. */
@@ -214,15 +217,25 @@ static void row_in_place(struct emitter *e, const struct panels *p, int r, struc
     m->totals[r] = address_of(e, buffer_of(e, p->c.node->operands[2]), &point);
 }
 
-void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
-                 struct index *at, struct micro *m) {
+/* Of all rows, in bytes. On a processor they may be the caller's, which lie anywhere. */
+static int64_t row_alignment(struct emitter *e, const struct panels *p) {
+    LLVMValueRef inputs = p->a_staged ? emit_i64(e, p->inputs_max) : inputs_count(e, p);
+    int bytes = dtype_bytes(p->a_type);
+    if (!e->threaded || !LLVMIsAConstantInt(inputs)) return bytes;
+    return greatest_common_divisor(16, LLVMConstIntGetSExtValue(inputs) * bytes);
+}
+
+void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
+                 LLVMValueRef block_begin, struct index *at, struct micro *m) {
     m->a_type = p->a_type;
     m->inputs = inputs_count(e, p);
+    m->a_align = row_alignment(e, p);
     int k = atom_info(p->atom)->k;
     if (k > 1 && !p->c.quantized)
         m->inputs = emit_mul(e, emit_div_up(e, m->inputs, emit_i64(e, k)), emit_i64(e, k));
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef row = emit_add(e, first, emit_i64(e, r));
+        if (end) row = emit_min(e, row, emit_sub(e, end, emit_i64(e, 1)));
         contraction_unflatten(e, &p->c, &p->c.rows, row, at);
         if (!p->a_staged) {
             row_in_place(e, p, r, at, m);
@@ -273,4 +286,22 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
                                   emit_div(e, first, emit_i64(e, p->outputs)));
     LLVMValueRef groups = emit_div_up(e, inputs_count(e, p), emit_i64(e, k));
     m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
+}
+
+void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, int parts,
+                         struct micro *m) {
+    LLVMValueRef stretch = emit_i64(e, TILE_INPUTS), inputs = m->inputs;
+    LLVMValueRef blocks = emit_div_up(e, emit_div_up(e, inputs, stretch), emit_i64(e, parts));
+    LLVMValueRef block = emit_mul(e, part, blocks), first = emit_min(e, emit_mul(e, block, stretch), inputs);
+    m->inputs = emit_min(e, emit_sub(e, inputs, first), emit_mul(e, blocks, stretch));
+    LLVMValueRef group =
+        p->tile ? emit_div(e, first, stretch) : emit_div(e, first, emit_i64(e, atom_info(m->atom)->k));
+    m->b = emit_offset(e, m->b, emit_mul(e, group, m->b_step));
+    for (int r = 0; r < m->rows; r++) {
+        m->a[r] = emit_offset(e, m->a[r], emit_mul(e, first, emit_i64(e, dtype_bytes(m->a_type))));
+        if (!p->c.quantized) continue;
+        LLVMValueRef bytes = emit_mul(e, emit_div(e, first, stretch), emit_i64(e, 4));
+        m->scales[r] = emit_offset(e, m->scales[r], bytes);
+        m->totals[r] = emit_offset(e, m->totals[r], bytes);
+    }
 }

@@ -33,11 +33,15 @@ void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef b
  * zeros. */
 void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                          struct index *at);
-/* Fills in micro's A side: rows first .. first + m->rows; `block_begin` the first row in scratch. */
-void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
-                 struct index *at, struct micro *m);
+/* Fills in micro's A side: rows first .. first + m->rows, and the one before `end` in place of those from there on (NULL: all are
+ * there); `block_begin` is the first row in scratch. */
+void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
+                 LLVMValueRef block_begin, struct index *at, struct micro *m);
 /* Fills in its B side: the panel that starts at output `first`; `block_begin` the first output in scratch. */
 void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                     const struct index *at, struct micro *m);
+
+/* Leaves part number `part` of `parts` of the inputs, in stretches of 32. */
+void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, int parts, struct micro *m);
 
 #endif

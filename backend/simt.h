@@ -13,11 +13,15 @@ LLVMValueRef simt_any(struct emitter *e, LLVMValueRef condition);
 LLVMValueRef simt_ballot(struct emitter *e, LLVMValueRef condition);
 /* The same for all threads of the block. */
 void simt_block_barrier(struct emitter *e);
+/* This thread block's share begin..end of `count` things. */
+void simt_split(struct emitter *e, LLVMValueRef count, LLVMValueRef *begin, LLVMValueRef *end);
 /* `bytes` of the thread block's shared memory, 64-byte aligned, for the whole kernel. */
 LLVMValueRef simt_shared(struct emitter *e, int64_t bytes);
 /* What a lane has stored before, others of the warp may read behind it. Nothing where lanes are no threads.
  */
 void simt_warp_barrier(struct emitter *e);
+/* sum + w[0..4) . x[0..4): unsigned bytes of w, signed ones of x, each four in 32 bits. */
+LLVMValueRef simt_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
 /* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
 void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
                   LLVMValueRef order);

@@ -294,9 +294,10 @@ bool lower_simt_attention(struct emitter *e) {
     if (!program) ice("kernel %s: no way from its attention to its results", e->kernel->name);
     V batches = a.batched ? emit_extent(e, a.q->type.extents[0]) : emit_i64(e, 1);
     V count = emit_mul(e, emit_mul(e, batches, a.queries), a.heads);
-    V share = emit_div_up(e, count, e->blocks), begin = emit_mul(e, e->block, share);
+    V begin, end;
+    simt_split(e, count, &begin, &end);
     struct emit_loop rows;
-    emit_loop_begin(e, &rows, begin, emit_min(e, emit_add(e, begin, share), count), 1, 0, NULL);
+    emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
     find_row(e, &a, rows.counter);
     attend(e, &a);
     simt_block_barrier(e);

@@ -54,7 +54,7 @@ static struct global *param_behind(const struct node *kernel, const struct value
     return good ? n->global : NULL;
 }
 
-static bool wanted_layout(const struct graph *g, const struct node *kernel, const struct contraction *c, const struct global *w,
+static bool wanted_layout(const struct node *kernel, const struct contraction *c, const struct global *w,
                           struct layout *l) {
     const struct schedule *s = kernel->schedule;
     int k = atom_info(s->atom)->k, rank = w->type.rank;
@@ -64,7 +64,6 @@ static bool wanted_layout(const struct graph *g, const struct node *kernel, cons
                    k == 4 ? 4 : 1); /* floats of any width come of codes one by one */
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
     }
-    if (g->target && g->target->simt) return false; /* its tiles are read from rows */
     *l = panels(rank, c->b_outputs, c->b_inputs, s->tile[1], k);
     return true;
 }
@@ -81,7 +80,7 @@ static void choose(struct graph *g, const struct node *kernel, const struct node
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return;
     struct global *w = param_behind(kernel, c.b_value);
     int rank = kernel->schedule->atom == ATOM_dot_int8 ? 2 : 1;
-    if (!w || !wanted_layout(g, kernel, &c, w, &wanted)) return;
+    if (!w || !wanted_layout(kernel, &c, w, &wanted)) return;
     struct choice *chosen = &choices[w->id];
     if (chosen->rank < rank) {
         struct layout *made = arena_new_object(g->arena, struct layout);

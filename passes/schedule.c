@@ -13,7 +13,7 @@
 #include "passes/fuse.h"
 #include <string.h>
 
-enum { ROWS_OF_SCORES = 128, KEYS_OF_PART = 256, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4 };
+enum { ROWS_OF_SCORES = 128, KEYS_OF_PART = 256, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4, SIMT_ROWS = 8 };
 
 static const struct target *target_of(const struct graph *g) {
     return g->target ? g->target : target_find(NULL, "generic");
@@ -78,6 +78,7 @@ static struct tile_choice choose_tile(const struct target *t, double outputs) {
 static int packed_rows(const struct target *t, bool integers) {
     int vectors = PACKED_OUTPUTS / lanes_of(t), sums = integers ? 2 * vectors : vectors, other = vectors + 5;
     int rows = (t->vector_registers - 1 - other) / sums;
+    if (t->simt && !integers) return SIMT_ROWS / 2; /* a block's 32 inputs are written out, with their loads ahead */
     return rows < 1 ? 1 : rows > 8 ? 8 : rows;
 }
 
@@ -125,6 +126,9 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     if (blocks) {
         s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
         s->tile[1] = PACKED_OUTPUTS;
+    } else if (t->simt) {
+        s->tile[0] = SIMT_ROWS;
+        s->tile[1] = lanes_of(t);
     } else {
         struct tile_choice c = choose_tile(t, outputs);
         s->tile[0] = c.rows;
@@ -133,7 +137,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4). */
     double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a);
     int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : 96;
-    rows = rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
+    rows = t->simt ? s->tile[0] : rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     int64_t group = output_group(kernel);
     s->block[1] = group > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], group) * group : 0;
