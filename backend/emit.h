@@ -19,7 +19,7 @@
 #include <llvm-c/TargetMachine.h>
 
 enum {
-    MAX_LANES = 64,
+    MAX_LANES = 128, /* four bytes in each of 32 */
     MAX_BUFFERS = 256,
     MAX_CARRIED = 64,
     SIMT_CHUNK = 128 /* elements that a warp makes at a time */
