@@ -168,6 +168,7 @@ include tests/distributed/module.mk
 include tests/models/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk
+include tests/gpu/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \
