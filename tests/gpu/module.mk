@@ -42,3 +42,11 @@ CLEANFILES += tests/gpu/libcuda.so tests/gpu/libcuda.so.1
 check_PROGRAMS += tests/gpu/ptx_run
 tests_gpu_ptx_run_SOURCES = tests/gpu/ptx_run.c
 tests_gpu_ptx_run_LDADD = tests/gpu/libptx.a -lm
+
+if HAVE_CRITERION
+check_PROGRAMS += tests/gpu/ptx
+TESTS += tests/gpu/ptx
+tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h
+tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
+tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
+endif
