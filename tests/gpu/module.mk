@@ -46,7 +46,8 @@ tests_gpu_ptx_run_LDADD = tests/gpu/libptx.a -lm
 if HAVE_CRITERION
 check_PROGRAMS += tests/gpu/ptx
 TESTS += tests/gpu/ptx
-tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h
+tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
+	tests/gpu/check_control.c tests/gpu/check_errors.c tests/gpu/check_matrix.c
 tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
 tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
 endif

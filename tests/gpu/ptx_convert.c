@@ -64,10 +64,14 @@ static float from_integer(uint64_t bits, bool sign, uint8_t round) {
 }
 static double integral(double value, uint8_t round) {
     switch (round) {
-    case R_RZI: return trunc(value);
-    case R_RMI: return floor(value);
-    case R_RPI: return ceil(value);
-    default: return nearbyint(value);
+    case R_RZI:
+        return trunc(value);
+    case R_RMI:
+        return floor(value);
+    case R_RPI:
+        return ceil(value);
+    default:
+        return nearbyint(value);
     }
 }
 

@@ -37,9 +37,9 @@ static unsigned char *global(struct warp *w, const struct insn *in, uint32_t lan
     if (ptx_allocation(address, &base, &size))
         ptx_fail(
             w, in, lane,
-            "global address %#llx, %u bytes, is outside its allocation of %llu bytes at %#llx (offset %llu)",
+            "global address %#llx, %u bytes, is outside its allocation of %llu bytes at %#llx (offset %lld)",
             (unsigned long long)address, bytes, (unsigned long long)size, (unsigned long long)base,
-            (unsigned long long)(address - base));
+            (long long)(address - base));
     ptx_fail(w, in, lane, "global address %#llx is in no allocation", (unsigned long long)address);
 }
 
