@@ -43,3 +43,57 @@ tests/gpu/libhandmade_gpu.so: $(DEVICE_HANDMADE) tests/gpu/handmade_ptx.inc runt
 	    $(srcdir)/tests/gpu/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
 check_DATA += tests/gpu/libhandmade_gpu.so
 CLEANFILES += tests/gpu/libhandmade_gpu.so
+
+# An interpreter of PTX, and a stand-in for CUDA's driver that runs on it.
+PTX_PARTS = \
+	tests/gpu/ptx_control.c \
+	tests/gpu/ptx_convert.c \
+	tests/gpu/ptx_copy.c \
+	tests/gpu/ptx_decode.c \
+	tests/gpu/ptx_exec.c \
+	tests/gpu/ptx_float.c \
+	tests/gpu/ptx_global.c \
+	tests/gpu/ptx_half.c \
+	tests/gpu/ptx_integer.c \
+	tests/gpu/ptx_lex.c \
+	tests/gpu/ptx_matrix.c \
+	tests/gpu/ptx_mbarrier.c \
+	tests/gpu/ptx_memory.c \
+	tests/gpu/ptx_module.c \
+	tests/gpu/ptx_move.c \
+	tests/gpu/ptx_number.c \
+	tests/gpu/ptx_parse.c \
+	tests/gpu/ptx_shared.c \
+	tests/gpu/ptx_warp.c \
+	tests/gpu/ptx.h \
+	tests/gpu/ptx_code.h \
+	tests/gpu/ptx_exec.h \
+	tests/gpu/ptx_lex.h \
+	tests/gpu/ptx_number.h \
+	tests/gpu/ptx_ops.h
+check_LIBRARIES = tests/gpu/libptx.a
+tests_gpu_libptx_a_SOURCES = $(PTX_PARTS)
+tests_gpu_libptx_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
+
+LIBCUDA_PARTS = tests/gpu/libcuda.c tests/gpu/libcuda_module.c tests/gpu/libcuda_queue.c
+tests/gpu/libcuda.so: $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/ptx.h tests/gpu/libptx.a
+	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
+	    $(addprefix $(srcdir)/,$(LIBCUDA_PARTS)) tests/gpu/libptx.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
+EXTRA_DIST += $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/README.md
+tests/gpu/libcuda.so.1: tests/gpu/libcuda.so
+	$(AM_V_GEN)rm -f $@ && $(LN_S) libcuda.so $@
+check_DATA += tests/gpu/libcuda.so tests/gpu/libcuda.so.1
+CLEANFILES += tests/gpu/libcuda.so tests/gpu/libcuda.so.1
+
+check_PROGRAMS += tests/gpu/ptx_run
+tests_gpu_ptx_run_SOURCES = tests/gpu/ptx_run.c
+tests_gpu_ptx_run_LDADD = tests/gpu/libptx.a -lm
+
+if HAVE_CRITERION
+check_PROGRAMS += tests/gpu/ptx
+TESTS += tests/gpu/ptx
+tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
+	tests/gpu/check_control.c tests/gpu/check_errors.c tests/gpu/check_matrix.c
+tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
+tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
+endif
