@@ -65,12 +65,29 @@ static void trap(struct warp *w, const struct insn *in, uint32_t mask) {
     ptx_fail(w, in, (uint32_t)__builtin_ctz(mask), "the kernel stopped itself");
 }
 
+static bool some_may_come(const struct warp *w) {
+    for (uint32_t i = 1; i < w->paths_count; i++)
+        if (!w->paths[i].stalled) return true;
+    return false;
+}
+
+/* Whether all lanes have come to an aligned barrier. Ways that parted before it may meet again only there,
+ * but none may end without it. */
+static bool all_have_come(struct warp *w, const struct insn *in, uint32_t mask) {
+    uint32_t all = w->awaited ? w->awaited : w->live;
+    w->awaited = mask == all ? 0 : all;
+    if (mask == all) return true;
+    if (mask != w->mask || !some_may_come(w) || all & ~w->live)
+        ptx_fail(w, in, (uint32_t)__builtin_ctz(mask), "divergent barrier: lanes %#x of %#x are here", mask,
+                 all);
+    return ptx_converged(w, in, mask, w->live);
+}
+
 /* A warp comes to a barrier as a whole. mode: 0 sync, 1 arrive. */
 static void barrier(struct warp *w, const struct insn *in, uint32_t mask) {
     uint32_t lane = (uint32_t)__builtin_ctz(mask);
-    if ((in->flags & F_ALIGNED) && mask != w->live)
-        ptx_fail(w, in, lane, "divergent barrier: lanes %#x of %#x are here", mask, w->live);
-    if (!ptx_converged(w, in, mask, w->live)) return;
+    bool come = in->flags & F_ALIGNED ? all_have_come(w, in, mask) : ptx_converged(w, in, mask, w->live);
+    if (!come) return;
     uint32_t number = in->sources > 0 ? (uint32_t)lane_value(w, &in->ops[0], lane) : 0;
     uint32_t threads = in->sources > 1 ? (uint32_t)lane_value(w, &in->ops[1], lane) : 0;
     if (number >= BARRIERS) ptx_fail(w, in, lane, "barrier %u: there are %d", number, BARRIERS);

@@ -264,6 +264,7 @@ static void start_warp(struct block *b, struct warp *w) {
         for (uint32_t l = 0; l < LANES && k->specials[s]; l++)
             ((uint32_t *)(void *)(w->file + k->specials[s]))[l] = special(b, w, l, (enum ptx_special)s);
     if (k->local_bytes) memset(w->local, 0xff, (size_t)k->local_bytes * LANES);
+    w->awaited = 0;
     w->live = threads >= LANES ? UINT32_MAX : (1u << threads) - 1;
     w->paths[0] = (struct path){.pc = k->entry, .mask = w->live};
     w->paths_count = 1;

@@ -40,6 +40,7 @@ struct warp {
     uint32_t next;       /* where its lanes go */
     struct path paths[LANES];
     uint32_t paths_count, live; /* live: lanes that have not ended */
+    uint32_t awaited; /* by lanes at an aligned barrier: all that must come; 0: none waits */
     uint32_t number;
     enum warp_state state;
     uint32_t barrier;
