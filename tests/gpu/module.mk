@@ -33,3 +33,5 @@ tests/gpu/libhandmade_gpu.so: $(DEVICE_HANDMADE) tests/gpu/handmade_ptx.inc runt
 	    $(srcdir)/tests/gpu/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
 check_DATA += tests/gpu/libhandmade_gpu.so
 CLEANFILES += tests/gpu/libhandmade_gpu.so
+dist_check_SCRIPTS += tests/gpu/mdl-run.sh
+TESTS += tests/gpu/mdl-run.sh

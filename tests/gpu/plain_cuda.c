@@ -77,6 +77,7 @@ struct cu_event {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct allocation allocations[ENOUGH];
+static int used; /* of them at most so far */
 static struct cu_context primary;
 static struct cu_function functions[64];
 static int sticky; /* what a kernel did; all calls fail from then on */
@@ -89,7 +90,7 @@ static _Thread_local bool recording_here;
 static void *find(uint64_t at, size_t bytes) {
     void *found = NULL;
     pthread_mutex_lock(&lock);
-    for (int i = 0; i < ENOUGH; i++) {
+    for (int i = 0; i < used; i++) {
         const struct allocation *a = &allocations[i];
         if (a->at && at >= a->at && at + bytes <= a->at + a->bytes) found = a->host + (at - a->at);
     }
@@ -336,6 +337,7 @@ int cuMemAlloc_v2(uint64_t *at, size_t bytes) {
         memset(allocations[i].host, 0x7f, bytes);
         *at = next;
         next += (bytes + 511) / 256 * 256;
+        if (used <= i) used = i + 1;
         code = 0;
     }
     pthread_mutex_unlock(&lock);
