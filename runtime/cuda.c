@@ -108,7 +108,7 @@ static int copy_weights(struct cuda_visit *v, const struct mdl_model *m) {
         status = cuda_check(v, v->device->driver.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING),
                             "a stream for the weights");
     if (status) return status;
-    status = cuda_upload(v, v->device->weights.at, m->weights.data, bytes, stream);
+    status = cuda_upload_weights(v, m, stream);
     if (m->weights.map)
         madvise(m->weights.map, m->weights.map_bytes, MADV_DONTNEED); /* a page is read again if need be */
     v->device->driver.cuStreamDestroy_v2(stream);

@@ -61,6 +61,7 @@ struct device_session {
     void **parameters;                             /* and where they stand */
     int32_t *loop_counters;                        /* [most_loops] */
     int64_t *loop_ends;                            /* [most_loops] */
+    void **buffers;                                /* of collectives, as in a lane's tables */
     struct cuda_graph graphs[CUDA_GRAPHS];
     int64_t *graph_dims; /* of all of them */
     uint64_t calls;
@@ -125,8 +126,17 @@ int cuda_enqueue(struct cuda_visit *v, struct mdl_session *s, cuda_after_step *e
 /* Thread blocks of a step. */
 int64_t cuda_blocks(const struct mdl_session *s, const struct mdl_step *step);
 
+uint64_t cuda_resolve(const struct mdl_session *s, const struct mdl_ref *r); /* where the buffer is */
+
 /* cuda_call.c */
 int cuda_run(struct mdl_session *s);
+/* What the guards' word in staging says. */
+int cuda_look_at_guards(struct cuda_visit *v, struct mdl_session *s);
+
+/* cuda_ranks.c: behind the last of the first guards; at a COLLECTIVE or an AWAIT. */
+int cuda_agree(struct cuda_visit *v, struct mdl_session *s);
+int cuda_talk(struct cuda_visit *v, struct mdl_session *s, uint32_t step);
+int cuda_upload_weights(struct cuda_visit *v, const struct mdl_model *m, struct cu_stream *stream);
 
 /* cuda_trace.c: the call with an event behind each kernel. */
 int cuda_run_traced(struct cuda_visit *v, struct mdl_session *s);

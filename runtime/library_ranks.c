@@ -360,7 +360,9 @@ static int find_ranks(struct library *l, const struct run_request *r, const stru
     bool automatic = !s->comm || !strcmp(s->comm, "auto");
     if (s->comm && !strcmp(s->comm, "nccl"))
         return run_error(r, RUN_FAILED,
-                         "--comm=nccl: it moves memory of GPUs, but this model was compiled for CPUs");
+                         l->descriptor->device
+                             ? "--comm=nccl: not for mdl-run yet: a program opens it by mdl_comm_nccl"
+                             : "--comm=nccl: it moves memory of GPUs, but this model was compiled for CPUs");
     if (automatic ? s->ranks > 0 : !strcmp(s->comm, "threads")) {
         struct ranks_settings all = *s;
         if (!s->ranks) all.ranks = mesh_size(l->descriptor);

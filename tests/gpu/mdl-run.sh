@@ -60,6 +60,10 @@ says 'model handmade_gpu was compiled for cuda: ./libcuda.so cannot be opened'
 run 0 --help
 prints '--device=cpu|cuda:N'
 
+# Over ranks, with a stand-in for NCCL too.
+last=ranks
+"$here/tests/gpu/ranks" "$MDL_CUDA" "$here/tests/distributed/libfake-nccl.so" >out 2>err || fail 'two ranks'
+
 if command -v nm >/dev/null; then
     nm libhandmade_gpu.so | grep -q ' cuda_run$' || fail 'libhandmade_gpu.so has no cuda_run'
     nm libhandmade.so | grep 'cuda' >out && fail 'a library for the processor has something of CUDA'

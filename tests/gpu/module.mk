@@ -27,6 +27,12 @@ tests_gpu_runtime_LDADD = runtime/libmdl-runtime.a $(UNIT_LIBS) -lpthread
 tests/gpu/tests_gpu_runtime-handmade.$(OBJEXT): tests/gpu/handmade_ptx.inc
 endif
 
+# Over ranks.
+check_PROGRAMS += tests/gpu/ranks
+tests_gpu_ranks_SOURCES = $(DEVICE_HANDMADE) tests/gpu/ranks.c
+tests_gpu_ranks_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+tests/gpu/handmade.$(OBJEXT): tests/gpu/handmade_ptx.inc
+
 # A library as mdlc would make it for GPUs.
 tests/gpu/libhandmade_gpu.so: $(DEVICE_HANDMADE) tests/gpu/handmade_ptx.inc runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
 	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \

@@ -4,6 +4,7 @@
  * access is checked. */
 #include "runtime/cuda_driver.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static const struct {
 };
 
 struct cu_context {
-    int users;
+    atomic_int users;
 };
 struct cu_module {
     const char *text;
@@ -80,7 +81,7 @@ static struct allocation allocations[ENOUGH];
 static int used; /* of them at most so far */
 static struct cu_context primary;
 static struct cu_function functions[64];
-static int sticky; /* what a kernel did; all calls fail from then on */
+static atomic_int sticky; /* what a kernel did; all calls fail from then on */
 static _Thread_local struct cu_context *current;
 static _Thread_local bool recording_here;
 
@@ -97,6 +98,10 @@ static void *find(uint64_t at, size_t bytes) {
     pthread_mutex_unlock(&lock);
     return found;
 }
+
+/* For a stand-in for NCCL (tests/distributed/fake_nccl.c). */
+__attribute__((visibility("default"))) void *plain_cuda_memory(uint64_t at, size_t bytes);
+void *plain_cuda_memory(uint64_t at, size_t bytes) { return find(at, bytes); }
 
 /* What a kernel reads or writes; outside of all memory: a place that does not matter. */
 static void *access_to(uint64_t at, size_t bytes) {
@@ -307,7 +312,9 @@ int cuModuleGetFunction(struct cu_function **f, struct cu_module *m, const char 
     snprintf(entry, sizeof entry, ".entry %s(", name);
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
         if (strcmp(kernels[i].name, name) || !strstr(m->text, entry)) continue;
+        pthread_mutex_lock(&lock);
         functions[i].kernel = &kernels[i];
+        pthread_mutex_unlock(&lock);
         return *f = &functions[i], sticky;
     }
     return NOT_FOUND;
@@ -318,7 +325,9 @@ int cuFuncGetAttribute(int *value, int attribute, struct cu_function *f) {
 }
 int cuFuncSetAttribute(struct cu_function *f, int attribute, int value) {
     if (attribute != CU_FUNC_MAX_DYNAMIC_SHARED || value > MOST_SHARED) return INVALID_VALUE;
+    pthread_mutex_lock(&lock);
     f->most_shared = (unsigned)value;
+    pthread_mutex_unlock(&lock);
     return sticky;
 }
 
@@ -444,4 +453,8 @@ int cuEventElapsedTime(float *ms, struct cu_event *start, struct cu_event *end) 
     *ms = (float)(end->time - start->time);
     return start->time > 0 && end->time >= start->time ? sticky : INVALID_VALUE;
 }
+/* What NCCL's engine asks besides. */
+EXPORT int cuEventQuery(struct cu_event *e);
+int cuEventQuery(struct cu_event *e) { return cuEventSynchronize(e); }
+
 int cuEventDestroy_v2(struct cu_event *e) { return free(e), sticky; }
