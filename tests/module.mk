@@ -165,10 +165,11 @@ tests_unit_write_broken_LDADD = $(WEIGHTS_LIBS)
 
 include tests/run/module.mk
 include tests/distributed/module.mk
-include tests/gpu/module.mk
 include tests/models/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk
+include tests/gpu/module.mk
+include tests/gpu/runtime.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { S = DEVICE_S, UNKNOWN_ERROR = 999 };
+enum { S = DEVICE_S, LAUNCH_FAILED = 719 };
 
 static void refuses(const char *device, int status, const char *message) {
     struct fixture f = {0};
@@ -264,13 +264,13 @@ static bool fails(const char *name, long call, const char *path) {
     const char *why = "";
     device_watch(&f);
     device_inputs(&f);
-    f.watch.fail(name, call, UNKNOWN_ERROR);
+    f.watch.fail(name, call, LAUNCH_FAILED);
     int status = life(&f, path, &why);
     bool was_called = f.watch.calls(name) >= call;
     bool asks = !strncmp(name, "cuGetError", 10), leaves = !strcmp(name, "cuCtxSetCurrent");
     if (was_called && !is_ignored(name) && !asks && !leaves) {
         cr_assert_eq(status, MDL_DEVICE, "%s, call %ld: %d", name, call, status);
-        cr_assert(strstr(why, "CUDA_ERROR_UNKNOWN (999)"), "%s, call %ld: %s", name, call, why);
+        cr_assert(strstr(why, "CUDA_ERROR_LAUNCH_FAILED (719)"), "%s, call %ld: %s", name, call, why);
     }
     if (was_called) use_again(&f, name, call);
     device_end(&f);

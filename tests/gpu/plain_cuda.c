@@ -12,7 +12,7 @@
 #include <time.h>
 
 enum { ENOUGH = 4096, MOST_PARAMETERS = 16, MOST_SHARED = 227 << 10 };
-enum { INVALID_VALUE = 1, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, UNKNOWN = 999, CAPTURE_UNSUPPORTED = 900 };
+enum { INVALID_VALUE = 1, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900 };
 static const struct {
     int code;
     const char *name, *text;
@@ -26,7 +26,7 @@ static const struct {
     {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
      "operation not permitted when stream is capturing"},
-    {UNKNOWN, "CUDA_ERROR_UNKNOWN", "unknown error"},
+    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
 };
 
 struct cu_context {
