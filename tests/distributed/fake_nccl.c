@@ -62,6 +62,11 @@ int ncclRecv(void *out, size_t n, int type, int peer, void *comm, void *stream);
 int ncclGroupStart(void);
 int ncclGroupEnd(void);
 const char *ncclGetErrorString(int code);
+int cuInit(unsigned flags);
+int cuDeviceGetCount(int *count);
+int cuDeviceGet(int *device, int number);
+int cuDevicePrimaryCtxRetain(void **context, int device);
+int cuDevicePrimaryCtxRelease_v2(int device);
 int cuCtxGetCurrent(void **context);
 int cuCtxSetCurrent(void *context);
 int cuStreamCreate(void **stream, unsigned flags);
@@ -230,6 +235,11 @@ EXPORT int ncclGroupEnd(void) {
 EXPORT const char *ncclGetErrorString(int code) { return code == 4 ? "invalid argument" : "invalid usage"; }
 
 static char anything;
+EXPORT int cuInit(unsigned flags) { return flags != 0; }
+EXPORT int cuDeviceGetCount(int *count) { return *count = 1, 0; }
+EXPORT int cuDeviceGet(int *device, int number) { return *device = number, number != 0; }
+EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) { return *context = &anything, device != 0; }
+EXPORT int cuDevicePrimaryCtxRelease_v2(int device) { return device != 0; }
 EXPORT int cuCtxGetCurrent(void **context) {
     *context = &anything;
     return 0;

@@ -5,7 +5,7 @@ here=$PWD
 dir=$(mktemp -d) || exit 99
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 99
-cp "$here/tests/gpu/libhandmade_gpu.so" "$here/tests/run/libhandmade.so" . || exit 99
+cp "$here/tests/gpu/libhandmade_gpu.so" "$here/tests/gpu/libtotal.so" "$here/tests/run/libhandmade.so" . || exit 99
 MDL_CUDA=$here/tests/gpu/plain_cuda.so
 export MDL_CUDA
 unset CUDA_LAUNCH_BLOCKING MDL_FAKE_SM
@@ -62,7 +62,20 @@ prints '--device=cpu|cuda:N'
 
 # Over ranks, with a stand-in for NCCL too.
 last=ranks
-"$here/tests/gpu/ranks" "$MDL_CUDA" "$here/tests/distributed/libfake-nccl.so" >out 2>err || fail 'two ranks'
+MDL_NCCL=$here/tests/distributed/libfake-nccl.so
+export MDL_NCCL
+"$here/tests/gpu/ranks" "$MDL_CUDA" "$MDL_NCCL" >out 2>err || fail 'two ranks'
+for comm in '' --comm=nccl --comm=threads; do
+    run 0 --ranks=2 $comm libtotal.so M=1 x=1,2,3 --stats
+    prints '0: i32[3] = [8 16 24]'
+    prints '1: i32[8] = [0 1 2 ... 101 102 103]'
+done
+run 1 --ranks=2 libtotal.so M=1 x=1,-2,3
+says 'total.mdl:5:7: total: -2 is negative'
+run 2 --ranks=2 --device=cuda:0 libtotal.so M=1 x=1,2,3
+says '--device=cuda:0: over ranks each takes the GPU of its number'
+MDL_NCCL=/nowhere/libnccl.so run 3 --ranks=2 libtotal.so M=1 x=1,2,3
+says 'NCCL cannot be used here'
 
 if command -v nm >/dev/null; then
     nm libhandmade_gpu.so | grep -q ' cuda_run$' || fail 'libhandmade_gpu.so has no cuda_run'

@@ -12,7 +12,13 @@
 #include <time.h>
 
 enum { ENOUGH = 4096, MOST_PARAMETERS = 16, MOST_SHARED = 227 << 10 };
-enum { INVALID_VALUE = 1, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900 };
+enum {
+    INVALID_VALUE = 1,
+    NOT_FOUND = 500,
+    ILLEGAL_ADDRESS = 700,
+    LAUNCH_FAILED = 719,
+    CAPTURE_UNSUPPORTED = 900
+};
 static const struct {
     int code;
     const char *name, *text;
@@ -290,6 +296,7 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
     return device == 10 && primary.users-- > 0 ? 0 : INVALID_VALUE;
 }
 int cuCtxGetCurrent(struct cu_context **c) { return *c = current, 0; }
+int cuCtxGetDevice(int *device) { return *device = 10, current ? 0 : INVALID_VALUE; }
 int cuCtxSetCurrent(struct cu_context *c) { return current = c, 0; }
 
 int cuModuleLoadDataEx(struct cu_module **module, const void *image, unsigned count, int *options,

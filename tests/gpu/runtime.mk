@@ -30,16 +30,19 @@ endif
 
 # Over ranks.
 check_PROGRAMS += tests/gpu/ranks
-tests_gpu_ranks_SOURCES = $(DEVICE_HANDMADE) tests/gpu/ranks.c
+tests_gpu_ranks_SOURCES = tests/gpu/handmade_ranks.c tests/gpu/handmade.h tests/gpu/ranks.c
 tests_gpu_ranks_LDADD = runtime/libmdl-runtime.a -lpthread -lm
-tests/gpu/handmade.$(OBJEXT): tests/gpu/handmade_ptx.inc
+tests/gpu/handmade_ranks.$(OBJEXT): tests/gpu/handmade_ptx.inc
 
-# A library as mdlc would make it for GPUs.
+# Libraries as mdlc would make them for GPUs.
 tests/gpu/libhandmade_gpu.so: $(DEVICE_HANDMADE) tests/gpu/handmade_ptx.inc runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
 	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
 	    $(srcdir)/tests/gpu/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
-check_DATA += tests/gpu/libhandmade_gpu.so
-CLEANFILES += tests/gpu/libhandmade_gpu.so
+tests/gpu/libtotal.so: tests/gpu/handmade_ranks.c tests/gpu/handmade_ptx.inc runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
+	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
+	    $(srcdir)/tests/gpu/handmade_ranks.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
+check_DATA += tests/gpu/libhandmade_gpu.so tests/gpu/libtotal.so
+CLEANFILES += tests/gpu/libhandmade_gpu.so tests/gpu/libtotal.so
 dist_check_SCRIPTS += tests/gpu/mdl-run.sh
 TESTS += tests/gpu/mdl-run.sh
 dist_check_SCRIPTS += tests/gpu/plain.sh
