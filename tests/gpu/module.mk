@@ -4,6 +4,7 @@ PTX_PARTS = \
 	tests/gpu/ptx_convert.c \
 	tests/gpu/ptx_copy.c \
 	tests/gpu/ptx_decode.c \
+	tests/gpu/ptx_engine.c \
 	tests/gpu/ptx_exec.c \
 	tests/gpu/ptx_float.c \
 	tests/gpu/ptx_global.c \
@@ -19,12 +20,14 @@ PTX_PARTS = \
 	tests/gpu/ptx_parse.c \
 	tests/gpu/ptx_shared.c \
 	tests/gpu/ptx_warp.c \
+	tests/gpu/ptx_wgmma.c \
 	tests/gpu/ptx.h \
 	tests/gpu/ptx_code.h \
 	tests/gpu/ptx_exec.h \
 	tests/gpu/ptx_lex.h \
 	tests/gpu/ptx_number.h \
-	tests/gpu/ptx_ops.h
+	tests/gpu/ptx_ops.h \
+	tests/gpu/ptx_tensor.h
 check_LIBRARIES = tests/gpu/libptx.a
 tests_gpu_libptx_a_SOURCES = $(PTX_PARTS)
 tests_gpu_libptx_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
@@ -42,3 +45,12 @@ CLEANFILES += tests/gpu/libcuda.so tests/gpu/libcuda.so.1
 check_PROGRAMS += tests/gpu/ptx_run
 tests_gpu_ptx_run_SOURCES = tests/gpu/ptx_run.c
 tests_gpu_ptx_run_LDADD = tests/gpu/libptx.a -lm
+
+if HAVE_CRITERION
+check_PROGRAMS += tests/gpu/ptx
+TESTS += tests/gpu/ptx
+tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
+	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_errors.c tests/gpu/check_matrix.c
+tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
+tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
+endif

@@ -206,7 +206,6 @@ bool ptx_special_op(struct decoder *d, const struct opcode *o, bool *known) {
             if (!label(d, table->targets[i], &targets[i])) return false;
         in->targets = targets;
         in->targets_count = table->count;
-        d->sources = 1;
         return ptx_emit(d, &s->args[0], 'l', T_B32);
     }
     if (!strcmp(o->base, "call")) return call_op(d);

@@ -63,11 +63,16 @@ static float from_integer(uint64_t bits, bool sign, uint8_t round) {
     return f;
 }
 static double integral(double value, uint8_t round) {
-    volatile double from = value;
-    fenv_round(round);
-    volatile double d = rint(from);
-    fenv_round(R_RN);
-    return d;
+    switch (round) {
+    case R_RZI:
+        return trunc(value);
+    case R_RMI:
+        return floor(value);
+    case R_RPI:
+        return ceil(value);
+    default:
+        return nearbyint(value);
+    }
 }
 
 static uint64_t float_bits(const struct insn *in, double value) {

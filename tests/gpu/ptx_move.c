@@ -205,7 +205,10 @@ bool ptx_move_op(struct decoder *d, enum ptx_type type) {
     if (!strcmp(name, "%clock") || !strcmp(name, "%clock64") || timer) {
         in->mode = timer ? SP_CLOCK64 : SP_CLOCK;
         in->run = clock_value;
-        return ptx_emit(d, to, 't', type) && (d->results = 1);
+        if (!ptx_emit(d, to, 't', type)) return false;
+        d->results = 1;
+        d->sources = 0;
+        return true;
     }
     if (to->kind != A_VECTOR && from->kind != A_VECTOR) return false;
     in->run = repack;
@@ -221,10 +224,8 @@ bool ptx_move_op(struct decoder *d, enum ptx_type type) {
                              d->statement->text, total);
                 return false;
             }
-        if (!i)
-            d->results = n;
-        else
-            d->sources = n;
+        d->results = i ? d->results : n;
+        d->sources = i ? n : 0;
     }
     return true;
 }
