@@ -27,8 +27,7 @@ struct device {
     struct cu_module *module;
     struct cu_function **kernels; /* [mdl_descriptor.kernels_count] */
     struct cuda_block weights;
-    bool
-        one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for, so that one that fails has a name */
+    bool one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for; one that fails has a name */
 };
 
 /* Of one plan and choice of dims, with all addresses in it. */
@@ -91,7 +90,7 @@ int cuda_load(struct cuda_visit *v, const struct mdl_descriptor *d);
 /* cuda_memory.c. `what` names the memory in messages. */
 int cuda_allocate(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const char *what);
 void cuda_free(struct cuda_visit *v, struct cuda_block *b);
-/* At least twice as long, where it is too short; its contents are lost. */
+/* Twice as long, if it can be, where it is too short; its contents are lost. */
 int cuda_grow(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const char *what);
 /* Waits for all that is on the stream; a CUresult. */
 int cuda_wait(struct cuda_visit *v, struct cu_stream *stream);

@@ -187,6 +187,21 @@ Test(cuda_failures, memory_that_there_is_not) {
     cr_assert(strstr(f.error, "192 bytes for the weights"), "%s", f.error);
 }
 
+/* Room for more than is needed is taken only where there is any. */
+Test(cuda_failures, memory_that_is_just_enough) {
+    struct fixture f = {0};
+    struct mdl_memory m;
+    device_start(&f);
+    cr_assert_eq(device_mix(&f, S), MDL_OK);
+    f.watch.fail("cuMemAlloc_v2", 1, CU_OUT_OF_MEMORY);
+    cr_assert_eq(device_mix(&f, S + 16), MDL_OK, "%s", mdl_error(f.session));
+    cr_assert(device_mix_is_right(&f, S + 16));
+    mdl_api.memory(f.session, &m);
+    cr_assert_eq(m.buffers, 512 + 512 + 64 + 64 + 512 + 64);
+    cr_assert_eq(m.scratch, 2 * S * 2 * 128);
+    device_end(&f);
+}
+
 /* Where a thread has a GPU already, and names none. */
 Test(cuda_failures, the_current_gpu_is_taken) {
     struct fixture f = {0}, g = {0};
@@ -239,6 +254,10 @@ Test(cuda_failures, a_kernel_that_crashes_has_a_name_when_kernels_run_one_by_one
     device_end(&f);
 }
 
+static int scan(struct fixture *f, int64_t extent, float (*y)[2][8], int32_t *n) {
+    return mdl_call(f->session, HANDMADE_SCAN, &extent, (const void *[]){f->x}, (void *[]){y, n});
+}
+
 /* All that a program may do; the first status that is not MDL_OK, with its message in *why. */
 static int life(struct fixture *f, const char *path, const char **why) {
     struct mdl_event events[8];
@@ -253,9 +272,7 @@ static int life(struct fixture *f, const char *path, const char **why) {
     if (!status) status = device_mix(f, 3);
     if (!status) status = device_mix(f, S);
     if (!status) status = device_mix(f, S);
-    if (!status)
-        status =
-            mdl_call(f->session, HANDMADE_SCAN, (int64_t[]){3}, (const void *[]){f->x}, (void *[]){y, &n});
+    if (!status) status = scan(f, 3, y, &n);
     if (!status) status = mdl_session_save(f->session, path, NULL, 0);
     if (!status) status = mdl_session_load(f->session, path, NULL, 0, NULL);
     if (!status) status = mdl_session_reset(f->session);
@@ -268,10 +285,14 @@ static int life(struct fixture *f, const char *path, const char **why) {
 
 /* After a call that failed the session is as good as before. */
 static void use_again(struct fixture *f, const char *name, long call) {
+    float y[4][2][8];
+    int32_t n = 0;
     if (!f->session) return;
     f->watch.fail(NULL, 0, 0);
     cr_assert_eq(device_mix(f, S), MDL_OK, "%s, call %ld: %s", name, call, mdl_error(f->session));
     cr_assert(device_mix_is_right(f, S), "%s, call %ld", name, call);
+    cr_assert_eq(scan(f, 9, y, &n), MDL_OK, "%s, call %ld: %s", name, call, mdl_error(f->session));
+    cr_assert(n == 8 && y[3][1][7] == 1107, "%s, call %ld", name, call);
 }
 
 /* Functions whose failure is nobody's who could do anything about it. */
