@@ -26,6 +26,25 @@ Test(cuda, results_and_states) {
     device_end(&f);
 }
 
+/* ring: 64 bytes of zeros; count: 7. */
+Test(cuda, states_begin_with_their_initial_values) {
+    struct fixture f = {0};
+    char states[128], dirty[128];
+    int32_t count;
+    device_start(&f);
+    memset(dirty, 0x33, sizeof dirty);
+    for (int i = 0; i < 2; i++) {
+        memset(states, 0x55, sizeof states);
+        cr_assert_eq(cuda_read_states(f.session, states), MDL_OK);
+        memcpy(&count, states + 64, sizeof count);
+        cr_assert_eq(count, 7);
+        for (int b = 0; b < 64; b++) cr_assert_eq(states[b], 0, "%d", b);
+        cr_assert_eq(cuda_write_states(f.session, dirty), MDL_OK);
+        cr_assert_eq(mdl_session_reset(f.session), MDL_OK);
+    }
+    device_end(&f);
+}
+
 static void check_scan(struct fixture *f, int64_t extent) {
     static const float table[] = {1, 10, 100, 1000};
     float y[4][2][8];
