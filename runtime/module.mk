@@ -25,6 +25,7 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/cuda_graph.c \
 	runtime/cuda_image.c \
 	runtime/cuda_memory.c \
+	runtime/cuda_ranks.c \
 	runtime/cuda_session.c \
 	runtime/cuda_steps.c \
 	runtime/cuda_trace.c \

@@ -80,9 +80,9 @@ bool ptx_has(const struct opcode *o, const char *word) {
     return false;
 }
 
-static const struct op_table *const tables[] = {&ptx_integer_ops, &ptx_float_ops,  &ptx_half_ops,
-                                                &ptx_move_ops,    &ptx_memory_ops, &ptx_control_ops,
-                                                &ptx_warp_ops,    &ptx_matrix_ops, &ptx_copy_ops};
+static const struct op_table *const tables[] = {
+    &ptx_integer_ops, &ptx_float_ops,  &ptx_half_ops, &ptx_move_ops,     &ptx_memory_ops, &ptx_control_ops,
+    &ptx_warp_ops,    &ptx_matrix_ops, &ptx_copy_ops, &ptx_mbarrier_ops, &ptx_engine_ops, &ptx_wgmma_ops};
 
 /* Rows with a word come before those without, in their tables. */
 static const struct op_row *find_row(const struct opcode *o, enum ptx_type type) {
@@ -361,11 +361,29 @@ static void modes(const struct opcode *o, struct insn *in) {
     static const struct {
         const char *base, *word;
         uint8_t mode;
-    } list[] = {{"shfl", "up", 0},        {"shfl", "down", 1},  {"shfl", "bfly", 2},      {"shfl", "idx", 3},
-                {"bfind", "shiftamt", 1}, {"prmt", "f4e", 1},   {"prmt", "b4e", 2},       {"prmt", "rc8", 3},
-                {"prmt", "ecl", 4},       {"prmt", "ecr", 5},   {"prmt", "rc16", 6},      {"dp2a", "lo", 1},
-                {"dp2a", "hi", 2},        {"bar", "arrive", 1}, {"barrier", "arrive", 1}, {"cvta", "to", 1},
-                {"min", "xorsign", 1},    {"max", "xorsign", 1}};
+    } list[] = {{"shfl", "up", 0},
+                {"shfl", "down", 1},
+                {"shfl", "bfly", 2},
+                {"shfl", "idx", 3},
+                {"bfind", "shiftamt", 1},
+                {"prmt", "f4e", 1},
+                {"prmt", "b4e", 2},
+                {"prmt", "rc8", 3},
+                {"prmt", "ecl", 4},
+                {"prmt", "ecr", 5},
+                {"prmt", "rc16", 6},
+                {"dp2a", "lo", 1},
+                {"dp2a", "hi", 2},
+                {"bar", "arrive", 1},
+                {"barrier", "arrive", 1},
+                {"cvta", "to", 1},
+                {"mbarrier", "expect_tx", 2},
+                {"mbarrier", "arrive.expect_tx", 1},
+                {"mbarrier", "test_wait.parity", 1},
+                {"mbarrier", "try_wait.parity", 1},
+                {"cp", "noinc", 1},
+                {"min", "xorsign", 1},
+                {"max", "xorsign", 1}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         if (!strcmp(o->base, list[i].base) && ptx_has(o, list[i].word)) in->mode = list[i].mode;
     /* bar.sync is barrier.sync.aligned */
@@ -405,7 +423,8 @@ static bool instruction(struct decoder *d) {
     in->combine = (uint8_t)o.combine;
     in->vector = (uint8_t)o.vector;
     modes(&o, in);
-    if (!ptx_special_op(d, &o, &special) || !ptx_matrix_op(d, &o, &special) || !ptx_copy_op(d, &o, &special))
+    if (!ptx_special_op(d, &o, &special) || !ptx_matrix_op(d, &o, &special) ||
+        !ptx_copy_op(d, &o, &special) || !ptx_engine_op(d, &o, &special) || !ptx_wgmma_op(d, &o, &special))
         return false;
     size_t errors = d->module->errors;
     if (!special && !strcmp(o.base, "mov") && ptx_move_op(d, type)) special = true;

@@ -195,10 +195,12 @@ static void run_block(struct block *b) {
             if (b->warps[i].state == W_READY) ready[count++] = i;
         }
         if (!live) return;
+        if (!count && ptx_engine_step(b)) continue;
         if (!count) deadlock(b, ", and the others have ended or wait elsewhere");
         struct warp *w = &b->warps[ready[ptx_random(&b->random) % count]];
         uint64_t before = b->progress;
         run_warp(w);
+        if (w->yield || !(ptx_random(&b->random) % 4)) ptx_engine_step(b);
         idle = w->yield && before == b->progress ? idle + 1 : 0;
         if (idle > 200 * count) deadlock(b, ", and nothing changes");
     }
@@ -272,6 +274,9 @@ static void start_warp(struct block *b, struct warp *w) {
     w->known = (struct clocks){0};
     w->known.of[w->number] = 1;
     w->copies_count = 0;
+    w->reads_count = 0;
+    w->product_group = 0;
+    w->fenced = 0;
     w->instructions = 0;
     memset(w->group, 0, sizeof w->group);
     memset(w->depth, 0, sizeof w->depth);
@@ -287,7 +292,7 @@ static void start_block(struct block *b, uint32_t x, uint32_t y, uint32_t z) {
     memset(b->words, 0, (b->shared_bytes + 3) / 4 * sizeof *b->words);
     memset(b->barriers, 0, sizeof b->barriers);
     b->engine_clock = 1;
-    ptx_async_reset(b);
+    ptx_engine_reset(b);
     for (uint32_t i = 0; i < b->warps_count; i++) start_warp(b, &b->warps[i]);
 }
 
@@ -318,13 +323,13 @@ static void release(struct block *b) {
         free(w->local);
         free(w->call);
         free(w->copies);
-        free(w->wgmma);
+        free(w->reads);
     }
     free(b->warps);
     free(b->read_clocks);
     free(b->words);
     free(b->shared);
-    ptx_async_free(b);
+    ptx_engine_free(b);
 }
 
 static const char *refused(const struct ptx_kernel *k, const struct ptx_launch *l) {

@@ -262,6 +262,10 @@ static void is_space(struct warp *w, const struct insn *in, uint32_t mask) {
     set_predicate(w, &in->ops[0], mask, set);
 }
 
+static void fence_proxy(struct warp *w, const struct insn *in, uint32_t mask) {
+    (void)in, (void)mask;
+    w->fenced = w->known.of[w->number]++;
+}
 static void nothing(struct warp *w, const struct insn *in, uint32_t mask) { (void)w, (void)in, (void)mask; }
 
 static const struct op_row rows[] = {
@@ -278,6 +282,7 @@ static const struct op_row rows[] = {
     {"prefetchu", NULL, T_NONE, nothing, "=a"},
     {"applypriority", NULL, T_NONE, nothing, "=a?l"},
     {"discard", NULL, T_NONE, nothing, "=a?l"},
+    {"fence", "proxy", T_NONE, fence_proxy, "=?k"},
     {"membar", NULL, T_NONE, nothing, "="},
     {"fence", NULL, T_NONE, nothing, "="},
     {"griddepcontrol", NULL, T_NONE, nothing, "="},
