@@ -59,7 +59,7 @@ static uint64_t of_d(double v) {
 /* Integers. */
 IS(add32, a + b)
 IS(sub64, a - b)
-IS(mul_lo16, U16(a) * U16(b))
+IS(mul_lo16, (uint32_t)U16(a) * U16(b))
 IS(mul_hi_s32, (S64(S32(a)) * S32(b)) >> 32)
 IS(mul_hi_u32, ((uint64_t)U32(a) * U32(b)) >> 32)
 __extension__ typedef unsigned __int128 wide;

@@ -257,7 +257,7 @@ static uint32_t special(const struct block *b, const struct warp *w, uint32_t la
 static void start_warp(struct block *b, struct warp *w) {
     const struct ptx_kernel *k = b->kernel;
     uint32_t threads = b->threads - w->number * LANES;
-    memcpy(w->file + k->image_at, k->image, k->image_bytes);
+    if (k->image_bytes) memcpy(w->file + k->image_at, k->image, k->image_bytes);
     memset(w->written, 0, k->registers_count * sizeof *w->written);
     w->written[0] = UINT32_MAX;
     for (size_t i = 0; i < k->undefined_count; i++) w->written[k->undefined[i]] = UINT32_MAX;
