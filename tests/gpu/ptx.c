@@ -193,6 +193,7 @@ IS(hadd, of_h((double)h(a) + (double)h(b)))
 IS(hmul, of_h((double)h(a) * (double)h(b)))
 IS(hmax, of_h((double)fmaxf(h(a), h(b))))
 IS(hneg, U16(a) ^ 0x8000)
+IS(mixed_fma, of_f(fmaf(bf(a), bf(b), f(c))))
 IS(hadd2, of_h((double)h(a) + (double)h(b)) | of_h((double)h(a >> 16) + (double)h(b >> 16)) << 16)
 IS(bmul2, of_bf(bf(a) * bf(b)) | of_bf(bf(a >> 16) * bf(b >> 16)) << 16)
 IS(badd, of_bf(bf(a) + bf(b)))
@@ -333,6 +334,7 @@ static const struct row rows[] = {
     {"mul.f16 %d2, %a2, %b2;", 2, hmul, HALF, 0},
     {"max.f16 %d2, %a2, %b2;", 2, hmax, HALF, 0},
     {"neg.f16 %d2, %a2;", 2, hneg, HALF, 0},
+    {"fma.rn.f32.bf16 %d4, %a2, %b2, %c4;", 4, mixed_fma, SINGLE, 0},
     {"add.f16x2 %d4, %a4, %b4;", 4, hadd2, HALF_PAIR, 0},
     {"add.bf16 %d2, %a2, %b2;", 2, badd, BFLOAT, 0},
     {"mul.bf16x2 %d4, %a4, %b4;", 4, bmul2, BFLOAT_PAIR, 0},
