@@ -116,7 +116,9 @@ static char *ptx_of(const char *cpu, const char *passes, LLVMCodeGenOptLevel lev
     cr_assert(!LLVMGetTargetFromTriple("nvptx64-nvidia-cuda", &target, &error), "%s", error);
     LLVMTargetMachineRef machine = LLVMCreateTargetMachine(target, "nvptx64-nvidia-cuda", cpu, "+ptx86",
                                                            level, LLVMRelocDefault, LLVMCodeModelDefault);
-    LLVMSetModuleDataLayout(m, LLVMCreateTargetDataLayout(machine));
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+    LLVMSetModuleDataLayout(m, layout);
+    LLVMDisposeTargetData(layout);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     cr_assert(!LLVMRunPasses(m, passes, machine, options));
     cr_assert(!LLVMTargetMachineEmitToMemoryBuffer(machine, m, LLVMAssemblyFile, &error, &out), "%s", error);
