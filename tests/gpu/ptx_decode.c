@@ -376,6 +376,7 @@ static void modes(const struct opcode *o, struct insn *in) {
                 {"dp2a", "hi", 2},
                 {"bar", "arrive", 1},
                 {"barrier", "arrive", 1},
+                {"barrier", "cluster.wait", 2},
                 {"cvta", "to", 1},
                 {"mbarrier", "expect_tx", 2},
                 {"mbarrier", "arrive.expect_tx", 1},

@@ -155,7 +155,7 @@ static void run_warp(struct warp *w) {
 static void release_barriers(struct block *b) {
     uint32_t live = 0;
     for (uint32_t i = 0; i < b->warps_count; i++) live += b->warps[i].state != W_DONE;
-    for (uint32_t n = 0; n < BARRIERS; n++) {
+    for (uint32_t n = 0; n <= CLUSTER_BARRIER; n++) {
         struct barrier *barrier = &b->barriers[n];
         if (!barrier->arrived || barrier->arrived < (barrier->expected ? barrier->expected : live)) continue;
         for (uint32_t i = 0; i < b->warps_count; i++)
