@@ -152,7 +152,7 @@ Test(driver, before_anything) {
     GOOD(cu.attribute(&n, 75, 0));
     cr_expect_eq(n, 8);
     GOOD(cu.attribute(&n, 97, 0));
-    cr_expect_eq(n, 227 << 10);
+    cr_expect_eq(n, 163 << 10);
     const char *name;
     GOOD(cu.name(719, &name));
     cr_expect(!strcmp(name, "CUDA_ERROR_LAUNCH_FAILED"));

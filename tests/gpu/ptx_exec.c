@@ -144,7 +144,7 @@ static void run_warp(struct warp *w) {
     enum { QUANTUM = 1 << 16 };
     w->yield = false;
     for (uint32_t i = 0; i < QUANTUM && w->state == W_READY && !w->yield; i++) step(w);
-    uint64_t limit = w->block->launch->limit ? w->block->launch->limit : UINT64_C(1) << 33;
+    uint64_t limit = w->block->launch->limit ? w->block->launch->limit : UINT64_C(1) << 30;
     if (w->state == W_READY && w->instructions > limit)
         ptx_fail(w, &w->block->kernel->code[w->paths[0].pc], (uint32_t)__builtin_ctz(w->paths[0].mask),
                  "%llu instructions and no end", (unsigned long long)w->instructions);
