@@ -65,6 +65,7 @@ static const struct mdl_image images[] = {{"sm_80", ptx, sizeof ptx}};
 static const struct mdl_device device = {"cuda", &mdl_cuda, launches, images, COUNT(images), 0};
 const struct mdl_descriptor mdl_descriptor = {
     .abi_version = MDL_ABI_VERSION,
+    .weights_suffix = ".weights",
     .functions_count = 1,
     .kernels_count = COUNT(launches),
     .name = "total",

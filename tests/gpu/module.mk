@@ -42,8 +42,8 @@ check_LIBRARIES = tests/gpu/libptx.a
 tests_gpu_libptx_a_SOURCES = $(PTX_PARTS)
 tests_gpu_libptx_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
 
-LIBCUDA_PARTS = tests/gpu/libcuda.c tests/gpu/libcuda_module.c tests/gpu/libcuda_queue.c
-tests/gpu/libcuda.so: $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/ptx.h tests/gpu/libptx.a
+LIBCUDA_PARTS = tests/gpu/libcuda.c tests/gpu/libcuda_module.c tests/gpu/libcuda_queue.c tests/gpu/libcuda_tensor.c
+tests/gpu/libcuda.so: $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/ptx.h tests/gpu/ptx_tensor.h tests/gpu/libptx.a
 	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
 	    $(addprefix $(srcdir)/,$(LIBCUDA_PARTS)) tests/gpu/libptx.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
 EXTRA_DIST += $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/README.md
@@ -60,7 +60,12 @@ if HAVE_CRITERION
 check_PROGRAMS += tests/gpu/ptx
 TESTS += tests/gpu/ptx
 tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
-	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_errors.c tests/gpu/check_matrix.c
+	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_driver.c tests/gpu/check_errors.c tests/gpu/check_llvm.c tests/gpu/check_matrix.c
+tests_gpu_ptx_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
-tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
+tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(LLVM_LIBS) $(UNIT_LIBS) -ldl
+tests/gpu/ptx.log: tests/gpu/libcuda.so.1
 endif
+dist_check_SCRIPTS += tests/gpu/ptx_run.sh
+TESTS += tests/gpu/ptx_run.sh
+tests/gpu/ptx_run.log: tests/gpu/ptx_run$(EXEEXT)

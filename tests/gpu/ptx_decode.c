@@ -376,6 +376,7 @@ static void modes(const struct opcode *o, struct insn *in) {
                 {"dp2a", "hi", 2},
                 {"bar", "arrive", 1},
                 {"barrier", "arrive", 1},
+                {"barrier", "cluster.wait", 2},
                 {"cvta", "to", 1},
                 {"mbarrier", "expect_tx", 2},
                 {"mbarrier", "arrive.expect_tx", 1},
@@ -390,12 +391,17 @@ static void modes(const struct opcode *o, struct insn *in) {
     if (!strcmp(o->base, "bar")) in->flags |= F_ALIGNED;
 }
 
+static bool comparable(enum ptx_type t) {
+    return (t >= T_B16 && t <= T_BF16) || (t >= T_B32 && t <= T_F32) || t == T_F16X2 || t == T_BF16X2 ||
+           (t >= T_B64 && t <= T_F64);
+}
 static bool finish(struct decoder *d, const struct opcode *o) {
     struct insn *in = d->insn;
     if (!strcmp(o->base, "atom") || !strcmp(o->base, "red"))
         if (!ptx_atomic_mode(o, in)) return no(d, "this atomic operation is not known");
     if (!strcmp(o->base, "setp") || !strcmp(o->base, "set"))
-        if (in->compare == C_NONE) return no(d, "the comparison is not known");
+        if (in->compare == C_NONE || !comparable(o->types[o->types_count ? o->types_count - 1 : 0]))
+            return no(d, "the comparison is not known");
     bool memory = !strcmp(o->base, "ld") || !strcmp(o->base, "st");
     uint32_t values = !strcmp(o->base, "ld") ? d->results : d->sources - 1;
     if (memory && values != (o->vector ? o->vector : 1)) return no(d, "the vector has another length");

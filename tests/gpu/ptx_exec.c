@@ -144,7 +144,7 @@ static void run_warp(struct warp *w) {
     enum { QUANTUM = 1 << 16 };
     w->yield = false;
     for (uint32_t i = 0; i < QUANTUM && w->state == W_READY && !w->yield; i++) step(w);
-    uint64_t limit = w->block->launch->limit ? w->block->launch->limit : UINT64_C(1) << 33;
+    uint64_t limit = w->block->launch->limit ? w->block->launch->limit : UINT64_C(1) << 30;
     if (w->state == W_READY && w->instructions > limit)
         ptx_fail(w, &w->block->kernel->code[w->paths[0].pc], (uint32_t)__builtin_ctz(w->paths[0].mask),
                  "%llu instructions and no end", (unsigned long long)w->instructions);
@@ -155,7 +155,7 @@ static void run_warp(struct warp *w) {
 static void release_barriers(struct block *b) {
     uint32_t live = 0;
     for (uint32_t i = 0; i < b->warps_count; i++) live += b->warps[i].state != W_DONE;
-    for (uint32_t n = 0; n < BARRIERS; n++) {
+    for (uint32_t n = 0; n <= CLUSTER_BARRIER; n++) {
         struct barrier *barrier = &b->barriers[n];
         if (!barrier->arrived || barrier->arrived < (barrier->expected ? barrier->expected : live)) continue;
         for (uint32_t i = 0; i < b->warps_count; i++)
@@ -257,7 +257,7 @@ static uint32_t special(const struct block *b, const struct warp *w, uint32_t la
 static void start_warp(struct block *b, struct warp *w) {
     const struct ptx_kernel *k = b->kernel;
     uint32_t threads = b->threads - w->number * LANES;
-    memcpy(w->file + k->image_at, k->image, k->image_bytes);
+    if (k->image_bytes) memcpy(w->file + k->image_at, k->image, k->image_bytes);
     memset(w->written, 0, k->registers_count * sizeof *w->written);
     w->written[0] = UINT32_MAX;
     for (size_t i = 0; i < k->undefined_count; i++) w->written[k->undefined[i]] = UINT32_MAX;

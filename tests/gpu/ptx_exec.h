@@ -5,7 +5,7 @@
 #include <setjmp.h>
 
 /* Who has done what: clock[w] is what is known of warp w's progress; the last is the copy engine's. */
-enum { ENGINE = MAX_WARPS, CLOCKS = MAX_WARPS + 1, BARRIERS = 16, DEPTH = 16 };
+enum { ENGINE = MAX_WARPS, CLOCKS = MAX_WARPS + 1, BARRIERS = 16, CLUSTER_BARRIER = BARRIERS, DEPTH = 16 };
 struct clocks {
     uint32_t of[CLOCKS];
 };
@@ -82,7 +82,7 @@ struct block {
     uint32_t shared_bytes;
     struct word *words;    /* [shared_bytes / 4] */
     uint32_t *read_clocks; /* [warps][words] clock << 4 | bytes */
-    struct barrier barriers[BARRIERS];
+    struct barrier barriers[BARRIERS + 1];
     struct warp *warps;
     uint64_t random;
     uint64_t progress; /* counts what waiting warps may wait for */

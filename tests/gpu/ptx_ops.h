@@ -49,9 +49,9 @@ struct decoder {
     uint32_t results, sources;
 };
 bool ptx_emit(struct decoder *d, const struct arg *a, char letter, enum ptx_type type);
-/* An element of a matrix by its type; 0 bits: of no matrix. */
+/* Elements of a matrix: their width, 0 if there are none of the type; `count` words of them as numbers. */
 uint32_t ptx_element_bits(enum ptx_type t);
-double ptx_element(enum ptx_type t, uint32_t bits);
+void ptx_expand(enum ptx_type t, const uint32_t *words, uint32_t count, float *to);
 ptx_op *ptx_convert_op(const struct opcode *o, struct insn *in);            /* cvt */
 bool ptx_atomic_mode(const struct opcode *o, struct insn *in);              /* atom, red: what it does */
 bool ptx_move_op(struct decoder *d, enum ptx_type type);                    /* mov with braces, of clocks */

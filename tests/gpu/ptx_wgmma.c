@@ -37,7 +37,7 @@ static void note_read(struct warp *w, const struct insn *in, uint32_t address) {
 
 /* rows x k elements from shared memory, row by row. */
 static void gather(struct warp *w, const struct insn *in, uint64_t bits, enum ptx_type type, uint32_t first,
-                   uint32_t rows, uint32_t k, double *to) {
+                   uint32_t rows, uint32_t k, float *to) {
     struct descriptor d = descriptor(bits);
     uint32_t width = ptx_element_bits(type), per = 128 / width;
     for (uint32_t r = 0; r < rows; r++)
@@ -47,25 +47,22 @@ static void gather(struct warp *w, const struct insn *in, uint64_t bits, enum pt
             ptx_shared_read(w, in, 0, address, 16, false);
             ptx_shared_fenced(w, in, 0, address, 16);
             note_read(w, in, address);
-            for (uint32_t e = 0; e < per; e++) {
-                uint32_t v = 0;
-                memcpy(&v, p + e * width / 8, width / 8);
-                to[r * k + i + e] = ptx_element(type, v);
-            }
+            uint32_t words[4];
+            memcpy(words, p, sizeof words);
+            ptx_expand(type, words, 4, to + r * k + i);
         }
 }
 
 /* Element e of register i of A in registers: as mma's. */
 static void gather_registers(struct warp *w, const struct operand *ops, enum ptx_type type, uint32_t k,
-                             double *to) {
+                             float *to) {
     uint32_t width = ptx_element_bits(type), p = 32 / width;
-    for (uint32_t l = 0; l < LANES; l++)
-        for (uint32_t i = 0; i < 4; i++) {
-            uint32_t v = ((const uint32_t *)lanes_of(w, &ops[i]))[l];
-            for (uint32_t e = 0; e < p; e++)
-                to[(l / 4 + 8 * (i % 2)) * k + p * (l % 4) + 4 * p * (i / 2) + e] =
-                    ptx_element(type, v >> (width * e & 31));
-        }
+    float some[4 * LANES];
+    for (uint32_t i = 0; i < 4; i++) {
+        ptx_expand(type, lanes_of(w, &ops[i]), LANES, some);
+        for (uint32_t e = 0; e < p * LANES; e++)
+            to[(e / p / 4 + 8 * (i % 2)) * k + e % (4 * p) + 4 * p * (i / 2)] = some[e];
+    }
 }
 
 static void store_sums(struct warp *w, const struct insn *in, uint32_t n, const double *sums, bool keep) {
@@ -88,7 +85,8 @@ static void store_sums(struct warp *w, const struct insn *in, uint32_t n, const 
 /* results: D. sources: A (a descriptor or four registers), B, whether D is added. compare: N / 8; vector: K;
  * round: bits 0 and 1: A, B are negated. */
 static void product(struct warp *w, const struct insn *in, uint32_t mask) {
-    static _Thread_local double a[16 * MOST_K], b[MOST_N * MOST_K], sums[16 * MOST_N];
+    static _Thread_local float a[16 * MOST_K], b[MOST_N * MOST_K];
+    static _Thread_local double sums[16 * MOST_N];
     uint32_t k = in->vector, n = in->compare * 8u, regs_a = in->mode;
     if (mask != UINT32_MAX)
         ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask),
@@ -109,7 +107,7 @@ static void product(struct warp *w, const struct insn *in, uint32_t mask) {
     for (uint32_t m = 0; m < 16; m++)
         for (uint32_t j = 0; j < n; j++) {
             double s = 0;
-            for (uint32_t i = 0; i < k; i++) s += a[m * k + i] * b[j * k + i];
+            for (uint32_t i = 0; i < k; i++) s += (double)a[m * k + i] * (double)b[j * k + i];
             sums[m * MOST_N + j] = sign * s;
         }
     store_sums(w, in, n, sums, keep);
