@@ -203,6 +203,42 @@ Test(async, tensor_copies) {
                   "only tiles");
 }
 
+/* A map that is a parameter of the kernel, as cuLaunchKernel packs it. */
+Test(async, maps_as_parameters) {
+    struct ptx_module *m = check_module(
+        BOX ".visible .entry tma(.param .align 64 .b8 tma_map[128], .param .u64 tma_out)\n{\n.reg .pred "
+            "%p<4>; .reg .b32 %r<9>; .reg .b64 %rd<5>;\n"
+            "mov.b64 %rd1, tma_map; cvta.param.u64 %rd2, %rd1; ld.param.u64 %rd3, [tma_out]; mov.u32 %r1, "
+            "%tid.x; setp.eq.u32 %p1, %r1, 0; mov.b32 %r2, box; mov.b32 %r3, 0;\n"
+            "@%p1 prefetch.tensormap [%rd2]; @%p1 mbarrier.init.shared::cta.b64 [full], 1; bar.sync 0; @%p1 "
+            "mbarrier.arrive.expect_tx.shared::cta.b64 _, [full], 128;\n"
+            "@%p1 cp.async.bulk.tensor.1d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r2], "
+            "[%rd2, {%r3}], [full];\n"
+            "W: mbarrier.try_wait.parity.shared::cta.b64 %p2, [full], 0; @!%p2 bra W; mad.lo.u32 %r4, %r1, "
+            "4, %r2; ld.shared.b32 %r5, [%r4]; mad.wide.u32 %rd4, %r1, 4, %rd3; st.global.b32 [%rd4], %r5; "
+            "ret;\n}\n",
+        "");
+    struct {
+        struct tensor_map map;
+        uint64_t out;
+    } params = {{.magic = TENSOR_MAP_MAGIC,
+                 .element = 4,
+                 .rank = 1,
+                 .address = ptx_allocate(128),
+                 .extents = {32},
+                 .box = {32},
+                 .steps = {1}},
+                ptx_allocate(128)};
+    for (uint32_t i = 0; i < 32; i++) ((uint32_t *)ptx_memory(params.map.address, 128))[i] = same(i);
+    struct ptx_launch launch = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .shared = 128};
+    char message[PTX_MESSAGE];
+    cr_assert(ptx_run(ptx_module_kernel(m, "tma"), &launch, &params, NULL, message), "%s", message);
+    for (uint32_t i = 0; i < 32; i++) cr_expect_eq(((uint32_t *)ptx_memory(params.out, 128))[i], same(i));
+    ptx_release(params.map.address);
+    ptx_release(params.out);
+    ptx_module_free(m);
+}
+
 /* A [64, k] and B [n, k] of bf16 in shared memory, by 16-byte pieces: rows of 128, 64 or 32 bytes with the
  * pieces exchanged, or blocks of 8 rows by 16 bytes. */
 static unsigned place(unsigned swizzle, unsigned rows, unsigned row, unsigned piece) {

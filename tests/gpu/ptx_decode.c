@@ -113,10 +113,13 @@ static struct operand constant(struct decoder *d, uint64_t bits, uint32_t size) 
             if (same) return (struct operand){k->image_at + at, 0, size};
         }
     at = k->image_bytes;
-    unsigned char *larger = ptx_own(d->module, at + align_up(step, 64));
-    if (at) memcpy(larger, k->image, at);
-    for (uint32_t l = 0; l < LANES; l++) memcpy(larger + at + l * size, lane, size);
-    k->image = larger;
+    if (at + align_up(step, 64) > k->image_room) {
+        k->image_room = 2 * (at + align_up(step, 64));
+        unsigned char *larger = ptx_own(d->module, k->image_room);
+        if (at) memcpy(larger, k->image, at);
+        k->image = larger;
+    }
+    for (uint32_t l = 0; l < LANES; l++) memcpy(k->image + at + l * size, lane, size);
     k->image_bytes = at + align_up(step, 64);
     return (struct operand){k->image_at + at, 0, size};
 }
