@@ -2,7 +2,6 @@
  * threads), which has the runtime run a grid of it. */
 #include "backend/emulate.h"
 #include "backend/emit_memo.h"
-#include "runtime/emulate.h"
 #include <stddef.h>
 #include <string.h>
 

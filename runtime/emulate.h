@@ -2,14 +2,8 @@
  * take turns at barriers, in an order that nobody may rely on. Generated code calls these (mdlc --target=emulate:ARCH). */
 #ifndef RUNTIME_EMULATE_H
 #define RUNTIME_EMULATE_H
-#include <stdint.h>
+#include "runtime/abi.h"
 
-/* What a warp sees of the grid. The compiler writes loads of these fields (backend/emulate.c): change both together. */
-struct mdl_warp {
-    int64_t block, blocks, warp;
-    char *shared;  /* the block's */
-    char *scratch; /* the warp's own */
-};
 typedef void mdl_warp_code(void *const *buffers, const int64_t *dims, struct mdl_warp *w);
 
 /* Runs thread number `thread`'s share of a grid's blocks, of `warps` warps each. Shared memory and scratch begin as 0xff. How many blocks
