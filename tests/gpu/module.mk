@@ -97,3 +97,12 @@ tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_chec
 tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
 tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
 endif
+
+# On a GPU, by hand: make check-gpu. Without one both say so.
+check_PROGRAMS += tests/gpu/which
+tests_gpu_which_SOURCES = tests/gpu/which.c
+tests_gpu_which_LDADD = runtime/libmdl-runtime.a ir/libir.a -ldl
+EXTRA_DIST += tests/gpu/device.sh
+check-gpu: mdlc$(EXEEXT) mdl-run$(EXEEXT) tests/gpu/which$(EXEEXT) tests/numeric/ops_test$(EXEEXT)
+	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/device.sh $(FEW) || [ $$? = 77 ]
+.PHONY: check-gpu
