@@ -239,6 +239,7 @@ static struct kernel_code *compile(struct code *c, const struct function *f, con
 
 const struct kernel_code *kernel_of(struct code *c, const struct function *f, const struct node *n) {
     const char *key = kernel_key(c, f, n);
+    if (c->device) key = arena_printf(c->arena, "%s %d dims", key, f->dims_count); /* they are parameters */
     uint64_t hash = hash_text(key);
     for (const struct kernel_code *k = c->kernels; k; k = k->next)
         if (k->hash == hash && !strcmp(k->key, key)) return k;
