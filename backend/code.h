@@ -20,6 +20,7 @@ struct kernel_code {
     int number;       /* in the descriptor's table */
     int64_t scratch;  /* bytes a thread needs; a warp of a GPU */
     int warps;        /* of a GPU's block */
+    int64_t shared;   /* bytes of its shared memory */
     struct kernel_code *next;
 };
 

@@ -21,7 +21,7 @@
 enum {
     MAX_LANES = 128, /* four bytes in each of 32 */
     MAX_BUFFERS = 256,
-    MAX_CARRIED = 64,
+    MAX_CARRIED = 192,
     SIMT_CHUNK = 128 /* elements that a warp makes at a time */
 };
 
@@ -223,6 +223,8 @@ struct index index_scale(struct emitter *e, struct index a, const struct extent 
 struct index index_scale_by(struct emitter *e, struct index a, int64_t by, int lanes);
 struct index index_div_by(struct emitter *e, struct index a, int64_t by, int lanes); /* a >= 0, by > 0 */
 struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lanes);
+struct index index_div(struct emitter *e, struct index a, const struct extent *by, int lanes);
+struct index index_rem(struct emitter *e, struct index a, const struct extent *by, int lanes);
 struct index index_constant(struct emitter *e, int64_t value);
 bool index_is_uniform(const struct index *i);
 int64_t index_lanes_align(const struct index *i); /* what all lanes are known to be multiples of */
@@ -248,6 +250,8 @@ void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef addres
 /* The same at an index, in elements, from `base`: gathers and scatters where lanes are not neighbours. */
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
                           LLVMValueRef mask);
+/* The same of what nobody writes while the kernel runs; all lanes are there. */
+LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes);
 void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,
                    LLVMValueRef mask);
 /* Between memory type and compute type, and between compute types as `cast` converts. */

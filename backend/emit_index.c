@@ -176,7 +176,7 @@ struct index index_rem_by(struct emitter *e, struct index a, int64_t by, int lan
     return from_vector(arithmetic(e, REM, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes, 1);
 }
 
-static struct index index_div(struct emitter *e, struct index a, const struct extent *by, int lanes) {
+struct index index_div(struct emitter *e, struct index a, const struct extent *by, int lanes) {
     int64_t value;
     if (extent_is_const(by, &value)) return value ? index_div_by(e, a, value, lanes) : a;
     LLVMValueRef d = emit_extent(e, by);
@@ -184,7 +184,7 @@ static struct index index_div(struct emitter *e, struct index a, const struct ex
     return from_vector(arithmetic(e, DIV, index_vector(e, &a, lanes), emit_splat(e, d, lanes)), lanes, 1);
 }
 
-static struct index index_rem(struct emitter *e, struct index a, const struct extent *by, int lanes) {
+struct index index_rem(struct emitter *e, struct index a, const struct extent *by, int lanes) {
     int64_t value;
     if (extent_is_const(by, &value)) return value ? index_rem_by(e, a, value, lanes) : a;
     LLVMValueRef d = emit_extent(e, by);

@@ -15,12 +15,19 @@
  * (q, k, v) follow each other, without a barrier between. */
 #include "backend/panel.h"
 #include "backend/simt.h"
+#include "backend/simt_mma.h"
 #include "ir/number.h"
 #include <string.h>
 
 /* Threads share blocks of outputs, which are small so that shares are even; finishing rows of several blocks
  * at once keeps the row program's own overhead small. */
-enum { MAX_ANCHORS = 8, DEFAULT_BLOCK_ROWS = 96, OUTPUTS_AT_ONCE = 128 };
+enum {
+    MAX_ANCHORS = 8,
+    DEFAULT_BLOCK_ROWS = 96,
+    OUTPUTS_AT_ONCE = 128,
+    MMA_PADDING = 8 /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
+                       shared memory */
+};
 
 struct anchor {
     struct panels panels;
@@ -38,7 +45,8 @@ struct group {
     int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
-    LLVMValueRef parts;                /* of a GPU: in shared memory, [warps][sums of a tile][lanes] */
+    LLVMValueRef parts;                /* of a GPU: in shared memory, each warp's sums of a tile */
+    bool mma;                          /* its tensor cores make tiles (simt_mma.c) */
     LLVMValueRef row, first_output;    /* at work: row in the tile, first output of the block */
 };
 
@@ -136,6 +144,61 @@ struct strip { /* rows begin .. end of one outer index, by outputs block .. bloc
     LLVMValueRef begin, end, block, block_end;
 };
 
+/* The warps' tiles of sums, [warps][rows][stride], added up in their order. */
+static void join_tiles(struct emitter *e, const struct group *g, const struct anchor *a, int rows) {
+    int64_t all = 4 * rows * g->stride;
+    struct emit_loop row, column;
+    simt_block_barrier(e);
+    emit_loop_begin(e, &row, e->warp, emit_i64(e, rows), e->block_warps, 0, NULL);
+    emit_loop_begin(e, &column, emit_i64(e, 0), emit_i64(e, g->block_outputs), e->lanes, 0, NULL);
+    LLVMValueRef at = emit_mul(
+        e, emit_add(e, emit_mul(e, row.counter, emit_i64(e, g->stride)), column.counter), emit_i64(e, 4));
+    LLVMValueRef total = NULL, first = emit_offset(e, g->parts, at);
+    for (int w = 0; w < e->block_warps; w++) {
+        LLVMValueRef part =
+            emit_load_lanes(e, e->f32, emit_offset(e, first, emit_i64(e, all * w)), e->lanes, NULL);
+        total = total ? LLVMBuildFAdd(e->builder, total, part, "") : part;
+    }
+    emit_store_lanes(e, total, emit_offset(e, a->tile, at), NULL);
+    emit_loop_end(e, &column, NULL);
+    emit_loop_end(e, &row, NULL);
+    simt_block_barrier(e);
+}
+
+/* A tile by tensor cores. Of many rows each warp takes its own; of few the warps share the inputs. */
+static void multiply_mma(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
+                         LLVMValueRef row, const struct strip *s, struct index *at) {
+    bool shared = rows <= MMA_ROWS;
+    LLVMValueRef warps = emit_i64(e, e->block_warps), groups = mma_groups(e, &a->panels.c),
+                 first = emit_i64(e, 0);
+    struct mma_part p = {.c = &a->panels.c,
+                         .at = at,
+                         .rows = rows,
+                         .outputs = (int)g->block_outputs,
+                         .row = row,
+                         .rows_end = s->end,
+                         .output = s->block,
+                         .begin = first,
+                         .end = groups};
+    LLVMValueRef to = a->tile;
+    if (shared) {
+        LLVMValueRef share = emit_div_up(e, groups, warps);
+        p.begin = emit_min(e, emit_mul(e, e->warp, share), groups);
+        p.end = emit_min(e, emit_add(e, p.begin, share), groups);
+        to = emit_offset(e, g->parts, emit_mul(e, e->warp, emit_i64(e, 4 * rows * g->stride)));
+    } else {
+        p.rows = rows / e->block_warps;
+        first = emit_mul(e, e->warp, emit_i64(e, p.rows));
+        p.row = emit_add(e, row, first);
+        to = emit_offset(e, to, emit_mul(e, first, emit_i64(e, 4 * g->stride)));
+    }
+    emit_mma(e, &p, to, g->stride);
+    if (shared)
+        join_tiles(e, g, a, rows);
+    else
+        simt_block_barrier(e);
+}
+
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                            LLVMValueRef row, const struct strip *s, LLVMValueRef first, struct index *at) {
     LLVMValueRef sums[MAX_TILE_SUMS];
@@ -196,6 +259,13 @@ static void tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef 
                      const struct strip *s, struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
+    for (int i = 0; i < g->count && g->mma; i++)
+        multiply_mma(e, g, g->anchors[i], rows, tiles.counter, s, at);
+    if (g->mma) {
+        finish_rows(e, g, rows, tiles.counter, s, at);
+        emit_loop_end(e, &tiles, NULL);
+        return;
+    }
     emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
     for (int i = 0; i < g->count; i++)
         multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
@@ -204,13 +274,15 @@ static void tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef 
     emit_loop_end(e, &tiles, NULL);
 }
 
-/* On a GPU one row has a tile of its own, and of more the last tile is not filled. */
-static void one_or_more(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    LLVMValueRef next = emit_add(e, s->begin, emit_i64(e, 1));
-    LLVMValueRef one = LLVMBuildICmp(e->builder, LLVMIntEQ, next, s->end, "");
-    LLVMValueRef from = LLVMBuildSelect(e->builder, one, s->end, s->begin, "");
-    tiles_of(e, g, 1, s->begin, from, s, at);
-    if (g->tile_rows > 1) tiles_of(e, g, g->tile_rows, from, s->end, s, at);
+/* On a GPU one row (for tensor cores: up to MMA_ROWS) has a tile of its own, and of more the last tile is not
+ * filled. */
+static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+    int most = g->mma ? MMA_ROWS : 1;
+    LLVMValueRef count = emit_sub(e, s->end, s->begin);
+    LLVMValueRef few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, most), "");
+    LLVMValueRef from = LLVMBuildSelect(e->builder, few, s->end, s->begin, "");
+    tiles_of(e, g, most, s->begin, from, s, at);
+    if (g->tile_rows > most) tiles_of(e, g, g->tile_rows, from, s->end, s, at);
 }
 
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
@@ -218,10 +290,10 @@ static void one_or_more(struct emitter *e, struct group *g, const struct strip *
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
     int sizes[MAX_TILE_ROWS], count = 0;
     LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, s->begin)}, from = s->begin;
-    for (int i = 0; i < g->count; i++)
+    for (int i = 0; i < g->count && !g->mma; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
     if (e->target->simt) {
-        one_or_more(e, g, s, at);
+        few_or_many(e, g, s, at);
         return;
     }
     for (int rows = g->tile_rows; rows >= 1; rows /= 2) {
@@ -280,7 +352,7 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     LLVMValueRef number = emit_rem(e, strips.counter, per_outer);
     strip.begin = block_row(e, g, s, number);
     strip.end = block_row(e, g, s, emit_add(e, number, one));
-    for (int i = 0; i < g->count; i++)
+    for (int i = 0; i < g->count && !g->mma; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
     emit_loop_begin(e, &blocks, from, to, g->blocks_at_once, 0, NULL);
     LLVMValueRef next = emit_min(e, emit_add(e, blocks.counter, emit_i64(e, g->blocks_at_once)), to);
@@ -307,7 +379,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
-    g->stride = g->blocks_at_once * g->block_outputs;
+    g->mma = s->atom == ATOM_mma_bf16;
+    g->stride = g->blocks_at_once * g->block_outputs + (g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
         g->stride = round_up(most, panel);
         g->block_outputs = 0;
@@ -315,7 +388,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     }
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
-        panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        if (!g->mma) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
         if (a->panels.c.quantized && !a->panels.tile) {
             diag_error(e->graph->diag, a->value->loc,
                        "qlinear: its weight is not stored in blocks of 32 along the inputs; "
@@ -328,8 +401,22 @@ static bool plan_group(struct emitter *e, struct group *g) {
     return true;
 }
 
+static bool mma_schedule_fits(struct emitter *e) {
+    const struct schedule *s = e->kernel->schedule;
+    int rows = MMA_ROWS * e->block_warps;
+    bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
+                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= 128;
+    if (!good)
+        emit_error(
+            e, e->kernel->loc,
+            "schedule: tile=[%d, %d] is not %d, %d or more rows by a multiple of %d outputs, at most 128",
+            s->tile[0], s->tile[1], rows, 2 * rows, e->lanes);
+    return good;
+}
+
 static bool schedule_fits(struct emitter *e) {
     const struct schedule *s = e->kernel->schedule;
+    if (s->atom == ATOM_mma_bf16) return mma_schedule_fits(e);
     bool good = s->tile[0] >= 1 && s->tile[0] <= MAX_TILE_ROWS && s->tile[1] >= e->lanes &&
                 s->tile[1] % e->lanes == 0 && s->tile[0] * (s->tile[1] / e->lanes) <= MAX_TILE_SUMS;
     if (!good)
@@ -338,6 +425,15 @@ static bool schedule_fits(struct emitter *e) {
                    "vectors in all",
                    s->tile[0], s->tile[1], MAX_TILE_ROWS, e->lanes, MAX_TILE_SUMS);
     return good;
+}
+
+/* Of the sums that warps have to add up: tiles of few rows by tensor cores; all else. A block of outputs may
+ * be wider than a panel, where an epilogue needs it. */
+static int64_t parts_bytes(struct emitter *e, const struct schedule *s) {
+    bool mma = s->atom == ATOM_mma_bf16;
+    int64_t outputs = mma && s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
+    return mma ? 4 * (int64_t)e->block_warps * MMA_ROWS * (outputs + MMA_PADDING)
+               : 4 * (int64_t)e->block_warps * s->tile[0] * s->tile[1];
 }
 
 bool lower_contract(struct emitter *e) {
@@ -357,7 +453,7 @@ bool lower_contract(struct emitter *e) {
     }
     LLVMValueRef total = emit_i64(e, 0), begin, end, parts = NULL;
     const struct schedule *s = e->kernel->schedule;
-    if (e->target->simt) parts = simt_shared(e, (int64_t)e->block_warps * s->tile[0] * s->tile[1] * 4);
+    if (e->target->simt) parts = simt_shared(e, parts_bytes(e, s));
     for (int i = 0; i < groups_count; i++) {
         groups[i].parts = parts;
         groups[i].program = row_plan(e, groups[i].anchors[0]->value);

@@ -55,7 +55,7 @@ backend_libbackend_a_SOURCES = \
 	backend/device.c backend/device.h \
 	backend/assemble.c backend/run_tool.c \
 	backend/simt.c backend/simt.h \
-	backend/simt_attention.c backend/simt_sort.c \
+	backend/simt_attention.c backend/simt_mma.c backend/simt_mma.h backend/simt_sort.c \
 	backend/row_stages.c \
 	backend/steps.c backend/steps.h \
 	backend/tables.c \

@@ -1,10 +1,7 @@
 /* Shuffles, votes and barriers of a warp, by LLVM's intrinsics for PTX. */
 #include "backend/simt.h"
 
-enum {
-    SHARED = 3 /* LLVM's address space for it */,
-    STATIC_SHARED = 48 << 10 /* what a kernel may have without asking */
-};
+enum { SHARED = 3 /* LLVM's address space for it */ };
 enum { ALL = -1, WHOLE_WARP = 31 /* the clamp of a shuffle: lanes up to it, of one segment */ };
 
 typedef LLVMValueRef V;
@@ -70,15 +67,18 @@ void simt_block_barrier(struct emitter *e) {
 }
 
 V simt_shared(struct emitter *e, int64_t bytes) {
-    e->shared_bytes = (e->shared_bytes + bytes + 63) & ~(int64_t)63;
-    if (e->shared_bytes > STATIC_SHARED)
-        ice("kernel %s needs %lld bytes of shared memory", e->kernel->name, (long long)e->shared_bytes);
-    LLVMTypeRef type = LLVMArrayType2(e->i8, (uint64_t)bytes);
-    V memory = LLVMAddGlobalInAddressSpace(e->module, type, "shared", SHARED);
-    LLVMSetInitializer(memory, LLVMGetUndef(type));
-    LLVMSetLinkage(memory, LLVMInternalLinkage);
-    LLVMSetAlignment(memory, 64);
-    return memory;
+    int64_t at = e->shared_bytes;
+    e->shared_bytes = (at + bytes + 63) & ~(int64_t)63;
+    if (e->shared_bytes > e->target->shared_bytes)
+        emit_error(e, e->kernel->loc,
+                   "schedule: the kernel's tiles need %lld bytes of shared memory, %s has %lld",
+                   (long long)e->shared_bytes, e->target->cpu, (long long)e->target->shared_bytes);
+    V memory = LLVMGetNamedGlobal(e->module, "shared");
+    if (!memory) {
+        memory = LLVMAddGlobalInAddressSpace(e->module, LLVMArrayType2(e->i8, 0), "shared", SHARED);
+        LLVMSetAlignment(memory, 64);
+    }
+    return emit_offset(e, memory, emit_i64(e, at));
 }
 
 void simt_split(struct emitter *e, V count, V *begin, V *end) {
@@ -106,9 +106,15 @@ static V dot4_of_lanes(struct emitter *e, V w, V x, V sum) {
 
 V simt_dot4(struct emitter *e, V w, V x, V sum) {
     if (!e->threaded) return dot4_of_lanes(e, w, x, sum);
-    V arguments[] = {LLVMBuildBitCast(e->builder, w, e->i32, ""),
-                     LLVMBuildBitCast(e->builder, x, e->i32, ""), sum};
+    V arguments[] = {LLVMBuildBitCast(e->builder, w, e->i32, ""), LLVMBuildBitCast(e->builder, x, e->i32, ""),
+                     sum};
     return emit_intrinsic(e, "llvm.nvvm.idp4a.u.s", NULL, 0, arguments, 3);
+}
+
+void simt_mma_bf16(struct emitter *e, const V *a, const V *b, V *sums) {
+    V arguments[] = {a[0], a[1], a[2], a[3], b[0], b[1], sums[0], sums[1], sums[2], sums[3]};
+    V made = emit_intrinsic(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", NULL, 0, arguments, 10);
+    for (unsigned i = 0; i < 4; i++) sums[i] = LLVMBuildExtractValue(e->builder, made, i, "");
 }
 
 V simt_register(struct emitter *e, const char *name) {

@@ -22,6 +22,8 @@ LLVMValueRef simt_shared(struct emitter *e, int64_t bytes);
 void simt_warp_barrier(struct emitter *e);
 /* sum + w[0..4) . x[0..4): unsigned bytes of w, signed ones of x, each four in 32 bits. */
 LLVMValueRef simt_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
+/* sums[4] += A[4] B[2], fragments of mma.sync.m16n8k16 of bf16 (simt_mma.c). */
+void simt_mma_bf16(struct emitter *e, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
 /* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
 void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
                   LLVMValueRef order);

@@ -26,6 +26,10 @@ void layout_add(struct layout *l, int dim, int64_t step, int64_t count);
 const char *layout_text(struct arena *a, const struct layout *l);
 const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: malformed */
 
+/* Weights as mma.sync.m16n8k16 takes them (backend/simt_mma.c): 8 outputs by 32 inputs after each other, in them each lane's 8
+ * elements. */
+struct layout layout_of_fragments(int outputs, int inputs);
+
 /* Caches as attention's register tiles read them: each head by itself; keys in panels with tokens as lanes,
  * and values in rows, both with `group` inputs of an atom adjacent: dims of a key, tokens of a value. `rank`
  * 3 is [tokens, heads, dim], 4 has the batch before it.

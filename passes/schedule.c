@@ -13,7 +13,17 @@
 #include "passes/fuse.h"
 #include <string.h>
 
-enum { ROWS_OF_SCORES = 128, KEYS_OF_PART = 256, PACKED_OUTPUTS = 32, MAX_ROWS = 14, MAX_VECTORS = 4, SIMT_ROWS = 8 };
+enum {
+    ROWS_OF_SCORES = 128,
+    KEYS_OF_PART = 256,
+    PACKED_OUTPUTS = 32,
+    MAX_ROWS = 14,
+    MAX_VECTORS = 4,
+    SIMT_ROWS = 8,
+    MMA_TILE_ROWS = 128,
+    MMA_TILE_OUTPUTS = 64,
+    MMA_MOST_OUTPUTS = 128
+};
 
 static const struct target *target_of(const struct graph *g) {
     return g->target ? g->target : target_find(NULL, "generic");
@@ -78,7 +88,8 @@ static struct tile_choice choose_tile(const struct target *t, double outputs) {
 static int packed_rows(const struct target *t, bool integers) {
     int vectors = PACKED_OUTPUTS / lanes_of(t), sums = integers ? 2 * vectors : vectors, other = vectors + 5;
     int rows = (t->vector_registers - 1 - other) / sums;
-    if (t->simt && !integers) return SIMT_ROWS / 2; /* a block's 32 inputs are written out, with their loads ahead */
+    if (t->simt && !integers)
+        return SIMT_ROWS / 2; /* a block's 32 inputs are written out, with their loads ahead */
     return rows < 1 ? 1 : rows > 8 ? 8 : rows;
 }
 
@@ -94,6 +105,7 @@ static bool is_blocks(const struct global *w) { return w && format_info(w->store
 static enum atom atom_of(const struct target *t, const struct node *anchor) {
     if (anchor->op == OP_qlinear) return ATOM_dot_int8;
     bool bf16 = node_attr(anchor, "compute")->dtype == DTYPE_BF16;
+    if (bf16 && t->simt && node_role(anchor) == ROLE_CONTRACT) return ATOM_mma_bf16;
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
 }
 
@@ -123,9 +135,17 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
             inputs *= (double)extent_max(axes.map->loops[i].extent);
     s->atom = atom_of(t, anchor);
     bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, axes.b_value));
+    int64_t together = output_group(kernel);
+    bool wide =
+        MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
+    if (s->atom == ATOM_mma_bf16 && (blocks || wide)) s->atom = ATOM_fma; /* codes become floats on the way */
     if (blocks) {
         s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
         s->tile[1] = PACKED_OUTPUTS;
+    } else if (s->atom == ATOM_mma_bf16) {
+        s->tile[0] = MMA_TILE_ROWS;
+        /* What is no weight is gathered into fragments element by element, which takes registers. */
+        s->tile[1] = weight_of(kernel, axes.b_value) ? MMA_TILE_OUTPUTS : MMA_TILE_OUTPUTS / 2;
     } else if (t->simt) {
         s->tile[0] = SIMT_ROWS;
         s->tile[1] = lanes_of(t);
@@ -139,8 +159,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : 96;
     rows = t->simt ? s->tile[0] : rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
-    int64_t group = output_group(kernel);
-    s->block[1] = group > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], group) * group : 0;
+    s->block[1] = together > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], together) * together : 0;
     s->unroll = 4;
 }
 
