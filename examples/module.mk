@@ -39,7 +39,7 @@ examples/minilm/model.safetensors examples/minilm/tokenizer.json:
 
 examples/mlp/libmlp.so: examples/mlp/mlp.mdl $(COMPILER)
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MDLC) -o $@ $(srcdir)/examples/mlp/mlp.mdl
-examples/smollm2/libsmollm2.so examples/smollm2/int8/libsmollm2.so: \
+examples/smollm2/libsmollm2.so examples/smollm2/int8/libsmollm2.so examples/smollm2/gpu/libsmollm2.so: \
 		examples/smollm2/smollm2.mdl examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(COMPILER)
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MDLC) --weights=examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \
 	    $(PRECISION) -o $@ $(srcdir)/examples/smollm2/smollm2.mdl
@@ -48,6 +48,8 @@ examples/smollm2/libsmollm2_batch.so examples/smollm2/int8/libsmollm2_batch.so: 
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(MDLC) --weights=examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \
 	    $(PRECISION) -o $@ $(srcdir)/examples/smollm2/batch.mdl
 examples/smollm2/int8/libsmollm2.so examples/smollm2/int8/libsmollm2_batch.so: PRECISION = --precision=int8
+# For this processor and for GPUs: make examples/smollm2/gpu/libsmollm2.so
+examples/smollm2/gpu/libsmollm2.so: PRECISION = --target=cpu+cuda:sm_80,sm_90a,sm_100a
 # MESH: other constants, so another mesh: make sharded MESH=TENSOR=1,STAGES=2
 MESH = TENSOR=3
 examples/sharded/SmolLM2-135M-Instruct.Q4_1.gguf:
@@ -104,7 +106,7 @@ sharded-readme: mdlc$(EXEEXT) examples/sharded/SmolLM2-135M-Instruct.Q4_1.gguf
 
 clean-local: clean-examples
 clean-examples:
-	rm -rf examples/smollm2/int8
+	rm -rf examples/smollm2/int8 examples/smollm2/gpu
 	rm -f examples/*/lib*.so examples/*/*.weights examples/mlp/mlp.h examples/minilm/minilm.h examples/smollm2/smollm2*.h
 	rm -f examples/sharded/mesh examples/sharded/smollm2.h examples/sharded/*.gguf
 	rm -f examples/smollm2/*.gguf examples/minilm/model.safetensors examples/minilm/tokenizer.json

@@ -45,6 +45,7 @@ static bool batch_open(struct batch *b, struct error *e) {
     const struct sampling greedy = {.greedy = true};
     struct mdl_options options = MDL_OPTIONS;
     options.threads = (int32_t)b->options->threads;
+    options.device = b->options->device;
     options.error = e->text;
     options.error_size = sizeof e->text;
     if (!tokenizer_open(&b->tokenizer, b->options->gguf, e)) return false;
@@ -195,8 +196,8 @@ static void print_stats(const struct batch *b) {
                 b->calls, (double)b->token_count / b->token_seconds);
 }
 
-static const char *const takes[] = {"tokens",  "chat",    "system", "print-ids", "stats",
-                                    "threads", "weights", "gguf",   NULL};
+static const char *const takes[] = {"tokens",  "chat",   "system",  "print-ids", "stats",
+                                    "threads", "device", "weights", "gguf",      NULL};
 static const struct options_program program = {
     .name = "batch",
     .about = "batch [OPTION]... <PROMPTS\n"

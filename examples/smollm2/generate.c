@@ -46,6 +46,7 @@ static bool choices(void *context, size_t count, const int32_t *tokens, int32_t 
 static bool open_model(struct talk *t, struct error *e) {
     struct mdl_options options = MDL_OPTIONS;
     options.threads = (int32_t)t->options->threads;
+    options.device = t->options->device;
     options.error = e->text;
     options.error_size = sizeof e->text;
     double begun = seconds();
@@ -190,8 +191,9 @@ static bool check(const struct options *o, struct error *e) {
     return true;
 }
 
-static const char *const takes[] = {"prompt", "ids",    "tokens", "chat",      "system", "greedy",  "temperature", "top-p", "seed",
-                                    "lookup", "prefix", "print-ids", "stats", "threads", "weights", "gguf",        NULL};
+static const char *const takes[] = {"prompt",      "ids",     "tokens", "chat",    "system", "greedy",
+                                    "temperature", "top-p",   "seed",   "lookup",  "prefix", "print-ids",
+                                    "stats",       "threads", "device", "weights", "gguf",   NULL};
 static const struct options_program program = {
     .name = "generate",
     .about = "generate (--prompt=TEXT | --ids=1,2,3 | --chat) [OPTION]...\n"

@@ -36,7 +36,10 @@ static const struct option table[] = {
      "print ids, not text: the prompt's on a line, the generated on the next"},
     {"stats", NULL, FLAG, FIELD(stats), 0, 0, "print times and tokens a second on standard error"},
     {"threads", "N", WHOLE, FIELD(threads), 0, 4096, "threads to compute with [all processors]"},
-    {"ranks", "N", WHOLE, FIELD(ranks), 1, 1024, "the ranks are threads of this process; without, mpirun starts them"},
+    {"ranks", "N", WHOLE, FIELD(ranks), 1, 1024,
+     "the ranks are threads of this process; without, mpirun starts them"},
+    {"device", "cpu|cuda:N", TEXT, FIELD(device), 0, 0,
+     "where to compute [the first that the library is for]"},
     {"weights", "FILE", TEXT, FIELD(weights), 0, 0, "the compiled model's weights [beside its library]"},
     {"gguf", "FILE", TEXT, FIELD(gguf), 0, 0, "the GGUF file, for its tokenizer [beside this program]"},
 };

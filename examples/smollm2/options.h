@@ -10,6 +10,7 @@ struct options {
     const char *prefix;  /* NULL: the prompt's state is not kept */
     const char *gguf;    /* NULL: where the build put it */
     const char *weights; /* NULL: beside the library */
+    const char *device;  /* NULL: the first that the library is for */
     struct ids ids;      /* of --ids; its owner is the caller of options_parse */
     bool have_ids, chat, lookup, print_ids, stats;
     int64_t tokens, threads, ranks; /* ranks: threads of this process; 0: not given */

@@ -68,3 +68,12 @@ endif
 dist_check_SCRIPTS += tests/gpu/ptx_run.sh
 TESTS += tests/gpu/ptx_run.sh
 tests/gpu/ptx_run.log: tests/gpu/ptx_run$(EXEEXT)
+
+# On a GPU, by hand: make check-gpu. Without one both say so.
+check_PROGRAMS += tests/gpu/which
+tests_gpu_which_SOURCES = tests/gpu/which.c
+tests_gpu_which_LDADD = runtime/libmdl-runtime.a ir/libir.a -ldl
+EXTRA_DIST += tests/gpu/device.sh
+check-gpu: mdlc$(EXEEXT) mdl-run$(EXEEXT) tests/gpu/which$(EXEEXT) tests/numeric/ops_test$(EXEEXT)
+	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/device.sh $(FEW) || [ $$? = 77 ]
+.PHONY: check-gpu

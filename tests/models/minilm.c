@@ -1,5 +1,5 @@
 /* Compiled MiniLM against its references:  minilm LIBRARY GOLDEN-FOLDER
- * each text alone, all in one padded batch, and 1 and 2 threads. */
+ * each text alone, all in one padded batch, and 1 and 2 threads; on $MDL_DEVICE, if it is set. */
 #include "minilm.h"
 #include "tests/models/golden.h"
 #include <stdio.h>
@@ -31,6 +31,7 @@ static struct minilm load(const char *path, int threads) {
     char why[400] = "";
     struct mdl_options options = MDL_OPTIONS;
     options.threads = threads;
+    options.device = getenv("MDL_DEVICE");
     options.error = why;
     options.error_size = sizeof why;
     if (m.open(NULL, &options, &m.model) != MDL_OK) give_up("%s: %s", path, why);

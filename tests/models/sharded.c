@@ -3,9 +3,10 @@
  *     sharded write LIBRARY FILE STEPS                     one rank: its tokens and logits
  *     sharded check LIBRARY FILE RANKS TOLERANCE MARGIN    RANKS threads; 0: this is a process of an mpirun
  *
- * All sequences of a call are given the same text. Each rank checks that logits differ by at most TOLERANCE
- * times the largest, and that the likeliest token is the same wherever one rank's margin over the next is at
- * least MARGIN. */
+ * All sequences of a call are given the same text. $MDL_DEVICE says where models run, so this also compares a
+ * GPU with the processor, whose library has one rank. Each rank checks that logits differ by at most
+ * TOLERANCE times the largest, and that the likeliest token is the same wherever one rank's margin over the
+ * next is at least MARGIN. */
 #include "examples/common/ranks.h"
 #include <dlfcn.h>
 #include <math.h>
@@ -69,12 +70,14 @@ static bool open_run(const struct check *c, struct mdl_comm *comm, struct run *r
     struct mdl_options options = MDL_OPTIONS;
     options.threads = 1;
     options.comm = comm;
+    options.device = getenv("MDL_DEVICE");
     options.error = e->text;
     options.error_size = sizeof e->text;
     if (c->model->api->open(c->model, NULL, &options, &r->model) != MDL_OK) return false;
     if (c->model->api->session_new(r->model, &r->session) != MDL_OK)
         return fail(e, "no memory for a session");
-    r->sequences = c->model->extent(tokens->extents[0], dims) * c->model->extent(tokens->extents[1], dims);
+    r->sequences = 1; /* with one token of each */
+    for (uint32_t i = 0; i < tokens->rank; i++) r->sequences *= c->model->extent(tokens->extents[i], dims);
     r->tokens = allocate((size_t)r->sequences * PROMPT, sizeof *r->tokens);
     r->logits = allocate((size_t)r->sequences * VOCABULARY, sizeof *r->logits);
     return true;

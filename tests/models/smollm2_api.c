@@ -1,5 +1,6 @@
 /* Opening and running compiled SmolLM2 for the tests. */
 #include "tests/models/smollm2_api.h"
+#include <stdlib.h>
 
 struct smollm2 smollm2_load(const char *path, int threads) {
     void *library = open_library(path);
@@ -15,6 +16,7 @@ struct smollm2 smollm2_load(const char *path, int threads) {
     char why[400] = "";
     struct mdl_options options = MDL_OPTIONS;
     options.threads = threads;
+    options.device = getenv("MDL_DEVICE");
     options.error = why;
     options.error_size = sizeof why;
     if (m.open(NULL, &options, &m.model) != MDL_OK) give_up("%s: %s", path, why);

@@ -19,8 +19,8 @@ struct smollm2 {
     smollm2_model *model;
 };
 
-/* Opens a library and its model for so many threads; gives up where that fails. smollm2_unload releases it.
- */
+/* Opens a library and its model for so many threads, on $MDL_DEVICE if it is set; gives up where that fails.
+ * smollm2_unload releases it. */
 struct smollm2 smollm2_load(const char *path, int threads);
 void smollm2_unload(struct smollm2 *m);
 

@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 struct machine machine_of(int argc, char **argv) {
-    bool remote = argc > 4;
-    return (struct machine){argc > 1 ? argv[1] : NULL, remote ? argv[3] : NULL, remote ? argv + 4 : NULL};
+    return (struct machine){argc > 1 ? argv[1] : NULL, argc > 3 ? argv[3] : NULL, argc > 4 ? argv + 4 : NULL};
 }
 
 static struct graph *parse(struct compiled *c, const char *text) {
@@ -60,8 +59,9 @@ static bool start_runner(struct compiled *c, char *const *command, const char *l
 static bool emit(struct compiled *c, const char *text, const struct machine *m, const char *options,
                  const char *output) {
     struct graph *g = parse(c, text);
-    const char *error, *foreign = m->triple ? arena_printf(c->arena, "%s/", m->triple) : "";
-    const char *runtime = m->triple ? NULL : getenv("MDL_RUNTIME");
+    bool here = !m->triple || !strcmp(m->triple, CUDA_TRIPLE); /* what calls a GPU is this machine's */
+    const char *error, *foreign = here ? "" : arena_printf(c->arena, "%s/", m->triple);
+    const char *runtime = here ? getenv("MDL_RUNTIME") : NULL;
     if (!g || !set_options(g, options)) return false;
     if (!(g->target = backend_target(c->arena, m->triple, m->cpu, &error)))
         return fprintf(stderr, "%s\n", error), false;
@@ -69,7 +69,7 @@ static bool emit(struct compiled *c, const char *text, const struct machine *m, 
     struct backend_options o = {
         .output = output,
         .runtime = runtime ? runtime : arena_printf(c->arena, "runtime/%slibmdl-runtime.a", foreign),
-        .linker = m->triple ? arena_printf(c->arena, "%s-gcc", m->triple) : NULL,
+        .linker = here ? NULL : arena_printf(c->arena, "%s-gcc", m->triple),
         .opt_level = 1,
         .embed_limit = INT64_MAX};
     return pipeline_run(g, &p) && backend_emit(g, ARTIFACT_SO, &o) == BACKEND_DONE;

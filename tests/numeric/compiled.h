@@ -1,5 +1,6 @@
 /* A .mdl text, compiled in this process, beside the interpreter's reading of the same text. What was compiled
- * runs in this process too, or, for another kind of machine, in an emulator at the other end of two pipes. */
+ * runs in this process too (on a GPU, if it was compiled for one), or, for another kind of machine, in an
+ * emulator at the other end of two pipes. */
 #ifndef TESTS_COMPILED_H
 #define TESTS_COMPILED_H
 #include "ir/interp.h"

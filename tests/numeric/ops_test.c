@@ -4,7 +4,8 @@
  *
  * All cases of one type and one class are one model, so that a few dozen libraries cover everything.
  * Arguments: a CPU to compile for (default native), a part of the name of a type, to run less, and for
- * another kind of machine its triple and the command that runs `remote` there. */
+ * another kind of machine its triple and, if it is no GPU of this one, the command that runs `remote` there.
+ */
 #include "tests/numeric/compiled.h"
 #include <stdio.h>
 #include <stdlib.h>

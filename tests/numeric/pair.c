@@ -3,6 +3,7 @@
 #include "runtime/elements.h"
 #include <dlfcn.h>
 #include <fenv.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool open_session(struct pair *p, int number, int threads) {
@@ -10,6 +11,7 @@ static bool open_session(struct pair *p, int number, int threads) {
     const struct mdl_api *api = p->descriptor->api;
     struct mdl_options o = MDL_OPTIONS;
     o.threads = threads;
+    o.device = getenv("MDL_DEVICE");
     o.error = why;
     o.error_size = sizeof why;
     int status = api->open(p->descriptor, NULL, &o, &p->models[number]);
