@@ -6,7 +6,8 @@
 
 enum { MOST_BLOCKS = 4096 }; /* of a grid: more than run at once anywhere, few enough to share scratch */
 
-/* Begins e->function as an entry for blocks of so many warps, with so many buffers and dims; the builder stands in e->entry. */
+/* Begins e->function as an entry for blocks of so many warps, with so many buffers and dims; the builder
+ * stands in e->entry. */
 void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims);
 /* Ends it, once its scratch is known. */
 void device_entry_end(struct emitter *e);
@@ -20,8 +21,8 @@ void device_fail(struct emitter *e, LLVMValueRef condition, LLVMValueRef value);
 const char *device_name(struct arena *a, const char *kernel);
 /* Thread blocks that the work of a kernel or guard node has. */
 const struct extent *device_blocks(struct code *c, const struct node *n);
-/* Code for each architecture, into c->images, once all kernels are made: PTX, and for a library cubins too where there is an
- * assembler. False after a diagnostic. */
+/* Code for each architecture, into c->images, once all kernels are made: PTX, and for a library cubins too
+ * where there is an assembler. False after a diagnostic. */
 bool device_images(struct code *c, enum artifact kind);
 /* assemble.c: a cubin by options->assembler; false after a diagnostic. */
 bool assemble(struct code *c, const struct mdl_image *ptx, struct mdl_image *cubin);

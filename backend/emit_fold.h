@@ -21,8 +21,8 @@ struct fold {
 };
 /* The sums; of a fold by vectors, still with their lanes apart. */
 void emit_fold(struct emitter *e, const struct fold *f, LLVMValueRef *sums);
-/* The lower and the upper half of a vector's lanes; one of two is a scalar. To threads, which have all a lane still: this
- * lane's and that of the other half, in the same order for both. */
+/* The lower and the upper half of a vector's lanes; one of two is a scalar. To threads, which have all a lane
+ * still: this lane's and that of the other half, in the same order for both. */
 void emit_halves(struct emitter *e, LLVMValueRef vector, int lanes, LLVMValueRef halves[2]);
 /* How many lanes there are to bring together. */
 int emit_width(const struct emitter *e, LLVMValueRef vector);

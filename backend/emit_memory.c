@@ -171,8 +171,10 @@ LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, s
     return v;
 }
 
-LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes) {
-    return e->threaded ? load_threads(e, t, base, &at, lanes, NULL, true) : emit_load_at(e, t, base, at, lanes, NULL);
+LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at,
+                                int lanes) {
+    return e->threaded ? load_threads(e, t, base, &at, lanes, NULL, true)
+                       : emit_load_at(e, t, base, at, lanes, NULL);
 }
 
 void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,

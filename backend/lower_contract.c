@@ -109,57 +109,36 @@ static LLVMValueRef load_from_tile(struct emitter *e, const struct binding *b, c
 
 /* ---- one tile ---- */
 
-/* Where sum number `sum` of the panel's tile lies: a vector of neighbouring outputs. */
-static LLVMValueRef tile_address(struct emitter *e, const struct group *g, const struct anchor *a,
-                                 LLVMValueRef column, LLVMValueRef sum) {
-    LLVMValueRef vectors = emit_i64(e, g->vectors), row = emit_div(e, sum, vectors);
-    LLVMValueRef vector = emit_mul(e, emit_rem(e, sum, vectors), emit_i64(e, e->lanes));
-    LLVMValueRef at = emit_add(e, column, emit_add(e, emit_mul(e, row, emit_i64(e, g->stride)), vector));
-    return emit_offset(e, a->tile, emit_mul(e, at, emit_i64(e, 4)));
-}
-
-/* The warps' sums of their inputs, added up in their order; a warp adds up every so many'th. */
-static void join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int count,
-                       LLVMValueRef *sums, LLVMValueRef column) {
-    int64_t vector = 4 * (int64_t)e->lanes, all = vector * count;
-    LLVMValueRef own = emit_offset(e, g->parts, emit_mul(e, e->warp, emit_i64(e, all)));
-    for (int i = 0; i < count; i++)
-        emit_store_lanes(e, sums[i], emit_offset(e, own, emit_i64(e, vector * i)), NULL);
-    simt_block_barrier(e);
-    struct emit_loop mine;
-    emit_loop_begin(e, &mine, e->warp, emit_i64(e, count), e->block_warps, 0, NULL);
-    LLVMValueRef total = NULL,
-                 first = emit_offset(e, g->parts, emit_mul(e, mine.counter, emit_i64(e, vector)));
-    for (int w = 0; w < e->block_warps; w++) {
-        LLVMValueRef part =
-            emit_load_lanes(e, e->f32, emit_offset(e, first, emit_i64(e, all * w)), e->lanes, NULL);
-        total = total ? LLVMBuildFAdd(e->builder, total, part, "") : part;
-    }
-    emit_store_lanes(e, total, tile_address(e, g, a, column, mine.counter), NULL);
-    emit_loop_end(e, &mine, NULL);
-    simt_block_barrier(e);
-}
-
 struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
     LLVMValueRef begin, end, block, block_end;
 };
 
-/* The warps' tiles of sums, [warps][rows][stride], added up in their order. */
-static void join_tiles(struct emitter *e, const struct group *g, const struct anchor *a, int rows) {
-    int64_t all = 4 * rows * g->stride;
+/* Where a row of a tile at `base` has its sums from `column` on. */
+static LLVMValueRef sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row,
+                            LLVMValueRef column) {
+    LLVMValueRef at = emit_add(e, emit_mul(e, row, emit_i64(e, g->stride)), column);
+    return emit_offset(e, base, emit_mul(e, at, emit_i64(e, 4)));
+}
+
+/* A warp's own tile of `rows` rows among the parts. */
+static LLVMValueRef own_part(struct emitter *e, const struct group *g, int rows) {
+    return emit_offset(e, g->parts, emit_mul(e, e->warp, emit_i64(e, 4 * rows * g->stride)));
+}
+
+/* The warps' sums in `width` columns, added up in the warps' order. */
+static void join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
+                       LLVMValueRef first, int64_t width) {
     struct emit_loop row, column;
     simt_block_barrier(e);
     emit_loop_begin(e, &row, e->warp, emit_i64(e, rows), e->block_warps, 0, NULL);
-    emit_loop_begin(e, &column, emit_i64(e, 0), emit_i64(e, g->block_outputs), e->lanes, 0, NULL);
-    LLVMValueRef at = emit_mul(
-        e, emit_add(e, emit_mul(e, row.counter, emit_i64(e, g->stride)), column.counter), emit_i64(e, 4));
-    LLVMValueRef total = NULL, first = emit_offset(e, g->parts, at);
+    emit_loop_begin(e, &column, first, emit_add(e, first, emit_i64(e, width)), e->lanes, 0, NULL);
+    LLVMValueRef total = NULL, part = sums_at(e, g, g->parts, row.counter, column.counter);
     for (int w = 0; w < e->block_warps; w++) {
-        LLVMValueRef part =
-            emit_load_lanes(e, e->f32, emit_offset(e, first, emit_i64(e, all * w)), e->lanes, NULL);
-        total = total ? LLVMBuildFAdd(e->builder, total, part, "") : part;
+        LLVMValueRef at = emit_offset(e, part, emit_i64(e, 4 * w * rows * g->stride));
+        LLVMValueRef sum = emit_load_lanes(e, e->f32, at, e->lanes, NULL);
+        total = total ? LLVMBuildFAdd(e->builder, total, sum, "") : sum;
     }
-    emit_store_lanes(e, total, emit_offset(e, a->tile, at), NULL);
+    emit_store_lanes(e, total, sums_at(e, g, a->tile, row.counter, column.counter), NULL);
     emit_loop_end(e, &column, NULL);
     emit_loop_end(e, &row, NULL);
     simt_block_barrier(e);
@@ -168,9 +147,7 @@ static void join_tiles(struct emitter *e, const struct group *g, const struct an
 /* A tile by tensor cores. Of many rows each warp takes its own; of few the warps share the inputs. */
 static void multiply_mma(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                          LLVMValueRef row, const struct strip *s, struct index *at) {
-    bool shared = rows <= MMA_ROWS;
-    LLVMValueRef warps = emit_i64(e, e->block_warps), groups = mma_groups(e, &a->panels.c),
-                 first = emit_i64(e, 0);
+    LLVMValueRef groups = mma_groups(e, &a->panels.c), zero = emit_i64(e, 0);
     struct mma_part p = {.c = &a->panels.c,
                          .at = at,
                          .rows = rows,
@@ -178,25 +155,21 @@ static void multiply_mma(struct emitter *e, const struct group *g, const struct 
                          .row = row,
                          .rows_end = s->end,
                          .output = s->block,
-                         .begin = first,
+                         .begin = zero,
                          .end = groups};
-    LLVMValueRef to = a->tile;
-    if (shared) {
-        LLVMValueRef share = emit_div_up(e, groups, warps);
+    if (rows <= MMA_ROWS) {
+        LLVMValueRef share = emit_div_up(e, groups, emit_i64(e, e->block_warps));
         p.begin = emit_min(e, emit_mul(e, e->warp, share), groups);
         p.end = emit_min(e, emit_add(e, p.begin, share), groups);
-        to = emit_offset(e, g->parts, emit_mul(e, e->warp, emit_i64(e, 4 * rows * g->stride)));
-    } else {
-        p.rows = rows / e->block_warps;
-        first = emit_mul(e, e->warp, emit_i64(e, p.rows));
-        p.row = emit_add(e, row, first);
-        to = emit_offset(e, to, emit_mul(e, first, emit_i64(e, 4 * g->stride)));
+        emit_mma(e, &p, own_part(e, g, rows), g->stride);
+        join_warps(e, g, a, rows, zero, g->block_outputs);
+        return;
     }
-    emit_mma(e, &p, to, g->stride);
-    if (shared)
-        join_tiles(e, g, a, rows);
-    else
-        simt_block_barrier(e);
+    p.rows = rows / e->block_warps;
+    LLVMValueRef own = emit_mul(e, e->warp, emit_i64(e, p.rows));
+    p.row = emit_add(e, row, own);
+    emit_mma(e, &p, sums_at(e, g, a->tile, own, zero), g->stride);
+    simt_block_barrier(e);
 }
 
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
@@ -209,18 +182,19 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
                       .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4,
                       .ahead = !e->target->simt && (rows < g->tile_rows || rows == 1)};
     int count = rows * g->vectors;
-    LLVMValueRef column = emit_sub(e, first, s->block);
-    panels_rows(e, &a->panels, row, e->target->simt ? s->end : NULL, s->begin, at, &m);
+    bool simt = e->target->simt;
+    LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? own_part(e, g, rows) : a->tile;
+    panels_rows(e, &a->panels, row, simt ? s->end : NULL, s->begin, at, &m);
     panels_outputs(e, &a->panels, first, s->block, at, &m);
-    if (e->target->simt) panels_share_inputs(e, &a->panels, e->warp, e->block_warps, &m);
+    if (simt) panels_share_inputs(e, &a->panels, e->warp, e->block_warps, &m);
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
-    if (e->target->simt) {
-        join_warps(e, g, a, count, sums, column);
-        return;
+    for (int i = 0; i < count; i++) {
+        LLVMValueRef vector = emit_i64(e, (int64_t)(i % g->vectors) * e->lanes);
+        LLVMValueRef there = sums_at(e, g, to, emit_i64(e, i / g->vectors), emit_add(e, column, vector));
+        emit_store_lanes(e, sums[i], there, NULL);
     }
-    for (int i = 0; i < count; i++)
-        emit_store_lanes(e, sums[i], tile_address(e, g, a, column, emit_i64(e, i)), NULL);
+    if (simt) join_warps(e, g, a, rows, column, (int64_t)g->vectors * e->lanes);
 }
 
 /* Flat row of the anchor's result, over all its axes but the last. */
@@ -395,8 +369,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
                        "quantise the param, or use linear");
             return false;
         }
-        int64_t bytes = g->tile_rows * g->stride * 4;
-        a->tile = e->target->simt ? simt_shared(e, bytes) : emit_scratch(e, bytes);
+        if (!e->target->simt) a->tile = emit_scratch(e, g->tile_rows * g->stride * 4);
     }
     return true;
 }
@@ -427,13 +400,22 @@ static bool schedule_fits(struct emitter *e) {
     return good;
 }
 
-/* Of the sums that warps have to add up: tiles of few rows by tensor cores; all else. A block of outputs may
- * be wider than a panel, where an epilogue needs it. */
-static int64_t parts_bytes(struct emitter *e, const struct schedule *s) {
-    bool mma = s->atom == ATOM_mma_bf16;
-    int64_t outputs = mma && s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
-    return mma ? 4 * (int64_t)e->block_warps * MMA_ROWS * (outputs + MMA_PADDING)
-               : 4 * (int64_t)e->block_warps * s->tile[0] * s->tile[1];
+/* Tiles and parts in shared memory. Groups follow each other, so they share it. */
+static void place_tiles(struct emitter *e, struct group *groups, int count) {
+    int64_t tiles[MAX_ANCHORS] = {0}, parts = 0;
+    for (int i = 0; i < count; i++) {
+        int64_t row = 4 * groups[i].stride, few = groups[i].mma ? MMA_ROWS : groups[i].tile_rows;
+        if (e->block_warps * few * row > parts) parts = e->block_warps * few * row;
+        for (int k = 0; k < groups[i].count; k++)
+            if (groups[i].tile_rows * row > tiles[k]) tiles[k] = groups[i].tile_rows * row;
+    }
+    LLVMValueRef all = simt_shared(e, parts);
+    for (int i = 0; i < count; i++) groups[i].parts = all;
+    for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) {
+        LLVMValueRef tile = simt_shared(e, tiles[k]);
+        for (int i = 0; i < count; i++)
+            if (k < groups[i].count) groups[i].anchors[k]->tile = tile;
+    }
 }
 
 bool lower_contract(struct emitter *e) {
@@ -451,11 +433,8 @@ bool lower_contract(struct emitter *e) {
         a->panels.outputs = e->kernel->schedule->tile[1];
         a->binding = (struct binding){.value = a->value, .load = load_from_tile, .data = a};
     }
-    LLVMValueRef total = emit_i64(e, 0), begin, end, parts = NULL;
-    const struct schedule *s = e->kernel->schedule;
-    if (e->target->simt) parts = simt_shared(e, parts_bytes(e, s));
+    LLVMValueRef total = emit_i64(e, 0), begin, end;
     for (int i = 0; i < groups_count; i++) {
-        groups[i].parts = parts;
         groups[i].program = row_plan(e, groups[i].anchors[0]->value);
         if (!groups[i].program) ice("kernel %s: no way from its contraction to its results", e->kernel->name);
         if (e->target->simt && groups[i].program->whole_rows)
@@ -464,10 +443,12 @@ bool lower_contract(struct emitter *e) {
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }
-    if (e->target->simt)
+    if (e->target->simt) {
+        place_tiles(e, groups, groups_count);
         simt_split(e, total, &begin, &end);
-    else
+    } else {
         emit_split(e, total, 1, &begin, &end);
+    }
     LLVMValueRef zero = emit_i64(e, 0), before = zero;
     for (int i = 0; i < groups_count; i++) {
         LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);

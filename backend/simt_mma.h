@@ -1,5 +1,5 @@
-/* Products of matrices by a GPU's tensor cores: tiles of a thread block, in fragments that lie in the registers of a warp's lanes
- * (simt_mma.c). */
+/* Products of matrices by a GPU's tensor cores: tiles of a thread block, in fragments that lie in the
+ * registers of a warp's lanes (simt_mma.c). */
 #ifndef BACKEND_SIMT_MMA_H
 #define BACKEND_SIMT_MMA_H
 #include "backend/contraction.h"
@@ -7,11 +7,11 @@
 /* A warp's part of a tile. */
 struct mma_part {
     const struct contraction *c;
-    struct index *at;              /* [loops]: where the outer ones stand; the others are set here */
-    int rows, outputs;             /* multiples of MMA_ROWS and MMA_OUTPUTS */
-    LLVMValueRef row, rows_end;    /* the first; rows from `rows_end` on are those of the last before it */
-    LLVMValueRef output;           /* the first */
-    LLVMValueRef begin, end;       /* of the inputs, in groups of MMA_GROUP */
+    struct index *at;           /* [loops]: where the outer ones stand; the others are set here */
+    int rows, outputs;          /* multiples of MMA_ROWS and MMA_OUTPUTS */
+    LLVMValueRef row, rows_end; /* the first; rows from `rows_end` on are those of the last before it */
+    LLVMValueRef output;        /* the first */
+    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP */
 };
 enum {
     MMA_ROWS = 16,

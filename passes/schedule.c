@@ -88,8 +88,7 @@ static struct tile_choice choose_tile(const struct target *t, double outputs) {
 static int packed_rows(const struct target *t, bool integers) {
     int vectors = PACKED_OUTPUTS / lanes_of(t), sums = integers ? 2 * vectors : vectors, other = vectors + 5;
     int rows = (t->vector_registers - 1 - other) / sums;
-    if (t->simt && !integers)
-        return SIMT_ROWS / 2; /* a block's 32 inputs are written out, with their loads ahead */
+    if (t->simt) return integers ? 6 : 4; /* a block's 32 inputs are written out, with their loads ahead */
     return rows < 1 ? 1 : rows > 8 ? 8 : rows;
 }
 
