@@ -20,7 +20,8 @@ void ours_close(struct ours *o);
 
 /* Seconds of a call, with the copies of its inputs and results. */
 double ours_call(struct ours *o);
-/* Seconds that the kernels of one more call took on the GPU, between events of the driver; *kernels (may be
- * NULL): how many there were. */
-double ours_kernels(struct ours *o, uint64_t *kernels);
+/* Seconds that the kernels of one more call took on the GPU, between events of the driver. */
+double ours_kernels(struct ours *o);
+/* Seconds that the GPU takes for the graph of the last call, its copies included, launched once more. */
+double ours_graph(struct ours *o);
 #endif

@@ -12,7 +12,7 @@ void peer_check(cudaError_t code, const char *what) {
     if (code) peer_fail(what, cudaGetErrorString(code));
 }
 
-/* Numbers in -1..1, of f32 or by their upper halves, which are bf16. */
+/* The numbers of ours_open (ours.c), as f32 or rounded to bf16. */
 static void fill(void *at, size_t count, bool bf16) {
     uint32_t seed = 1;
     for (size_t i = 0; i < count; i++) {
@@ -22,7 +22,7 @@ static void fill(void *at, size_t count, bool bf16) {
             uint32_t bits;
         } x = {.value = (float)(seed >> 8) / (1 << 23) - 1};
         if (bf16)
-            ((uint16_t *)at)[i] = (uint16_t)(x.bits >> 16);
+            ((uint16_t *)at)[i] = (uint16_t)((x.bits + 0x7fff + (x.bits >> 16 & 1)) >> 16);
         else
             ((float *)at)[i] = x.value;
     }
@@ -58,6 +58,13 @@ double peer_run(struct peer *p) {
     peer_check(cudaEventSynchronize(p->end), "the peer's kernels");
     peer_check(cudaEventElapsedTime(&ms, p->start, p->end), "an event");
     return 1e-3 * (double)ms;
+}
+
+bool peer_result(const struct peer *p, void *out) {
+    const struct peer_memory *b = &p->memory[p->memory_count - 1];
+    if (p->other) return false;
+    peer_check(cudaMemcpy(out, b->device, b->bytes, cudaMemcpyDeviceToHost), "the peer's result");
+    return true;
 }
 
 const char *peer_name(const struct peer *p) { return p->name; }

@@ -16,7 +16,9 @@ struct peer {
     cudaStream_t stream;
     cudaEvent_t start, end;
     struct peer_memory memory[4];
-    int memory_count, copied; /* copied: how many of them are inputs; they come first */
+    int memory_count,
+        copied; /* copied: how many of them are inputs; they come first. The result is the last */
+    bool other; /* it does not compute what ours does */
 };
 
 /* false, with the reason, where CUDA cannot be used. */

@@ -34,8 +34,11 @@ static void release(struct peer *p) {
 struct peer *peer_gemm(const struct peer_gemm *work, int device, char *why) {
     struct product *g = calloc(1, sizeof *g);
     if (!g) peer_fail("peer_gemm", "out of memory");
-    g->peer = (struct peer){
-        .name = work->tf32 ? "cuBLAS, TF32" : "cuBLAS", .launch = launch, .release = release, .copied = 1};
+    g->peer = (struct peer){.name = work->tf32 ? "cuBLAS, TF32" : "cuBLAS",
+                            .launch = launch,
+                            .release = release,
+                            .copied = 1,
+                            .other = true /* weights */};
     g->work = *work;
     bool good = peer_start(&g->peer, device, why);
     cublasStatus_t status = good ? cublasCreate(&g->handle) : CUBLAS_STATUS_SUCCESS;

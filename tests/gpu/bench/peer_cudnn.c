@@ -66,23 +66,27 @@ static descriptor mask(struct cudnn_graph *g, const struct shapes *s, descriptor
     return masked;
 }
 
-static descriptor softmax(struct cudnn_graph *g, const struct shapes *s, descriptor scores,
-                          cudnnDataType_t type) {
-    descriptor most = cudnn_tensor(g, CUDNN_DATA_FLOAT, s->row, s->row_strides, CUDNN_BETWEEN);
-    descriptor sum = cudnn_tensor(g, CUDNN_DATA_FLOAT, s->row, s->row_strides, CUDNN_BETWEEN);
+static descriptor a_row(struct cudnn_graph *g, const struct shapes *s) {
+    return cudnn_tensor(g, CUDNN_DATA_FLOAT, s->row, s->row_strides, CUDNN_BETWEEN);
+}
+
+/* The form that the library knows has what a backward pass wants, max + log(sum), also where nobody reads it.
+ */
+static descriptor softmax(struct cudnn_graph *g, const struct shapes *s, descriptor scores) {
+    descriptor most = a_row(g, s), sum = a_row(g, s), logarithm = a_row(g, s), statistics = a_row(g, s);
     descriptor less = between(g, s, CUDNN_DATA_FLOAT), power = between(g, s, CUDNN_DATA_FLOAT);
-    descriptor share = between(g, s, type);
+    descriptor share = between(g, s, CUDNN_DATA_BFLOAT16);
     cudnn_reduce(g, CUDNN_REDUCE_TENSOR_MAX, scores, most);
     cudnn_pointwise(g, CUDNN_POINTWISE_SUB, CUDNN_DATA_FLOAT, scores, most, NULL, less, -1);
     cudnn_pointwise(g, CUDNN_POINTWISE_EXP, CUDNN_DATA_FLOAT, less, NULL, NULL, power, -1);
     cudnn_reduce(g, CUDNN_REDUCE_TENSOR_ADD, power, sum);
+    cudnn_pointwise(g, CUDNN_POINTWISE_LOG, CUDNN_DATA_FLOAT, sum, NULL, NULL, logarithm, -1);
+    cudnn_pointwise(g, CUDNN_POINTWISE_ADD, CUDNN_DATA_FLOAT, most, logarithm, NULL, statistics, -1);
     cudnn_pointwise(g, CUDNN_POINTWISE_DIV, CUDNN_DATA_FLOAT, power, sum, NULL, share, -1);
     return share;
 }
 
-/* `type` of the probabilities: the library's fused kernel is found by the graph's form, and which type it
- * expects between its two products has changed with its versions. */
-static struct numbers build(struct cudnn_graph *g, const struct peer_attention *w, cudnnDataType_t type) {
+static struct numbers build(struct cudnn_graph *g, const struct peer_attention *w) {
     struct shapes s = shapes_of(w);
     struct numbers n = {0};
     descriptor q = cudnn_tensor(g, CUDNN_DATA_BFLOAT16, s.rows, s.rows_strides, CUDNN_IN_MEMORY);
@@ -99,7 +103,7 @@ static struct numbers build(struct cudnn_graph *g, const struct peer_attention *
     cudnn_matmul(g, q, k, products);
     cudnn_pointwise(g, CUDNN_POINTWISE_MUL, CUDNN_DATA_FLOAT, products, scale, NULL, scores, -1);
     if (w->causal) scores = mask(g, &s, scores, &n);
-    cudnn_matmul(g, softmax(g, &s, scores, type), v, out);
+    cudnn_matmul(g, softmax(g, &s, scores), v, out);
     return n;
 }
 
@@ -114,19 +118,6 @@ static void release(struct peer *p) {
     cudnn_graph_free(&a->graph);
     if (a->workspace) cudaFree(a->workspace);
     if (a->handle) cudnnDestroy(a->handle);
-}
-
-/* A plan, by the one type of probabilities or the other. */
-static struct numbers find_plan(struct attention *a, const struct peer_attention *w, int64_t *workspace) {
-    static const cudnnDataType_t types[] = {CUDNN_DATA_BFLOAT16, CUDNN_DATA_FLOAT};
-    struct numbers n = {0};
-    for (int i = 0; i < 2 && !a->plan; i++) {
-        cudnn_graph_free(&a->graph);
-        a->graph = (struct cudnn_graph){0};
-        n = build(&a->graph, w, types[i]);
-        a->plan = cudnn_plan(&a->graph, a->handle, workspace);
-    }
-    return n;
 }
 
 static void bind(struct attention *a, const struct numbers *n, bool causal) {
@@ -144,7 +135,8 @@ static bool prepare(struct attention *a, const struct peer_attention *w, int dev
     if (!status) status = cudnnSetStream(a->handle, a->peer.stream);
     if (status) snprintf(why, 400, "cuDNN: %s", cudnnGetErrorString(status));
     if (status) return false;
-    struct numbers n = find_plan(a, w, &workspace);
+    struct numbers n = build(&a->graph, w);
+    a->plan = cudnn_plan(&a->graph, a->handle, &workspace);
     for (int i = 0; i < 4 && a->plan; i++)
         peer_buffer(&a->peer, (size_t)(w->length * w->heads * w->dim), true);
     if (a->plan && workspace) peer_check(cudaMalloc(&a->workspace, (size_t)workspace), "cuDNN's workspace");

@@ -75,7 +75,8 @@ struct peer *peer_unfused(const struct peer_attention *work, int device, char *w
     u->peer = (struct peer){.name = work->causal ? "cuBLAS and softmax, all keys" : "cuBLAS and softmax",
                             .launch = launch,
                             .release = release,
-                            .copied = 3};
+                            .copied = 3,
+                            .other = work->causal};
     if (prepare(u, device, why)) return &u->peer;
     peer_free(&u->peer);
     return NULL;

@@ -22,5 +22,8 @@ struct peer *peer_attention(const struct peer_attention *work, int device, char 
 const char *peer_name(const struct peer *p);
 /* Seconds of its kernels; ends the program where one fails. */
 double peer_run(struct peer *p);
+/* Copies its last result out; false where it computes something else than ours. Of attention, all three
+ * inputs are the numbers that ours_open gives them. */
+bool peer_result(const struct peer *p, void *out);
 void peer_free(struct peer *p);
 #endif
