@@ -8,9 +8,11 @@
  *
  * Prints rows of the table of tests/gpu/RESULTS.md: medians over the rounds, and how far the rounds' ratios
  * lie apart. */
+#include "runtime/elements.h"
 #include "tests/gpu/bench/copy.h"
 #include "tests/gpu/bench/ours.h"
 #include "tests/gpu/bench/peers.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,16 +100,32 @@ static const char *name_of(const struct bench *b) {
     return name ? name : options_operand(b->list, 0);
 }
 
-/* Rounds of ours, then of the peer, if there is one; `work` operations each, in TFLOP/s. */
+/* Attention's: means of numbers in -1..1, whose sums have another order and other roundings to bf16. */
+static void check_result(const struct ours *o, const struct peer *p, int64_t count) {
+    const double allowed = 0.02;
+    uint16_t *theirs = measure_memory(count, sizeof *theirs);
+    bool same_work = peer_result(p, theirs);
+    for (int64_t i = 0; same_work && i < count; i++) {
+        double a = (double)element_get(MDL_BF16, o->results[0], (size_t)i);
+        double b = (double)element_get(MDL_BF16, theirs, (size_t)i);
+        if (fabs(a - b) <= allowed) continue;
+        fprintf(stderr, "element %lld is %g, %s's %g\n", (long long)i, a, peer_name(p), b);
+        measure_fail("the peer computes something else");
+    }
+    free(theirs);
+}
+
+/* Of `operations`, which give so many results, rounds of ours, then of the peer, if there is one, in TFLOP/s.
+ */
 static void against_peer(const struct bench *b, struct ours *o, struct peer *p, const char *why,
-                         double work) {
+                         double operations, int64_t results) {
     struct rounds f = {0};
     char peer[500];
     ours_kernels(o); /* memory and the library's own choices come with the first */
-    if (p) peer_run(p);
+    if (p) peer_run(p), check_result(o, p, results);
     for (int i = 0; i < b->rounds; i++) {
-        f.ours[i] = 1e-12 * work / ours_kernels(o);
-        if (p) f.theirs[i] = 1e-12 * work / peer_run(p);
+        f.ours[i] = 1e-12 * operations / ours_kernels(o);
+        if (p) f.theirs[i] = 1e-12 * operations / peer_run(p);
     }
     snprintf(peer, sizeof peer, p ? "%s" : "none: %s", p ? peer_name(p) : why);
     struct row r = compare(b, name_of(b), "TFLOP/s", peer, &f, p != NULL);
@@ -131,7 +149,7 @@ static void bench_gemm(const struct bench *b) {
                           .tf32 = options_given(b->list, "tf32")};
     char why[400] = "";
     struct peer *p = peer_gemm(&g, b->device, why);
-    against_peer(b, &o, p, why, 2 * (double)g.m * (double)g.n * (double)g.k);
+    against_peer(b, &o, p, why, 2 * (double)g.m * (double)g.n * (double)g.k, g.m * g.n);
 }
 
 static void bench_attention(const struct bench *b) {
@@ -144,7 +162,8 @@ static void bench_attention(const struct bench *b) {
     double keys = a.causal ? 0.5 * (double)(a.length + 1) : (double)a.length; /* that a query sees */
     char why[400] = "";
     struct peer *p = peer_attention(&a, b->device, why);
-    against_peer(b, &o, p, why, 4 * (double)a.length * keys * (double)a.heads * (double)a.dim);
+    against_peer(b, &o, p, why, 4 * (double)a.length * keys * (double)a.heads * (double)a.dim,
+                 a.length * a.heads * a.dim);
 }
 
 /* All bytes of the weights, which are read once. */
