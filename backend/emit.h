@@ -86,10 +86,11 @@ struct emitter {
     int lanes;                /* f32 in a register: the vector width that loops use */
     bool threaded;            /* a vector's lanes are the threads of a warp, so that all values are scalars */
     LLVMValueRef lane;        /* threaded: this thread's, i64 */
-    LLVMValueRef block, blocks;   /* threaded: the thread block's number, how many there are; i64 */
-    LLVMValueRef warp;            /* threaded: of this thread in its block, i64 */
-    int block_warps;              /* threaded: warps of a block */
-    int64_t shared_bytes;         /* threaded: reserved so far of the block's shared memory */
+    LLVMValueRef block, blocks;   /* of a GPU: the thread block's number, how many there are; i64 */
+    LLVMValueRef warp;            /* of a GPU: of this thread in its block, i64 */
+    int block_warps;              /* of a GPU: warps of a block */
+    LLVMValueRef shared;          /* emulated: the block's shared memory */
+    int64_t shared_bytes;         /* of a GPU: reserved so far of the block's shared memory */
     LLVMValueRef scratch_of_warp; /* threaded: where a warp's scratch begins */
     bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */

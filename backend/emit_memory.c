@@ -157,7 +157,9 @@ LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, s
                           LLVMValueRef mask) {
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t);
     if (e->threaded) return load_threads(e, t, base, &at, lanes, mask, false);
-    if (!at.vector && (lanes == 1 || at.stride == 1))
+    /* Without AVX-512, LLVM 22.1.8 makes whole loads of the upper parts of a masked one of 32 lanes. */
+    bool apart = e->target->emulated && mask && lanes > 1;
+    if (!apart && !at.vector && (lanes == 1 || at.stride == 1))
         return emit_load_lanes(e, t, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), lanes,
                                mask);
     LLVMTypeRef type = emit_vector(e, t, lanes);

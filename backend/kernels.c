@@ -4,6 +4,7 @@
  *     entry:  what is computed once: base pointers, extents        start:  the domain's loops ...  ret i32 0
  */
 #include "backend/device.h"
+#include "backend/emulate.h"
 #include "backend/emit_memo.h"
 #include "backend/kernel_key.h"
 #include <string.h>
@@ -86,11 +87,18 @@ static void begin_host_function(struct emitter *e, const char *name) {
     LLVMPositionBuilderAtEnd(e->builder, e->entry);
 }
 
+/* Guards stay what they are on a processor. */
+static bool is_emulated(const struct emitter *e, const struct node *n) {
+    return e->target->emulated && n->op == OP_kernel;
+}
+
 static void begin_function(struct emitter *e, const char *name, const struct function *f,
                            const struct node *n) {
     if (e->threaded)
         device_entry_begin(e, device_name(e->arena, name), device_warps(n),
                            n->operands_count + n->results_count, f->dims_count);
+    else if (is_emulated(e, n))
+        emulate_warp_begin(e, name, device_warps(n));
     else
         begin_host_function(e, name);
     LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "start");
@@ -107,9 +115,11 @@ static void begin_function(struct emitter *e, const char *name, const struct fun
     e->extents_count = 0;
 }
 
-static void end_function(struct emitter *e) {
+static void end_function(struct emitter *e, const char *name, const struct node *n) {
     if (e->threaded)
         device_entry_end(e);
+    else if (is_emulated(e, n))
+        emulate_warp_end(e, name);
     else
         LLVMBuildRet(e->builder, emit_i32(e, 0));
     e->debug_scope = NULL;
@@ -229,7 +239,7 @@ static struct kernel_code *compile(struct code *c, const struct function *f, con
         lower_guard(c, e, f, n);
     else
         lower_kernel(c, e, f, n);
-    end_function(e);
+    end_function(e, k->name, n);
     k->scratch = e->scratch_bytes > 64 ? e->scratch_bytes : 64; /* a guard's value */
     k->warps = device_warps(n);
     k->shared = e->shared_bytes;

@@ -54,6 +54,7 @@ backend_libbackend_a_SOURCES = \
 	backend/row_plan.c \
 	backend/device.c backend/device.h \
 	backend/assemble.c backend/run_tool.c \
+	backend/emulate.c backend/emulate.h \
 	backend/simt.c backend/simt.h \
 	backend/simt_attention.c backend/simt_mma.c backend/simt_mma.h backend/simt_sort.c \
 	backend/row_stages.c \

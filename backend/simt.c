@@ -1,5 +1,6 @@
 /* Shuffles, votes and barriers of a warp, by LLVM's intrinsics for PTX. */
 #include "backend/simt.h"
+#include "backend/emulate.h"
 
 enum { SHARED = 3 /* LLVM's address space for it */ };
 enum { ALL = -1, WHOLE_WARP = 31 /* the clamp of a shuffle: lanes up to it, of one segment */ };
@@ -62,6 +63,10 @@ void simt_warp_barrier(struct emitter *e) {
 }
 
 void simt_block_barrier(struct emitter *e) {
+    if (!e->threaded) {
+        emulate_barrier(e);
+        return;
+    }
     V all = emit_i32(e, 0);
     emit_intrinsic(e, "llvm.nvvm.barrier.cta.sync.aligned.all", NULL, 0, &all, 1);
 }
@@ -73,6 +78,7 @@ V simt_shared(struct emitter *e, int64_t bytes) {
         emit_error(e, e->kernel->loc,
                    "schedule: the kernel's tiles need %lld bytes of shared memory, %s has %lld",
                    (long long)e->shared_bytes, e->target->cpu, (long long)e->target->shared_bytes);
+    if (!e->threaded) return emit_offset(e, e->shared, emit_i64(e, at));
     V memory = LLVMGetNamedGlobal(e->module, "shared");
     if (!memory) {
         memory = LLVMAddGlobalInAddressSpace(e->module, LLVMArrayType2(e->i8, 0), "shared", SHARED);
@@ -112,6 +118,10 @@ V simt_dot4(struct emitter *e, V w, V x, V sum) {
 }
 
 void simt_mma_bf16(struct emitter *e, const V *a, const V *b, V *sums) {
+    if (!e->threaded) {
+        emulate_mma_bf16(e, a, b, sums);
+        return;
+    }
     V arguments[] = {a[0], a[1], a[2], a[3], b[0], b[1], sums[0], sums[1], sums[2], sums[3]};
     V made = emit_intrinsic(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", NULL, 0, arguments, 10);
     for (unsigned i = 0; i < 4; i++) sums[i] = LLVMBuildExtractValue(e->builder, made, i, "");

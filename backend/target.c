@@ -107,6 +107,21 @@ static const struct target *native(struct arena *a, const char *triple) {
     return t;
 }
 
+const struct target *backend_emulated(struct arena *a, const char *gpu) {
+    const char *host = backend_host_triple();
+    const struct target *known = target_find(CUDA_TRIPLE, gpu), *own = known && host ? native(a, host) : NULL;
+    if (!own) return NULL;
+    struct target *t = arena_new_object(a, struct target);
+    *t = *known;
+    t->triple = own->triple;
+    t->cpu = own->cpu;
+    t->features = own->features;
+    t->fma = own->fma;
+    t->bf16 = own->bf16;
+    t->emulated = true;
+    return t;
+}
+
 /* Why there is no such CPU. */
 static const char *explain_unknown(struct arena *a, const char *triple, const char *cpu) {
     const struct target *elsewhere = target_find(NULL, cpu), *t;

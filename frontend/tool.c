@@ -50,7 +50,7 @@ static bool find_gpus(const struct tool *t, const char *list, struct tool_target
         p += strlen(name);
     }
     if (!least) return options_error(t->program, "--target=cuda: needs an architecture: cuda:sm_90a"), false;
-    *found = (struct tool_target){CUDA_TRIPLE, least->cpu, list};
+    *found = (struct tool_target){.triple = CUDA_TRIPLE, .cpu = least->cpu, .gpus = list};
     return true;
 }
 
@@ -58,7 +58,11 @@ static bool find_target(const struct tool *t, const char *given, struct tool_tar
     const char *known, *names = "";
     if (given && !strncmp(given, "cuda:", 5)) return find_gpus(t, given + 5, found);
     if (given && !strcmp(given, "cpu")) given = NULL;
-    *found = (struct tool_target){given ? target_triple(given) : NULL, options_value(t->list, "mcpu"), NULL};
+    if (given && !strncmp(given, "emulate:", 8)) {
+        *found = (struct tool_target){.emulated = given + 8};
+        return true;
+    }
+    *found = (struct tool_target){.triple = given ? target_triple(given) : NULL, .cpu = options_value(t->list, "mcpu")};
     if (found->triple && !strcmp(found->triple, CUDA_TRIPLE)) found->gpus = found->cpu;
     if (!given || found->triple) return true;
     for (int i = 0; (known = target_triple_number(i)); i++)

@@ -49,7 +49,9 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
 #define TOOL_TARGET_ROW                                                                                      \
     {                                                                                                        \
         0, "target", "TRIPLE", "the kind of machine to compile for [this one]",                              \
-            "x86_64-linux-gnu or aarch64-linux-gnu; cuda:sm_90a, or several by commas, for GPUs; cpu+cuda:sm_90a for a library that has both." \
+            "x86_64-linux-gnu or aarch64-linux-gnu; cuda:sm_90a, or several by commas, for GPUs; "           \
+            "cpu+cuda:sm_90a for a library that has both. emulate:sm_90a: this machine, by that GPU's "      \
+            "kernels (for tests)."                                                                           \
     }
 
 /* Rows of both programs: how the pipeline runs and what it shows. tool_pipeline reads them. */
@@ -108,9 +110,10 @@ int tool_print(struct tool *t, void (*print)(const struct graph *g, FILE *out));
 
 /* --target and --mcpu. */
 struct tool_target {
-    const char *triple; /* in targets.def's spelling; NULL: not given */
-    const char *cpu;    /* NULL: not given. Of several GPUs the least capable */
-    const char *gpus;   /* all of them, by commas; NULL: no GPU's code */
+    const char *triple;   /* in targets.def's spelling; NULL: not given */
+    const char *cpu;      /* NULL: not given. Of several GPUs the least capable */
+    const char *gpus;     /* all of them, by commas; NULL: no GPU's code */
+    const char *emulated; /* the GPU whose kernels this machine is to run; NULL: none */
 };
 /* How many there are, by + between them; 0 after a usage message. */
 int tool_targets(const struct tool *t, struct tool_target *found, int most);

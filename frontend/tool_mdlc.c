@@ -159,6 +159,12 @@ static int no_runtime(const struct tool *t) {
 
 static int choose_target(struct tool *t, const struct tool_target *given) {
     const char *error = NULL;
+    if (given->emulated) {
+        t->graph->target = backend_emulated(t->arena, given->emulated);
+        return t->graph->target ? TOOL_DONE
+                                : options_error(&program, "--target=emulate:%s: no such GPU; --list-cpus lists them",
+                                                given->emulated);
+    }
     t->graph->target = backend_target(t->arena, given->triple, given->cpu, &error);
     return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
 }

@@ -167,6 +167,12 @@ struct mdl_launch {
     uint32_t reserved;
     int64_t scratch; /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
 };
+/* What a warp sees of its grid where a GPU's kernels run on the processor, for tests (runtime/emulate.h). */
+struct mdl_warp {
+    int64_t block, blocks, warp;
+    char *shared;  /* the block's */
+    char *scratch; /* the warp's own */
+};
 struct mdl_image {
     const char *arch; /* "sm_90a" */
     const void *code; /* text of PTX with its NUL, or a cubin, which is an ELF file */

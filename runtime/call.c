@@ -285,10 +285,10 @@ static int prepare(struct mdl_session *s, uint32_t function, const int64_t *dims
 
 static int run(struct mdl_session *s) {
     const struct distributed_calls *others = others_of(s->model);
+    if (others && !s->call.plan->agrees && others->agree(s)) return s->call.parted;
     if (s->device) return device_of(s->model)->run(s);
     session_trim(s, arena_share(&s->call));
     if (s->poison) memset(s->arena, 0xff, s->arena_bytes + (size_t)s->lanes_count * s->scratch_bytes);
-    if (others && !s->call.plan->agrees && others->agree(s)) return s->call.parted;
     pool_run(s->model->pool, run_lane, s);
     return s->call.parted ? s->call.parted : atomic_load(&s->call.failed) ? report(s) : MDL_OK;
 }

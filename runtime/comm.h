@@ -107,8 +107,9 @@ int mdl_comm_threads(int32_t ranks, struct mdl_comm **comms /* [ranks] */);
 int mdl_comm_open(const char *engine, char *error, uint64_t error_size, struct mdl_comm **comm);
 
 /* NCCL's comm of the same ranks as `bootstrap`, which it uses for the first meeting and for notes, and which
- * must outlive it. Buffers must be memory of the device that is current in the calling thread. libnccl.so.2
- * is opened, or $MDL_NCCL. */
+ * must outlive it. Buffers are memory of the device that is current in the calling thread; where none is, of
+ * the GPU of the rank's number (modulo how many there are), which becomes current, and so that of a model
+ * opened next. libnccl.so.2 is opened, or $MDL_NCCL. */
 int mdl_comm_nccl(struct mdl_comm *bootstrap, char *error, uint64_t error_size, struct mdl_comm **comm);
 
 /* NULL is fine. Under MPI all ranks do so, or one ends all by

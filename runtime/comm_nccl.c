@@ -36,6 +36,11 @@ struct functions {
     int (*ncclGroupStart)(void);
     int (*ncclGroupEnd)(void);
     const char *(*ncclGetErrorString)(int);
+    int (*cuInit)(unsigned flags);
+    int (*cuDeviceGetCount)(int *);
+    int (*cuDeviceGet)(int *, int number);
+    int (*cuDevicePrimaryCtxRetain)(void **, int device);
+    int (*cuDevicePrimaryCtxRelease_v2)(int device);
     int (*cuCtxGetCurrent)(void **);
     int (*cuCtxSetCurrent)(void *);
     int (*cuStreamCreate)(void **, unsigned flags);
@@ -58,6 +63,7 @@ struct nccl_comm {
     struct mdl_comm *bootstrap;
     struct functions f;
     void *library, *driver, *context, *stream;
+    int device; /* whose primary context this is, and given back at the end; -1: the caller's */
     pthread_mutex_t lock;
     struct pending *pending;
 };
@@ -303,6 +309,7 @@ static void nccl_abort(struct mdl_comm *comm, int status) {
 
 static void release(struct nccl_comm *c) {
     if (c->stream) c->f.cuStreamDestroy_v2(c->stream);
+    if (c->device >= 0) c->f.cuDevicePrimaryCtxRelease_v2(c->device);
     if (c->library) dlclose(c->library);
     if (c->driver) dlclose(c->driver);
     pthread_mutex_destroy(&c->lock);
@@ -350,13 +357,32 @@ static const char *find_functions(struct nccl_comm *c) {
 #define NCCL(call) {false, #call, &c->f.call}
 #define CUDA(call)                                                                                           \
     { true, #call, &c->f.call }
-        NCCL(ncclGetUniqueId),    NCCL(ncclCommInitRank),      NCCL(ncclCommDestroy),
-        NCCL(ncclCommAbort),      NCCL(ncclCommGetAsyncError), NCCL(ncclAllReduce),
-        NCCL(ncclAllGather),      NCCL(ncclReduceScatter),     NCCL(ncclSend),
-        NCCL(ncclRecv),           NCCL(ncclGroupStart),        NCCL(ncclGroupEnd),
-        NCCL(ncclGetErrorString), CUDA(cuCtxGetCurrent),       CUDA(cuCtxSetCurrent),
-        CUDA(cuStreamCreate),     CUDA(cuStreamDestroy_v2),    CUDA(cuEventCreate),
-        CUDA(cuEventRecord),      CUDA(cuEventQuery),          CUDA(cuEventDestroy_v2),
+        NCCL(ncclGetUniqueId),
+        NCCL(ncclCommInitRank),
+        NCCL(ncclCommDestroy),
+        NCCL(ncclCommAbort),
+        NCCL(ncclCommGetAsyncError),
+        NCCL(ncclAllReduce),
+        NCCL(ncclAllGather),
+        NCCL(ncclReduceScatter),
+        NCCL(ncclSend),
+        NCCL(ncclRecv),
+        NCCL(ncclGroupStart),
+        NCCL(ncclGroupEnd),
+        NCCL(ncclGetErrorString),
+        CUDA(cuInit),
+        CUDA(cuDeviceGetCount),
+        CUDA(cuDeviceGet),
+        CUDA(cuDevicePrimaryCtxRetain),
+        CUDA(cuDevicePrimaryCtxRelease_v2),
+        CUDA(cuCtxGetCurrent),
+        CUDA(cuCtxSetCurrent),
+        CUDA(cuStreamCreate),
+        CUDA(cuStreamDestroy_v2),
+        CUDA(cuEventCreate),
+        CUDA(cuEventRecord),
+        CUDA(cuEventQuery),
+        CUDA(cuEventDestroy_v2),
         CUDA(cuMemsetD8Async),
 #undef NCCL
 #undef CUDA
@@ -380,11 +406,25 @@ static int load(struct nccl_comm *c, char *error, uint64_t size) {
     return missing ? MDL_UNSUPPORTED : MDL_OK;
 }
 
+/* That which is current in this thread; if none is, that of the GPU of the rank's number, which becomes
+ * current.
+ */
+static bool find_context(struct nccl_comm *c) {
+    int count = 0, device;
+    if (!c->f.cuCtxGetCurrent(&c->context) && c->context) return true;
+    bool found = !c->f.cuInit(0) && !c->f.cuDeviceGetCount(&count) && count > 0 &&
+                 !c->f.cuDeviceGet(&device, c->bootstrap->rank % count) &&
+                 !c->f.cuDevicePrimaryCtxRetain(&c->context, device);
+    if (!found) return false;
+    c->device = device;
+    return !c->f.cuCtxSetCurrent(c->context);
+}
+
 static int open_stream(struct nccl_comm *c, char *error, uint64_t size) {
     enum { NON_BLOCKING = 1 };
-    if (c->f.cuCtxGetCurrent(&c->context) || !c->context) {
-        snprintf(error, size, "NCCL: this thread has no current CUDA context");
-        return MDL_INVALID;
+    if (!find_context(c)) {
+        snprintf(error, size, "NCCL: there is no CUDA context, and none can be made");
+        return MDL_UNSUPPORTED;
     }
     if (!c->f.cuStreamCreate(&c->stream, NON_BLOCKING)) return MDL_OK;
     snprintf(error, size, "NCCL: a CUDA stream cannot be made");
@@ -397,6 +437,7 @@ int mdl_comm_nccl(struct mdl_comm *bootstrap, char *error, uint64_t size, struct
     if (!c) return MDL_NO_MEMORY;
     pthread_mutex_init(&c->lock, NULL);
     c->bootstrap = bootstrap;
+    c->device = -1;
     int status = load(c, error, size);
     if (!status) status = open_stream(c, error, size);
     if (status) {

@@ -53,7 +53,7 @@ void cuda_leave(struct cuda_visit *v) {
     if (v->before != v->device->context) v->device->driver.cuCtxSetCurrent(v->before);
 }
 
-/* "cuda:1"; "cuda" and NULL are the first. */
+/* "cuda:1" */
 static int read_number(struct device *d, const struct mdl_options *o) {
     const char *colon = o->device ? strchr(o->device, ':') : NULL;
     char *end = NULL;
@@ -74,11 +74,26 @@ static int open_driver(struct mdl_model *m, const struct mdl_options *o) {
     return status;
 }
 
-static int find_device(struct cuda_visit *v) {
+/* The GPU that the caller works with, or whose comm it has opened; else the first. */
+static int find_current(struct cuda_visit *v, int count) {
+    struct device *d = v->device;
+    struct cu_context *now = NULL;
+    int handle, code = d->driver.cuCtxGetCurrent(&now);
+    if (code || !now) return code;
+    code = d->driver.cuCtxGetDevice(&handle);
+    for (int i = 0, other; i < count && !code; i++) {
+        code = d->driver.cuDeviceGet(&other, i);
+        if (!code && other == handle) d->number = i;
+    }
+    return code;
+}
+
+static int find_device(struct cuda_visit *v, bool given) {
     struct device *d = v->device;
     int count = 0, major = 0, minor = 0;
     int code = d->driver.cuInit(0);
     if (!code) code = d->driver.cuDeviceGetCount(&count);
+    if (!code && !given) code = find_current(v, count);
     if (code) return cuda_check(v, code, "CUDA cannot be used here");
     if (d->number >= count)
         return cuda_fail(v, MDL_UNSUPPORTED, "there is no such device: there %s %d",
@@ -108,7 +123,7 @@ static int copy_weights(struct cuda_visit *v, const struct mdl_model *m) {
         status = cuda_check(v, v->device->driver.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING),
                             "a stream for the weights");
     if (status) return status;
-    status = cuda_upload(v, v->device->weights.at, m->weights.data, bytes, stream);
+    status = cuda_upload_weights(v, m, stream);
     if (m->weights.map)
         madvise(m->weights.map, m->weights.map_bytes, MADV_DONTNEED); /* a page is read again if need be */
     v->device->driver.cuStreamDestroy_v2(stream);
@@ -135,7 +150,7 @@ static int open_device(struct mdl_model *m, const struct mdl_options *o) {
     m->device->one_by_one = blocking && !strcmp(blocking, "1");
     int status = read_number(m->device, o);
     if (!status) status = open_driver(m, o);
-    if (!status) status = find_device(&v);
+    if (!status) status = find_device(&v, o->device && strchr(o->device, ':'));
     if (!status) status = open_context(&v);
     if (!status) status = fill(&v, m);
     return status;

@@ -27,8 +27,7 @@ struct device {
     struct cu_module *module;
     struct cu_function **kernels; /* [mdl_descriptor.kernels_count] */
     struct cuda_block weights;
-    bool
-        one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for, so that one that fails has a name */
+    bool one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for; one that fails has a name */
 };
 
 /* Of one plan and choice of dims, with all addresses in it. */
@@ -61,6 +60,7 @@ struct device_session {
     void **parameters;                             /* and where they stand */
     int32_t *loop_counters;                        /* [most_loops] */
     int64_t *loop_ends;                            /* [most_loops] */
+    void **buffers;                                /* of collectives, as in a lane's tables */
     struct cuda_graph graphs[CUDA_GRAPHS];
     int64_t *graph_dims; /* of all of them */
     uint64_t calls;
@@ -90,7 +90,7 @@ int cuda_load(struct cuda_visit *v, const struct mdl_descriptor *d);
 /* cuda_memory.c. `what` names the memory in messages. */
 int cuda_allocate(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const char *what);
 void cuda_free(struct cuda_visit *v, struct cuda_block *b);
-/* At least twice as long, where it is too short; its contents are lost. */
+/* Twice as long, if it can be, where it is too short; its contents are lost. */
 int cuda_grow(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const char *what);
 /* Waits for all that is on the stream; a CUresult. */
 int cuda_wait(struct cuda_visit *v, struct cu_stream *stream);
@@ -125,8 +125,17 @@ int cuda_enqueue(struct cuda_visit *v, struct mdl_session *s, cuda_after_step *e
 /* Thread blocks of a step. */
 int64_t cuda_blocks(const struct mdl_session *s, const struct mdl_step *step);
 
+uint64_t cuda_resolve(const struct mdl_session *s, const struct mdl_ref *r); /* where the buffer is */
+
 /* cuda_call.c */
 int cuda_run(struct mdl_session *s);
+/* What the guards' word in staging says. */
+int cuda_look_at_guards(struct cuda_visit *v, struct mdl_session *s);
+
+/* cuda_ranks.c: behind the last of the first guards; at a COLLECTIVE or an AWAIT. */
+int cuda_agree(struct cuda_visit *v, struct mdl_session *s);
+int cuda_talk(struct cuda_visit *v, struct mdl_session *s, uint32_t step);
+int cuda_upload_weights(struct cuda_visit *v, const struct mdl_model *m, struct cu_stream *stream);
 
 /* cuda_trace.c: the call with an event behind each kernel. */
 int cuda_run_traced(struct cuda_visit *v, struct mdl_session *s);

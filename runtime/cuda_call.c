@@ -37,7 +37,7 @@ static int launch_graph(struct cuda_visit *v, struct mdl_session *s, struct cuda
 
 /* A call whose graph is there takes no memory. */
 static int run(struct cuda_visit *v, struct mdl_session *s) {
-    bool step_by_step = s->events || v->device->one_by_one;
+    bool step_by_step = s->events || v->device->one_by_one || s->model->mesh;
     s->device->calls++;
     cuda_lay_out(s);
     struct cuda_graph *g = step_by_step ? NULL : cuda_find_graph(s);
@@ -47,11 +47,12 @@ static int run(struct cuda_visit *v, struct mdl_session *s) {
     if (s->poison) status = poison(v, s);
     if (status) return status;
     if (s->events) return cuda_run_traced(v, s);
-    return step_by_step ? cuda_enqueue(v, s, wait_for_one) : launch_graph(v, s, g);
+    if (v->device->one_by_one) return cuda_enqueue(v, s, wait_for_one);
+    return step_by_step ? cuda_enqueue(v, s, NULL) : launch_graph(v, s, g);
 }
 
 /* A guard that failed stored its step's number. */
-static int look_at_guards(struct cuda_visit *v, struct mdl_session *s) {
+int cuda_look_at_guards(struct cuda_visit *v, struct mdl_session *s) {
     const struct mdl_variant *variant = s->call.plan->variant;
     struct cuda_failure f;
     memcpy(&f, s->device->staging + s->device->layout.failure, sizeof f);
@@ -72,7 +73,7 @@ int cuda_run(struct mdl_session *s) {
         status = wait_for_all(&v, s);
     else
         cuda_wait(&v, s->device->stream); /* the next call has the stream to itself */
-    if (!status) status = look_at_guards(&v, s);
+    if (!status) status = cuda_look_at_guards(&v, s);
     if (!status) cuda_take_results(s);
     cuda_leave(&v);
     return status;

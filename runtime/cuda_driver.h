@@ -26,6 +26,7 @@ struct cu_exec; /* of a graph: ready to be launched */
     F(cuDevicePrimaryCtxRetain, (struct cu_context **, int device))                                          \
     F(cuDevicePrimaryCtxRelease_v2, (int device))                                                            \
     F(cuCtxGetCurrent, (struct cu_context **))                                                               \
+    F(cuCtxGetDevice, (int *device))                                                                         \
     F(cuCtxSetCurrent, (struct cu_context *))                                                                \
     F(cuModuleLoadDataEx,                                                                                    \
       (struct cu_module **, const void *image, unsigned count, int *options, void **values))                 \

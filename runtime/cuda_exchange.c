@@ -97,7 +97,9 @@ static int reserve_counters(struct cuda_visit *v, struct device_session *on, int
     size_t wanted = (size_t)(turns > LEAST ? turns : LEAST) * sizeof(int32_t);
     if (!turns || wanted <= on->counters.bytes) return MDL_OK;
     int status = cuda_grow(v, &on->counters, wanted, "the counters of loops");
-    return status ? status : fill_counters(v, on);
+    if (!status) status = fill_counters(v, on);
+    if (status) cuda_free(v, &on->counters);
+    return status;
 }
 
 static int reserve_exchange(struct cuda_visit *v, struct device_session *on) {

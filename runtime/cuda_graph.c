@@ -2,16 +2,18 @@
 #include "runtime/cuda.h"
 #include <string.h>
 
-static size_t dims_bytes(const struct mdl_session *s) {
-    return s->call.function->dims_count * sizeof(int64_t);
+/* Where a function has no dims there may be no array of them. */
+static bool is_of_call(const struct cuda_graph *g, const struct mdl_session *s) {
+    size_t dims = s->call.function->dims_count;
+    bool same = g->exec && g->plan == s->call.plan_number;
+    return same && (!dims || !memcmp(g->dims, s->call.dims, dims * sizeof *g->dims));
 }
 
 struct cuda_graph *cuda_find_graph(struct mdl_session *s) {
     struct device_session *on = s->device;
     for (int i = 0; i < CUDA_GRAPHS; i++) {
         struct cuda_graph *g = &on->graphs[i];
-        if (!g->exec || g->plan != s->call.plan_number || memcmp(g->dims, s->call.dims, dims_bytes(s)))
-            continue;
+        if (!is_of_call(g, s)) continue;
         g->used = on->calls;
         return g;
     }
@@ -64,7 +66,7 @@ int cuda_record_graph(struct cuda_visit *v, struct mdl_session *s, struct cuda_g
     g->exec = exec;
     g->plan = s->call.plan_number;
     g->used = s->device->calls;
-    memcpy(g->dims, s->call.dims, dims_bytes(s));
+    for (uint32_t i = 0; i < s->call.function->dims_count; i++) g->dims[i] = s->call.dims[i];
     *recorded = g;
     return MDL_OK;
 }

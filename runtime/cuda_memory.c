@@ -20,7 +20,8 @@ int cuda_grow(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const ch
     if (bytes <= b->bytes) return MDL_OK;
     size_t twice = 2 * b->bytes;
     cuda_free(v, b);
-    return cuda_allocate(v, b, bytes > twice ? bytes : twice, what);
+    int status = twice > bytes ? cuda_allocate(v, b, twice, what) : MDL_NO_MEMORY;
+    return status == MDL_NO_MEMORY ? cuda_allocate(v, b, bytes, what) : status;
 }
 
 /* Where waiting fails it is tried once more: what is on the stream uses memory that may be about to be given

@@ -10,7 +10,8 @@ static int set_initial_states(struct cuda_visit *v, struct mdl_session *s) {
     int code = on->states.at ? driver->cuMemsetD8Async(on->states.at, 0, on->states.bytes, on->stream) : 0;
     for (uint32_t i = 0; i < d->states_count && !code; i++) {
         const struct mdl_state *state = &d->states[i];
-        if (state->initial >= 0 && state->bytes > 0)
+        if (state->initial >= 0 && state->bytes > 0 &&
+            session_has_weights(s->model, state->initial, state->bytes))
             code = driver->cuMemcpyDtoDAsync_v2(on->states.at + (uint64_t)state->offset,
                                                 v->device->weights.at + (uint64_t)state->initial,
                                                 (size_t)state->bytes, on->stream);
@@ -51,10 +52,11 @@ static bool make_tables(struct device_session *on, const struct mdl_model *m) {
     on->parameters = calloc(parameters, sizeof *on->parameters);
     on->loop_counters = calloc((size_t)m->most_loops + 1, sizeof *on->loop_counters);
     on->loop_ends = calloc((size_t)m->most_loops + 1, sizeof *on->loop_ends);
+    on->buffers = calloc(m->mesh ? m->pointers + 1 : 1, sizeof *on->buffers);
     on->graph_dims = calloc(CUDA_GRAPHS * (most.dims + 1), sizeof *on->graph_dims);
     on->layout.inputs = calloc(2 * (most.inputs + most.results) + 1, sizeof *on->layout.inputs);
-    bool good = on->values && on->parameters && on->loop_counters && on->loop_ends && on->graph_dims &&
-                on->layout.inputs;
+    bool good = on->values && on->parameters && on->loop_counters && on->loop_ends && on->buffers &&
+                on->graph_dims && on->layout.inputs;
     if (!good) return false;
     on->layout.results = on->layout.inputs + most.inputs;
     on->layout.input_bytes = on->layout.results + most.results;
@@ -112,6 +114,7 @@ void cuda_session_free(struct mdl_session *s) {
     free(on->parameters);
     free(on->loop_counters);
     free(on->loop_ends);
+    free(on->buffers);
     free(on->graph_dims);
     free(on->layout.inputs);
     free(on);

@@ -30,7 +30,7 @@ static uint64_t base_of(const struct mdl_session *s, const struct mdl_ref *r) {
     return 0;
 }
 
-static uint64_t resolve(const struct mdl_session *s, const struct mdl_ref *r) {
+uint64_t cuda_resolve(const struct mdl_session *s, const struct mdl_ref *r) {
     int64_t offset = r->offset;
     if (r->stride) offset += r->stride * s->device->loop_counters[r->loop];
     return base_of(s, r) + (uint64_t)offset;
@@ -41,7 +41,7 @@ static void set_parameters(struct mdl_session *s, const struct mdl_step *step, u
     struct device_session *on = s->device;
     uint64_t *next = on->values;
     for (uint32_t i = 0; i < step->refs; i++)
-        *next++ = resolve(s, &s->model->descriptor->refs[step->first_ref + i]);
+        *next++ = cuda_resolve(s, &s->model->descriptor->refs[step->first_ref + i]);
     for (uint32_t i = 0; i < s->call.function->dims_count; i++) *next++ = (uint64_t)s->call.dims[i];
     *next++ = on->scratch.at;
     *next++ = on->exchange.at + on->layout.failure;
@@ -63,17 +63,23 @@ static int launch(struct cuda_visit *v, struct mdl_session *s, uint32_t number) 
                       s->model->descriptor->source, step->line, step->column);
 }
 
+static int run_step(struct cuda_visit *v, struct mdl_session *s, uint32_t at, cuda_after_step *each) {
+    const struct plan_step *p = &s->call.plan->steps[at];
+    if (p->start || p->await) return cuda_talk(v, s, at);
+    int status = launch(v, s, at);
+    if (!status && each) status = each(v, s, at);
+    return status || !p->agree ? status : cuda_agree(v, s);
+}
+
 static int run_steps(struct cuda_visit *v, struct mdl_session *s, cuda_after_step *each) {
     const struct mdl_variant *variant = s->call.plan->variant;
     int status = MDL_OK;
     for (uint32_t at = 0; at < variant->steps_count && !status; at++) {
         uint32_t kind = variant->steps[at].kind;
-        if (kind == MDL_STEP_LOOP || kind == MDL_STEP_END) {
+        if (kind == MDL_STEP_LOOP || kind == MDL_STEP_END)
             at = call_turn(s, at, s->device->loop_counters, s->device->loop_ends);
-        } else {
-            status = launch(v, s, at);
-            if (!status && each) status = each(v, s, at);
-        }
+        else
+            status = run_step(v, s, at, each);
     }
     return status;
 }

@@ -23,7 +23,7 @@ struct request {
 };
 struct rank {
     struct library *library;
-    struct mdl_comm *comm;
+    struct mdl_comm *comm, *bootstrap; /* bootstrap: of a comm that is NCCL's */
     struct mdl_model *model;
     struct mdl_session *session;
     int32_t number;
@@ -130,7 +130,21 @@ static int no_session(struct rank *r, int status) {
     return status;
 }
 
+/* A model on GPUs moves its tensors by NCCL; its comm is made by the rank's own thread. */
+static int take_nccl(struct rank *r) {
+    const struct mdl_descriptor *d = r->library->descriptor;
+    struct mdl_comm *nccl;
+    if (!d->device || !d->collectives_count) return MDL_OK;
+    int status = d->distributed->comm_nccl(r->comm, r->error, sizeof r->error, &nccl);
+    if (status) return status;
+    r->bootstrap = r->comm;
+    r->comm = nccl;
+    return MDL_OK;
+}
+
 static int open_rank(struct rank *r) {
+    int nccl = take_nccl(r);
+    if (nccl) return nccl;
     const struct ranks_settings *s = &r->library->ranks->settings;
     const struct mdl_api *api = r->library->descriptor->api;
     struct mdl_options options = {.size = sizeof options,
@@ -358,9 +372,6 @@ static int32_t mesh_size(const struct mdl_descriptor *d) {
 
 static int find_ranks(struct library *l, const struct run_request *r, const struct ranks_settings *s) {
     bool automatic = !s->comm || !strcmp(s->comm, "auto");
-    if (s->comm && !strcmp(s->comm, "nccl"))
-        return run_error(r, RUN_FAILED,
-                         "--comm=nccl: it moves memory of GPUs, but this model was compiled for CPUs");
     if (automatic ? s->ranks > 0 : !strcmp(s->comm, "threads")) {
         struct ranks_settings all = *s;
         if (!s->ranks) all.ranks = mesh_size(l->descriptor);
@@ -372,9 +383,24 @@ static int find_ranks(struct library *l, const struct run_request *r, const stru
                : run_error(r, RUN_INTERNAL, "out of memory"); /* opening says what is missing */
 }
 
-int ranks_start(struct library *l, const struct run_request *r, const struct ranks_settings *ranks,
+/* What is wrong with the options; NCCL is taken behind whatever comm there is. */
+static int check_settings(const struct library *l, const struct run_request *r, struct ranks_settings *ranks,
+                          const struct library_settings *s) {
+    bool nccl = ranks->comm && !strcmp(ranks->comm, "nccl"), devices = l->descriptor->device != NULL;
+    if (nccl && !devices)
+        return run_error(r, RUN_FAILED,
+                         "--comm=nccl: it moves memory of GPUs, but this model was compiled for CPUs");
+    if (devices && s->device && strchr(s->device, ':'))
+        return run_error(r, RUN_USAGE, "--device=%s: over ranks each takes the GPU of its number", s->device);
+    if (nccl) ranks->comm = NULL;
+    return RUN_DONE;
+}
+
+int ranks_start(struct library *l, const struct run_request *r, const struct ranks_settings *given,
                 const struct library_settings *s) {
-    int status = find_ranks(l, r, ranks);
+    struct ranks_settings ranks = *given;
+    int status = check_settings(l, r, &ranks, s);
+    if (!status) status = find_ranks(l, r, &ranks);
     if (status) return status;
     for (int32_t i = 0; i < l->ranks->count; i++) {
         struct rank *rank = &l->ranks->at[i];
@@ -397,6 +423,7 @@ static void close_comm(struct library *l, struct rank *r, int status) {
         r->comm->engine->abort(r->comm, status ? status : RUN_FAILED);
     }
     l->descriptor->distributed->comm_close(r->comm);
+    l->descriptor->distributed->comm_close(r->bootstrap);
 }
 
 void ranks_close(struct library *l, int status) {

@@ -38,7 +38,8 @@ struct mdl_options {
     int32_t timeout_ms;    /* a collective that takes longer has failed; 0: 60 seconds; negative: never */
     uint32_t algorithm;    /* enum mdl_algorithm */
     uint32_t reserved;
-    const char *device; /* where to run: "cpu", "cuda:N" (the system's GPU number N); NULL: what the model was compiled for */
+    const char *device; /* where to run: "cpu", "cuda:N" (the system's GPU number N); NULL: what the model was compiled
+                           for, of GPUs that which is current in the calling thread, else the first */
 };
 #define MDL_OPTIONS {sizeof(struct mdl_options), 0, 0, 0, 0, 0, 0, 0, 0}
 

@@ -27,7 +27,9 @@ static const struct option_spec options[] = {
     {0, "comm", "auto|threads|mpi|openmpi|mpich|nccl", "how ranks speak to each other [auto]",
      "auto: threads with --ranks, else the MPI whose mpirun started this process. The part for each MPI is "
      "looked for in "
-     "$MDL_COMM_PATH, then where mdl-run was installed."},
+     "$MDL_COMM_PATH, then where mdl-run was installed. Ranks of a model for GPUs find each other so, and "
+     "move tensors by "
+     "NCCL; each takes the GPU of its number."},
     {0, "collective", "ring|mpi",
      "whose algorithms make collectives: rings of ours, or the MPI library's [mpi]",
      "The library's are used where it has the element type and the operation. Rings give the same bits with "

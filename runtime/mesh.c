@@ -165,6 +165,10 @@ static int check_tables(const struct mdl_descriptor *d, const struct mdl_options
 static int check_engine(const struct mdl_descriptor *d, const struct mdl_comm *comm,
                         const struct mdl_options *o) {
     const char *engine = comm->engine->name;
+    if (!comm->engine->devices && d->device && d->collectives_count)
+        return fail(o, MDL_UNSUPPORTED,
+                    "%s: moves memory of the host, but model %s runs on %s: give it a comm of mdl_comm_nccl",
+                    engine, d->name, d->device->kind);
     if (!comm->engine->devices) return MDL_OK;
     if (o->algorithm == MDL_RING)
         return fail(o, MDL_UNSUPPORTED,

@@ -158,6 +158,9 @@ char *session_map(size_t bytes);
  * refused, errno says why, and the states are the initial ones. */
 bool session_replace_states(struct mdl_session *s, char *fresh);
 
+/* Over ranks, a state whose initial values are other ranks' is other ranks'. */
+bool session_has_weights(const struct mdl_model *m, int64_t offset, int64_t bytes);
+
 /* Plans for all variants of the model's functions; false: no memory. */
 bool plans_new(struct mdl_model *m);
 void plans_free(struct mdl_model *m);

@@ -25,10 +25,12 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/cuda_graph.c \
 	runtime/cuda_image.c \
 	runtime/cuda_memory.c \
+	runtime/cuda_ranks.c \
 	runtime/cuda_session.c \
 	runtime/cuda_steps.c \
 	runtime/cuda_trace.c \
 	runtime/distributed.c \
+	runtime/emulate.c runtime/emulate.h \
 	runtime/float.h \
 	runtime/mdl.h \
 	runtime/mesh.c runtime/mesh.h \

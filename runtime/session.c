@@ -30,8 +30,7 @@ char *session_map(size_t bytes) {
     return p;
 }
 
-/* Over ranks, a state whose initial values are other ranks' is other ranks'. */
-static bool has_weights(const struct mdl_model *m, int64_t offset, int64_t bytes) {
+bool session_has_weights(const struct mdl_model *m, int64_t offset, int64_t bytes) {
     const struct distributed_calls *others = others_of(m);
     return !others || others->has_weights(m->descriptor, others->coordinates(m), offset, bytes);
 }
@@ -40,7 +39,7 @@ static void set_initial_states(struct mdl_session *s) {
     const struct mdl_descriptor *d = s->model->descriptor;
     for (uint32_t i = 0; i < d->states_count; i++) {
         const struct mdl_state *state = &d->states[i];
-        if (state->initial >= 0 && has_weights(s->model, state->initial, state->bytes))
+        if (state->initial >= 0 && session_has_weights(s->model, state->initial, state->bytes))
             memcpy(s->states + state->offset, s->model->weights.data + state->initial, (size_t)state->bytes);
     }
 }

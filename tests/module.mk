@@ -166,6 +166,7 @@ tests_unit_write_broken_LDADD = $(WEIGHTS_LIBS)
 include tests/run/module.mk
 include tests/distributed/module.mk
 include tests/gpu/module.mk
+include tests/gpu/runtime.mk
 include tests/models/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk

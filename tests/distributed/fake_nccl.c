@@ -1,6 +1,8 @@
-/* What comm_nccl.c calls of NCCL and of CUDA's driver, for ranks that are threads of one process and buffers
- * in host memory: for its test on machines without GPUs. Collectives are done when they are called, which
- * real ones are not. */
+/* What comm_nccl.c calls of NCCL and of CUDA's driver, for ranks that are threads of one process: for tests
+ * on machines without GPUs. Buffers are in host memory, or in that of another stand-in for the driver,
+ * $MDL_CUDA, which says where that is (tests/gpu/plain_cuda.c). Collectives are done when they are called,
+ * which real ones are not. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,6 +62,11 @@ int ncclRecv(void *out, size_t n, int type, int peer, void *comm, void *stream);
 int ncclGroupStart(void);
 int ncclGroupEnd(void);
 const char *ncclGetErrorString(int code);
+int cuInit(unsigned flags);
+int cuDeviceGetCount(int *count);
+int cuDeviceGet(int *device, int number);
+int cuDevicePrimaryCtxRetain(void **context, int device);
+int cuDevicePrimaryCtxRelease_v2(int device);
 int cuCtxGetCurrent(void **context);
 int cuCtxSetCurrent(void *context);
 int cuStreamCreate(void **stream, unsigned flags);
@@ -69,6 +76,17 @@ int cuEventRecord(void *event, void *stream);
 int cuEventQuery(void *event);
 int cuEventDestroy_v2(void *event);
 int cuMemsetD8Async(uint64_t to, unsigned char value, size_t n, void *stream);
+
+/* The host's address of a buffer. */
+static void *host(const void *at, size_t bytes) {
+    void *driver = getenv("MDL_CUDA") ? dlopen(getenv("MDL_CUDA"), RTLD_NOW | RTLD_NOLOAD) : NULL;
+    void *symbol = driver ? dlsym(driver, "plain_cuda_memory") : NULL;
+    void *(*find)(uint64_t at, size_t bytes);
+    memcpy(&find, &symbol, sizeof find);
+    void *found = symbol && bytes ? find((uintptr_t)at, bytes) : (void *)(uintptr_t)at;
+    if (driver) dlclose(driver);
+    return found;
+}
 
 EXPORT int ncclGetUniqueId(struct nccl_id *id) {
     pthread_mutex_lock(&lock);
@@ -139,22 +157,26 @@ static int sum(struct member *m, const void *in, void *out, size_t from, size_t 
 }
 EXPORT int ncclAllReduce(const void *in, void *out, size_t n, int type, int op, void *comm, void *stream) {
     (void)stream;
-    return sum(comm, in, out, 0, n, type, op);
+    return sum(comm, host(in, 4 * n), host(out, 4 * n), 0, n, type, op);
 }
 EXPORT int ncclReduceScatter(const void *in, void *out, size_t n, int type, int op, void *comm,
                              void *stream) {
     (void)stream;
-    return sum(comm, in, out, (size_t)((struct member *)comm)->rank * n, n, type, op);
+    struct member *m = comm;
+    return sum(m, host(in, (size_t)m->meeting->ranks * 4 * n), host(out, 4 * n), (size_t)m->rank * n, n, type,
+               op);
 }
 EXPORT int ncclAllGather(const void *in, void *out, size_t n, int type, void *comm, void *stream) {
     struct member *m = comm;
     struct meeting *g = m->meeting;
     (void)stream;
     if (type != BYTES) return 4;
+    char *to = host(out, (size_t)g->ranks * n);
+    const void *from = host(in, n);
     pthread_mutex_lock(&lock);
-    g->in[m->rank] = in;
+    g->in[m->rank] = from;
     meet(g);
-    for (int r = 0; r < g->ranks; r++) memcpy((char *)out + (size_t)r * n, g->in[r], n);
+    for (int r = 0; r < g->ranks; r++) memcpy(to + (size_t)r * n, g->in[r], n);
     meet(g);
     pthread_mutex_unlock(&lock);
     return 0;
@@ -167,7 +189,7 @@ EXPORT int ncclSend(const void *in, size_t n, int type, int peer, void *comm, vo
     if (type != BYTES) return 4;
     made->next = NULL;
     made->bytes = n;
-    memcpy(made->data, in, n);
+    memcpy(made->data, host(in, n), n);
     pthread_mutex_lock(&lock);
     for (at = &m->meeting->mail[peer][m->rank]; *at; at = &(*at)->next) continue;
     *at = made;
@@ -183,7 +205,7 @@ static int receive(void *out, size_t n, int peer, struct member *m) {
     *at = got->next;
     pthread_mutex_unlock(&lock);
     bool same = got->bytes == n;
-    if (same) memcpy(out, got->data, n);
+    if (same) memcpy(host(out, n), got->data, n);
     free(got);
     return same ? 0 : 5;
 }
@@ -213,6 +235,11 @@ EXPORT int ncclGroupEnd(void) {
 EXPORT const char *ncclGetErrorString(int code) { return code == 4 ? "invalid argument" : "invalid usage"; }
 
 static char anything;
+EXPORT int cuInit(unsigned flags) { return flags != 0; }
+EXPORT int cuDeviceGetCount(int *count) { return *count = 1, 0; }
+EXPORT int cuDeviceGet(int *device, int number) { return *device = number, number != 0; }
+EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) { return *context = &anything, device != 0; }
+EXPORT int cuDevicePrimaryCtxRelease_v2(int device) { return device != 0; }
 EXPORT int cuCtxGetCurrent(void **context) {
     *context = &anything;
     return 0;

@@ -116,6 +116,16 @@ Test(memory, barriers_of_some_warps) { /* warps 4-7 give, 0-3 take */
           256, 0, arrived);
 }
 
+Test(memory, a_cluster_of_one_block) {
+    check(".extern .shared .align 16 .b8 dynamic[];\n",
+          "mad.wide.u32 %rd1, %thread, 4, %in; ld.global.b32 %r1, [%rd1]; mov.b32 %r2, dynamic; "
+          "mapa.shared::cluster.u32 %r2, %r2, 0; shl.b32 %r3, %thread, 2; add.u32 %r4, %r2, %r3;\n"
+          "st.shared::cluster.b32 [%r4], %r1; barrier.cluster.arrive.release.aligned; "
+          "barrier.cluster.wait.acquire.aligned; sub.u32 %r5, %r2, %r3; mov.u32 %r7, %cluster_ctarank; "
+          "add.u32 %r5, %r5, %r7; ld.shared.b32 %r6, [%r5+1020];\n" STORE "%r6;",
+          256, 1024, reversed);
+}
+
 static uint32_t table_of(uint32_t i) { return (uint32_t[]){3, 1, 4, 1}[i % 4] + 70; }
 Test(memory, variables_of_the_module) {
     check(".global .align 4 .u32 base[4] = {3, 1, 4, 1};\n.global .align 8 .u64 where[2] = {base, "

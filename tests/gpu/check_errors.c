@@ -185,6 +185,10 @@ Test(errors, texts) {
     check_refused(NULL, "add.u32 %r1, %r2, %r3, %r4;", "operand too many");
     check_refused(NULL, "add.u32 %r1, %rd2, 1;", "a register of another size");
     check_refused(NULL, "add.u32 %r1, %p1, 1;", "a predicate where a value is wanted");
+    check_refused(NULL, "setp.lt.u8 %p1, %rs1, %rs2;", "the comparison is not known");
+    check_refused(NULL, "setp.like.u32 %p1, %r1, %r2;", "the comparison is not known");
+    check_refused(NULL, "atom.global.min.f32 %r1, [%in], %r2;", "this atomic operation is not known");
+    check_refused(NULL, "cvt.rn.e4m3x2.u32 %rs1, %r2;", "this conversion is not known");
     check_refused(NULL, "bra NOWHERE;", "NOWHERE is not a label here");
     check_refused(NULL, "{ IN: } bra IN;", "IN is not a label here");
     check_refused(NULL, "mov.b32 %r1, nothing;", "a name is not known here");

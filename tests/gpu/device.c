@@ -12,7 +12,7 @@ static void find(void *library, const char *name, void *function) {
 }
 
 void device_watch(struct fixture *f) {
-    setenv("MDL_WATCHED_CUDA", "tests/gpu/plain_cuda.so", 0);
+    setenv("MDL_WATCHED_CUDA", "tests/gpu/libcuda.so", 0);
     setenv("MDL_CUDA", "tests/gpu/watched_cuda.so", 1);
     void *library = dlopen(getenv("MDL_CUDA"), RTLD_NOW | RTLD_LOCAL);
     cr_assert(library, "%s", dlerror());

@@ -1,7 +1,6 @@
 /* The runtime on a GPU where something is wrong: the device, the images, the driver, a kernel, each call of
  * the driver in turn. */
-#include "runtime/cuda_driver.h"
-#include "runtime/model.h"
+#include "runtime/cuda.h"
 #include "tests/gpu/device.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -9,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { S = DEVICE_S, UNKNOWN_ERROR = 999 };
+enum { S = DEVICE_S, LAUNCH_FAILED = 719 };
 
 static void refuses(const char *device, int status, const char *message) {
     struct fixture f = {0};
@@ -188,6 +187,44 @@ Test(cuda_failures, memory_that_there_is_not) {
     cr_assert(strstr(f.error, "192 bytes for the weights"), "%s", f.error);
 }
 
+/* Room for more than is needed is taken only where there is any. */
+Test(cuda_failures, memory_that_is_just_enough) {
+    struct fixture f = {0};
+    struct mdl_memory m;
+    device_start(&f);
+    cr_assert_eq(device_mix(&f, S), MDL_OK);
+    f.watch.fail("cuMemAlloc_v2", 1, CU_OUT_OF_MEMORY);
+    cr_assert_eq(device_mix(&f, S + 16), MDL_OK, "%s", mdl_error(f.session));
+    cr_assert(device_mix_is_right(&f, S + 16));
+    mdl_api.memory(f.session, &m);
+    cr_assert_eq(m.buffers, 512 + 512 + 64 + 64 + 512 + 64);
+    cr_assert_eq(m.scratch, 2 * S * 2 * 128);
+    device_end(&f);
+}
+
+/* Where a thread has a GPU already, and names none. */
+Test(cuda_failures, the_current_gpu_is_taken) {
+    struct fixture f = {0}, g = {0};
+    device_start(&f);
+    const struct cuda_driver *d = &f.model->device->driver;
+    device_watch(&g);
+    cr_assert_eq(device_open(&g, &mdl_descriptor, NULL), MDL_OK, "%s", g.error);
+    cr_assert_eq(g.watch.calls("cuCtxGetDevice"), 0);
+    mdl_close(g.model);
+    cr_assert_eq(d->cuCtxSetCurrent(f.model->device->context), 0);
+    cr_assert_eq(device_open(&g, &mdl_descriptor, NULL), MDL_OK, "%s", g.error);
+    cr_assert_eq(g.watch.calls("cuCtxGetDevice"), 1);
+    cr_assert_eq(g.model->device->number, 0);
+    mdl_close(g.model);
+    cr_assert_eq(device_open(&g, &mdl_descriptor, "cuda:0"), MDL_OK, "%s", g.error);
+    cr_assert_eq(g.watch.calls("cuCtxGetDevice"), 1);
+    mdl_close(g.model);
+    g.watch.fail("cuCtxGetDevice", 1, LAUNCH_FAILED);
+    cr_assert_eq(device_open(&g, &mdl_descriptor, NULL), MDL_DEVICE);
+    d->cuCtxSetCurrent(NULL);
+    device_end(&f);
+}
+
 static int crash(struct fixture *f) {
     int32_t result;
     void *results[] = {&result};
@@ -217,6 +254,10 @@ Test(cuda_failures, a_kernel_that_crashes_has_a_name_when_kernels_run_one_by_one
     device_end(&f);
 }
 
+static int scan(struct fixture *f, int64_t extent, float (*y)[2][8], int32_t *n) {
+    return mdl_call(f->session, HANDMADE_SCAN, &extent, (const void *[]){f->x}, (void *[]){y, n});
+}
+
 /* All that a program may do; the first status that is not MDL_OK, with its message in *why. */
 static int life(struct fixture *f, const char *path, const char **why) {
     struct mdl_event events[8];
@@ -231,9 +272,7 @@ static int life(struct fixture *f, const char *path, const char **why) {
     if (!status) status = device_mix(f, 3);
     if (!status) status = device_mix(f, S);
     if (!status) status = device_mix(f, S);
-    if (!status)
-        status =
-            mdl_call(f->session, HANDMADE_SCAN, (int64_t[]){3}, (const void *[]){f->x}, (void *[]){y, &n});
+    if (!status) status = scan(f, 3, y, &n);
     if (!status) status = mdl_session_save(f->session, path, NULL, 0);
     if (!status) status = mdl_session_load(f->session, path, NULL, 0, NULL);
     if (!status) status = mdl_session_reset(f->session);
@@ -246,10 +285,14 @@ static int life(struct fixture *f, const char *path, const char **why) {
 
 /* After a call that failed the session is as good as before. */
 static void use_again(struct fixture *f, const char *name, long call) {
+    float y[4][2][8];
+    int32_t n = 0;
     if (!f->session) return;
     f->watch.fail(NULL, 0, 0);
     cr_assert_eq(device_mix(f, S), MDL_OK, "%s, call %ld: %s", name, call, mdl_error(f->session));
     cr_assert(device_mix_is_right(f, S), "%s, call %ld", name, call);
+    cr_assert_eq(scan(f, 9, y, &n), MDL_OK, "%s, call %ld: %s", name, call, mdl_error(f->session));
+    cr_assert(n == 8 && y[3][1][7] == 1107, "%s, call %ld", name, call);
 }
 
 /* Functions whose failure is nobody's who could do anything about it. */
@@ -264,13 +307,13 @@ static bool fails(const char *name, long call, const char *path) {
     const char *why = "";
     device_watch(&f);
     device_inputs(&f);
-    f.watch.fail(name, call, UNKNOWN_ERROR);
+    f.watch.fail(name, call, LAUNCH_FAILED);
     int status = life(&f, path, &why);
     bool was_called = f.watch.calls(name) >= call;
     bool asks = !strncmp(name, "cuGetError", 10), leaves = !strcmp(name, "cuCtxSetCurrent");
     if (was_called && !is_ignored(name) && !asks && !leaves) {
         cr_assert_eq(status, MDL_DEVICE, "%s, call %ld: %d", name, call, status);
-        cr_assert(strstr(why, "CUDA_ERROR_UNKNOWN (999)"), "%s, call %ld: %s", name, call, why);
+        cr_assert(strstr(why, "CUDA_ERROR_LAUNCH_FAILED (719)"), "%s, call %ld: %s", name, call, why);
     }
     if (was_called) use_again(&f, name, call);
     device_end(&f);
@@ -286,8 +329,9 @@ Test(cuda_failures, every_call_of_the_driver_in_turn, .timeout = 300) {
     for (int i = 0; f.watch.name(i); i++) {
         long call = 1;
         for (; fails(f.watch.name(i), call, path); call++) failed++;
-        bool asks = !strncmp(f.watch.name(i), "cuGetError", 10);
-        if (!asks) cr_assert(call > 1, "%s was never called", f.watch.name(i));
+        bool elsewhere =
+            !strncmp(f.watch.name(i), "cuGetError", 10) || !strcmp(f.watch.name(i), "cuCtxGetDevice");
+        if (!elsewhere) cr_assert(call > 1, "%s was never called", f.watch.name(i));
     }
     cr_assert(failed > 200, "%d", failed);
     unlink(path);

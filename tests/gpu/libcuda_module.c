@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARED_PLAIN = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { SHARED_PLAIN = 48 << 10 };
 #define ENTER                                                                                                \
     result r;                                                                                                \
     pthread_mutex_lock(&fake_lock);                                                                          \
@@ -104,7 +104,7 @@ CALL(cuFuncSetAttribute, struct function *f, int attribute, int value) {
     ENTER {
         r = !f ? INVALID_HANDLE : attribute != 8 && attribute != 9 ? INVALID_VALUE : CUDA_SUCCESS;
         if (!r && attribute == 8 &&
-            (value < 0 || (uint32_t)value + ptx_kernel_shared_bytes(f->kernel) > SHARED_MOST))
+            (value < 0 || (uint32_t)value + ptx_kernel_shared_bytes(f->kernel) > fake_shared_most()))
             r = INVALID_VALUE;
         else if (!r && attribute == 8)
             f->dynamic = (uint32_t)value;
@@ -150,7 +150,7 @@ CALL(cuOccupancyMaxActiveBlocksPerMultiprocessor, int *blocks, struct function *
         if (!r) {
             size_t shared = ptx_kernel_shared_bytes(f->kernel) + dynamic + 1024;
             int by_threads = 2048 / ((threads + 31) / 32 * 32),
-                by_shared = (int)((SHARED_MOST + 1024) / shared);
+                by_shared = (int)((fake_shared_most() + 1024) / shared);
             *blocks = by_threads < by_shared ? by_threads : by_shared;
             if (*blocks > 32) *blocks = 32;
         }

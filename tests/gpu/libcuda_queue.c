@@ -266,7 +266,7 @@ CALL(cuEventDestroy_v2, struct event *event) {
     ENTER {
         r = known(event) ? CUDA_SUCCESS : INVALID_HANDLE;
         if (!r) {
-            if (event->stream) fake_drain(event->stream);
+            fake_drain_all(); /* queues may hold it */
             event->alive = 0;
             free(event);
         }

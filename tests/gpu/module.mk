@@ -1,5 +1,5 @@
 # tests/gpu: what can be known of GPU code without a GPU.
-GPU_TESTS = tests/gpu/interpreted.sh tests/gpu/ptxas.sh
+GPU_TESTS = tests/gpu/bugs.sh tests/gpu/emulate.sh tests/gpu/interpreted.sh tests/gpu/ptxas.sh
 dist_check_SCRIPTS += $(GPU_TESTS)
 TESTS += $(GPU_TESTS)
 EXTRA_DIST += tests/gpu/RESULTS.md tests/gpu/resnet.mdl \
@@ -8,48 +8,13 @@ ptxas-results: mdlc$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/ptxas.sh --write
 .PHONY: ptxas-results
 
-# The runtime on a model made by hand for GPUs, on the stand-in for CUDA's driver.
-EXTRA_DIST += tests/gpu/handmade.ptx tests/gpu/watched_cuda.c tests/gpu/watched_cuda.h
-DEVICE_HANDMADE = tests/gpu/handmade.c tests/gpu/handmade.h
-tests/gpu/handmade_ptx.inc: tests/gpu/handmade.ptx
-	$(AM_V_GEN)$(MKDIR_P) tests/gpu && od -An -v -td1 $(srcdir)/tests/gpu/handmade.ptx | sed 's/ *\([0-9]\{1,\}\)/\1,/g' > $@
-CLEANFILES += tests/gpu/handmade_ptx.inc
-
-# Two stand-ins: one whose kernels are C; and one that hands calls on to another, counts them, makes them fail.
-EXTRA_DIST += tests/gpu/plain_cuda.c
-tests/gpu/plain_cuda.so: tests/gpu/plain_cuda.c runtime/cuda_driver.h
-	$(AM_V_CCLD)$(MKDIR_P) tests/gpu && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
-	    $(srcdir)/tests/gpu/plain_cuda.c $(AM_LDFLAGS) -lpthread
-check_DATA += tests/gpu/plain_cuda.so
-CLEANFILES += tests/gpu/plain_cuda.so
-tests/gpu/watched_cuda.so: tests/gpu/watched_cuda.c tests/gpu/watched_cuda.h runtime/cuda_driver.h
-	$(AM_V_CCLD)$(MKDIR_P) tests/gpu && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
-	    $(srcdir)/tests/gpu/watched_cuda.c $(AM_LDFLAGS) -lpthread
-check_DATA += tests/gpu/watched_cuda.so
-CLEANFILES += tests/gpu/watched_cuda.so
-
-if HAVE_CRITERION
-check_PROGRAMS += tests/gpu/runtime
-TESTS += tests/gpu/runtime
-tests_gpu_runtime_SOURCES = $(DEVICE_HANDMADE) tests/gpu/device.c tests/gpu/device.h tests/gpu/failures.c tests/gpu/runtime.c
-tests_gpu_runtime_CFLAGS = $(UNIT_CFLAGS)
-tests_gpu_runtime_LDADD = runtime/libmdl-runtime.a $(UNIT_LIBS) -lpthread
-tests/gpu/tests_gpu_runtime-handmade.$(OBJEXT): tests/gpu/handmade_ptx.inc
-endif
-
-# A library as mdlc would make it for GPUs.
-tests/gpu/libhandmade_gpu.so: $(DEVICE_HANDMADE) tests/gpu/handmade_ptx.inc runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
-	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
-	    $(srcdir)/tests/gpu/handmade.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
-check_DATA += tests/gpu/libhandmade_gpu.so
-CLEANFILES += tests/gpu/libhandmade_gpu.so
-
 # An interpreter of PTX, and a stand-in for CUDA's driver that runs on it.
 PTX_PARTS = \
 	tests/gpu/ptx_control.c \
 	tests/gpu/ptx_convert.c \
 	tests/gpu/ptx_copy.c \
 	tests/gpu/ptx_decode.c \
+	tests/gpu/ptx_engine.c \
 	tests/gpu/ptx_exec.c \
 	tests/gpu/ptx_float.c \
 	tests/gpu/ptx_global.c \
@@ -65,18 +30,20 @@ PTX_PARTS = \
 	tests/gpu/ptx_parse.c \
 	tests/gpu/ptx_shared.c \
 	tests/gpu/ptx_warp.c \
+	tests/gpu/ptx_wgmma.c \
 	tests/gpu/ptx.h \
 	tests/gpu/ptx_code.h \
 	tests/gpu/ptx_exec.h \
 	tests/gpu/ptx_lex.h \
 	tests/gpu/ptx_number.h \
-	tests/gpu/ptx_ops.h
+	tests/gpu/ptx_ops.h \
+	tests/gpu/ptx_tensor.h
 check_LIBRARIES = tests/gpu/libptx.a
 tests_gpu_libptx_a_SOURCES = $(PTX_PARTS)
 tests_gpu_libptx_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
 
-LIBCUDA_PARTS = tests/gpu/libcuda.c tests/gpu/libcuda_module.c tests/gpu/libcuda_queue.c
-tests/gpu/libcuda.so: $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/ptx.h tests/gpu/libptx.a
+LIBCUDA_PARTS = tests/gpu/libcuda.c tests/gpu/libcuda_module.c tests/gpu/libcuda_queue.c tests/gpu/libcuda_tensor.c
+tests/gpu/libcuda.so: $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/ptx.h tests/gpu/ptx_tensor.h tests/gpu/libptx.a
 	$(AM_V_CCLD)$(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
 	    $(addprefix $(srcdir)/,$(LIBCUDA_PARTS)) tests/gpu/libptx.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
 EXTRA_DIST += $(LIBCUDA_PARTS) tests/gpu/libcuda.h tests/gpu/README.md
@@ -93,10 +60,14 @@ if HAVE_CRITERION
 check_PROGRAMS += tests/gpu/ptx
 TESTS += tests/gpu/ptx
 tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
-	tests/gpu/check_control.c tests/gpu/check_errors.c tests/gpu/check_matrix.c
+	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_driver.c tests/gpu/check_errors.c tests/gpu/check_llvm.c tests/gpu/check_matrix.c
+tests_gpu_ptx_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
-tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(UNIT_LIBS)
+tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(LLVM_LIBS) $(UNIT_LIBS) -ldl
 endif
+dist_check_SCRIPTS += tests/gpu/ptx_run.sh
+TESTS += tests/gpu/ptx_run.sh
+tests/gpu/ptx_run.log: tests/gpu/ptx_run$(EXEEXT)
 
 # On a GPU, by hand: make check-gpu. Without one both say so.
 check_PROGRAMS += tests/gpu/which

@@ -4,6 +4,7 @@
  * access is checked. */
 #include "runtime/cuda_driver.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,13 @@
 #include <time.h>
 
 enum { ENOUGH = 4096, MOST_PARAMETERS = 16, MOST_SHARED = 227 << 10 };
-enum { INVALID_VALUE = 1, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, UNKNOWN = 999, CAPTURE_UNSUPPORTED = 900 };
+enum {
+    INVALID_VALUE = 1,
+    NOT_FOUND = 500,
+    ILLEGAL_ADDRESS = 700,
+    LAUNCH_FAILED = 719,
+    CAPTURE_UNSUPPORTED = 900
+};
 static const struct {
     int code;
     const char *name, *text;
@@ -25,11 +32,11 @@ static const struct {
     {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
      "operation not permitted when stream is capturing"},
-    {UNKNOWN, "CUDA_ERROR_UNKNOWN", "unknown error"},
+    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
 };
 
 struct cu_context {
-    int users;
+    atomic_int users;
 };
 struct cu_module {
     const char *text;
@@ -77,9 +84,10 @@ struct cu_event {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct allocation allocations[ENOUGH];
+static int used; /* of them at most so far */
 static struct cu_context primary;
 static struct cu_function functions[64];
-static int sticky; /* what a kernel did; all calls fail from then on */
+static atomic_int sticky; /* what a kernel did; all calls fail from then on */
 static _Thread_local struct cu_context *current;
 static _Thread_local bool recording_here;
 
@@ -89,13 +97,17 @@ static _Thread_local bool recording_here;
 static void *find(uint64_t at, size_t bytes) {
     void *found = NULL;
     pthread_mutex_lock(&lock);
-    for (int i = 0; i < ENOUGH; i++) {
+    for (int i = 0; i < used; i++) {
         const struct allocation *a = &allocations[i];
         if (a->at && at >= a->at && at + bytes <= a->at + a->bytes) found = a->host + (at - a->at);
     }
     pthread_mutex_unlock(&lock);
     return found;
 }
+
+/* For a stand-in for NCCL (tests/distributed/fake_nccl.c). */
+__attribute__((visibility("default"))) void *plain_cuda_memory(uint64_t at, size_t bytes);
+void *plain_cuda_memory(uint64_t at, size_t bytes) { return find(at, bytes); }
 
 /* What a kernel reads or writes; outside of all memory: a place that does not matter. */
 static void *access_to(uint64_t at, size_t bytes) {
@@ -284,6 +296,7 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
     return device == 10 && primary.users-- > 0 ? 0 : INVALID_VALUE;
 }
 int cuCtxGetCurrent(struct cu_context **c) { return *c = current, 0; }
+int cuCtxGetDevice(int *device) { return *device = 10, current ? 0 : INVALID_VALUE; }
 int cuCtxSetCurrent(struct cu_context *c) { return current = c, 0; }
 
 int cuModuleLoadDataEx(struct cu_module **module, const void *image, unsigned count, int *options,
@@ -306,7 +319,9 @@ int cuModuleGetFunction(struct cu_function **f, struct cu_module *m, const char 
     snprintf(entry, sizeof entry, ".entry %s(", name);
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
         if (strcmp(kernels[i].name, name) || !strstr(m->text, entry)) continue;
+        pthread_mutex_lock(&lock);
         functions[i].kernel = &kernels[i];
+        pthread_mutex_unlock(&lock);
         return *f = &functions[i], sticky;
     }
     return NOT_FOUND;
@@ -317,7 +332,9 @@ int cuFuncGetAttribute(int *value, int attribute, struct cu_function *f) {
 }
 int cuFuncSetAttribute(struct cu_function *f, int attribute, int value) {
     if (attribute != CU_FUNC_MAX_DYNAMIC_SHARED || value > MOST_SHARED) return INVALID_VALUE;
+    pthread_mutex_lock(&lock);
     f->most_shared = (unsigned)value;
+    pthread_mutex_unlock(&lock);
     return sticky;
 }
 
@@ -336,6 +353,7 @@ int cuMemAlloc_v2(uint64_t *at, size_t bytes) {
         memset(allocations[i].host, 0x7f, bytes);
         *at = next;
         next += (bytes + 511) / 256 * 256;
+        if (used <= i) used = i + 1;
         code = 0;
     }
     pthread_mutex_unlock(&lock);
@@ -442,4 +460,8 @@ int cuEventElapsedTime(float *ms, struct cu_event *start, struct cu_event *end) 
     *ms = (float)(end->time - start->time);
     return start->time > 0 && end->time >= start->time ? sticky : INVALID_VALUE;
 }
+/* What NCCL's engine asks besides. */
+EXPORT int cuEventQuery(struct cu_event *e);
+int cuEventQuery(struct cu_event *e) { return cuEventSynchronize(e); }
+
 int cuEventDestroy_v2(struct cu_event *e) { return free(e), sticky; }

@@ -59,7 +59,7 @@ static uint64_t of_d(double v) {
 /* Integers. */
 IS(add32, a + b)
 IS(sub64, a - b)
-IS(mul_lo16, U16(a) * U16(b))
+IS(mul_lo16, (uint32_t)U16(a) * U16(b))
 IS(mul_hi_s32, (S64(S32(a)) * S32(b)) >> 32)
 IS(mul_hi_u32, ((uint64_t)U32(a) * U32(b)) >> 32)
 __extension__ typedef unsigned __int128 wide;
@@ -114,8 +114,12 @@ IS(add64_by_carry, a + b)
 IS(sub64_by_carry, a - b)
 IS(sad, (S32(a) > S32(b) ? U32(a) - U32(b) : U32(b) - U32(a)) + U32(c))
 IS(bfind, U32(a) ? 31 - U32(__builtin_clz(U32(a))) : UINT32_MAX)
-IS(min_u16x2,
-   (U16(a) < U16(b) ? U16(a) : U16(b)) | (U16(a >> 16) < U16(b >> 16) ? U16(a >> 16) : U16(b >> 16)) << 16)
+static uint64_t min_u16x2(uint64_t a, uint64_t b, uint64_t c) {
+    uint32_t low = U16(a) < U16(b) ? U16(a) : U16(b),
+             high = U16(a >> 16) < U16(b >> 16) ? U16(a >> 16) : U16(b >> 16);
+    (void)c;
+    return low | high << 16;
+}
 IS(sat_add, S64(S32(a)) + S32(b) > INT32_MAX   ? INT32_MAX
             : S64(S32(a)) + S32(b) < INT32_MIN ? INT32_MIN
                                                : S64(S32(a)) + S32(b))
@@ -193,6 +197,9 @@ IS(hadd, of_h((double)h(a) + (double)h(b)))
 IS(hmul, of_h((double)h(a) * (double)h(b)))
 IS(hmax, of_h((double)fmaxf(h(a), h(b))))
 IS(hneg, U16(a) ^ 0x8000)
+IS(mixed_fma, of_f(fmaf(bf(a), bf(b), f(c))))
+IS(setp_halves, (h(a) < h(b) ? 1 : 0) | (h(a >> 16) < h(b >> 16) ? 2 : 0))
+IS(setp_half, bf(a) >= bf(b))
 IS(hadd2, of_h((double)h(a) + (double)h(b)) | of_h((double)h(a >> 16) + (double)h(b >> 16)) << 16)
 IS(bmul2, of_bf(bf(a) * bf(b)) | of_bf(bf(a >> 16) * bf(b >> 16)) << 16)
 IS(badd, of_bf(bf(a) + bf(b)))
@@ -333,6 +340,11 @@ static const struct row rows[] = {
     {"mul.f16 %d2, %a2, %b2;", 2, hmul, HALF, 0},
     {"max.f16 %d2, %a2, %b2;", 2, hmax, HALF, 0},
     {"neg.f16 %d2, %a2;", 2, hneg, HALF, 0},
+    {"fma.rn.f32.bf16 %d4, %a2, %b2, %c4;", 4, mixed_fma, SINGLE, 0},
+    {"setp.lt.f16x2 %p1|%p2, %a4, %b4; selp.b32 %r1, 1, 0, %p1; selp.b32 %r2, 2, 0, %p2; or.b32 %d4, %r1, "
+     "%r2;",
+     4, setp_halves, HALF_PAIR, 0},
+    {"setp.ge.bf16 %p1, %a2, %b2; selp.b32 %d4, 1, 0, %p1;", 4, setp_half, BFLOAT, 0},
     {"add.f16x2 %d4, %a4, %b4;", 4, hadd2, HALF_PAIR, 0},
     {"add.bf16 %d2, %a2, %b2;", 2, badd, BFLOAT, 0},
     {"mul.bf16x2 %d4, %a4, %b4;", 4, bmul2, BFLOAT_PAIR, 0},

@@ -34,7 +34,7 @@ struct ptx_launch {
     uint32_t grid[3], block[3];
     uint32_t shared; /* dynamic shared memory of a block, bytes */
     uint64_t seed;   /* of the order in which warps run */
-    uint64_t limit;  /* instructions of a warp before it counts as endless; 0: 2^33 */
+    uint64_t limit;  /* instructions of a warp before it counts as endless; 0: 2^30 */
 };
 /* Sums over a launch; `lines`, if not NULL, is [ptx_kernel_instructions] conflicts by instruction. */
 struct ptx_stats {

@@ -31,7 +31,8 @@ static struct ptx_module *module_of(const char *before, const char *body, char *
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
-    fprintf(f, head, strstr(body, "f32x2") ? "sm_100a" : "sm_90a", before ? before : "", begin, body);
+    fprintf(f, head, strstr(body, "f32x2") || strstr(body, "f32.bf16 %d4, %a2") ? "sm_100a" : "sm_90a",
+            before ? before : "", begin, body);
     fclose(f);
     dump(text);
     struct ptx_module *m = ptx_module_new(text, message);

@@ -208,7 +208,7 @@ struct ptx_kernel {
     uint32_t entry;                       /* the first of its instructions */
     uint32_t file_bytes, registers_count; /* a warp's registers */
     unsigned char *image;                 /* [image_bytes] constants, at image_at in the file */
-    uint32_t image_bytes, image_at;
+    uint32_t image_bytes, image_room, image_at;
     uint32_t specials[64]; /* where special registers are; 0: not read */
     uint32_t local_bytes, call_bytes, shared_bytes, dynamic_base;
     struct shared_place *places;

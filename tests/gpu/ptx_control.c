@@ -83,14 +83,17 @@ static bool all_have_come(struct warp *w, const struct insn *in, uint32_t mask) 
     return ptx_converged(w, in, mask, w->live);
 }
 
-/* A warp comes to a barrier as a whole. mode: 0 sync, 1 arrive. */
+/* A warp comes to a barrier as a whole. mode: 0 sync, 1 arrive, 2 the cluster's wait. */
 static void barrier(struct warp *w, const struct insn *in, uint32_t mask) {
     uint32_t lane = (uint32_t)__builtin_ctz(mask);
     bool come = in->flags & F_ALIGNED ? all_have_come(w, in, mask) : ptx_converged(w, in, mask, w->live);
     if (!come) return;
     uint32_t number = in->sources > 0 ? (uint32_t)lane_value(w, &in->ops[0], lane) : 0;
     uint32_t threads = in->sources > 1 ? (uint32_t)lane_value(w, &in->ops[1], lane) : 0;
-    if (number >= BARRIERS) ptx_fail(w, in, lane, "barrier %u: there are %d", number, BARRIERS);
+    if (in->mode == 2)
+        number = CLUSTER_BARRIER;
+    else if (number >= BARRIERS)
+        ptx_fail(w, in, lane, "barrier %u: there are %d", number, BARRIERS);
     if (threads % LANES) ptx_fail(w, in, lane, "a barrier of %u threads: not whole warps", threads);
     struct barrier *b = &w->block->barriers[number];
     uint32_t expected = threads / LANES;
@@ -117,6 +120,18 @@ static void warp_barrier(struct warp *w, const struct insn *in, uint32_t mask) {
     ptx_converged(w, in, mask, need);
 }
 
+/* Clusters have one block: what was said at the arrival is known at the wait, where all meet. */
+static void arrive_cluster(struct warp *w, const struct insn *in, uint32_t mask) {
+    ptx_converged(w, in, mask, w->live);
+}
+static void map_address(struct warp *w, const struct insn *in, uint32_t mask) {
+    for (uint32_t rest = mask; rest; rest &= rest - 1) {
+        uint32_t l = (uint32_t)__builtin_ctz(rest), rank = (uint32_t)lane_value(w, &in->ops[2], l);
+        if (rank) ptx_fail(w, in, l, "block %u of a cluster of one", rank);
+        set_lane(w, &in->ops[0], l, lane_value(w, &in->ops[1], l));
+    }
+}
+
 #define BARS(base)                                                                                           \
     {base, "arrive", T_NONE, barrier, "=ll"}, { base, "sync", T_NONE, barrier, "=l?l" }
 static const struct op_row rows[] = {
@@ -128,6 +143,10 @@ static const struct op_row rows[] = {
     {"trap", NULL, T_NONE, trap, "="},
     {"brkpt", NULL, T_NONE, trap, "="},
     {"bar", "warp", T_NONE, warp_barrier, "=l"},
+    {"barrier", "cluster.arrive", T_NONE, arrive_cluster, "="},
+    {"barrier", "cluster.wait", T_NONE, barrier, "="},
+    {"mapa", NULL, T_U32, map_address, "l=ll"},
+    {"mapa", NULL, T_U64, map_address, "q=ql"},
     BARS("bar"),
     BARS("barrier"),
 };

@@ -72,7 +72,16 @@ static void wait_all(struct warp *w, const struct insn *in, uint32_t mask) {
     memset(first, 0xff, sizeof first);
     deliver(w, mask, first);
 }
-void ptx_copies_arrive(struct warp *w, uint32_t mask) { wait_all(w, NULL, mask); }
+void ptx_copies_arrive(struct warp *w, uint32_t mask, uint32_t count) {
+    for (size_t i = 0; i < count && i < w->copies_count; i++) {
+        struct copy *c = &w->copies[i];
+        for (uint32_t rest = c->mask & mask; rest; rest &= rest - 1) {
+            uint32_t l = (uint32_t)__builtin_ctz(rest);
+            ptx_shared_arrive(w, ENGINE, w->block->engine_clock, c->to[l], c->data[l], c->bytes);
+        }
+        c->mask &= ~mask;
+    }
+}
 
 static const struct op_row rows[] = {
     {"cp", "async.commit_group", T_NONE, commit, "="}, {"cp", "async.wait_group", T_NONE, wait_group, "=l"},

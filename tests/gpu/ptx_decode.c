@@ -80,9 +80,9 @@ bool ptx_has(const struct opcode *o, const char *word) {
     return false;
 }
 
-static const struct op_table *const tables[] = {&ptx_integer_ops, &ptx_float_ops,  &ptx_half_ops,
-                                                &ptx_move_ops,    &ptx_memory_ops, &ptx_control_ops,
-                                                &ptx_warp_ops,    &ptx_matrix_ops, &ptx_copy_ops};
+static const struct op_table *const tables[] = {
+    &ptx_integer_ops, &ptx_float_ops,  &ptx_half_ops, &ptx_move_ops,     &ptx_memory_ops, &ptx_control_ops,
+    &ptx_warp_ops,    &ptx_matrix_ops, &ptx_copy_ops, &ptx_mbarrier_ops, &ptx_engine_ops, &ptx_wgmma_ops};
 
 /* Rows with a word come before those without, in their tables. */
 static const struct op_row *find_row(const struct opcode *o, enum ptx_type type) {
@@ -113,10 +113,13 @@ static struct operand constant(struct decoder *d, uint64_t bits, uint32_t size) 
             if (same) return (struct operand){k->image_at + at, 0, size};
         }
     at = k->image_bytes;
-    unsigned char *larger = ptx_own(d->module, at + align_up(step, 64));
-    if (at) memcpy(larger, k->image, at);
-    for (uint32_t l = 0; l < LANES; l++) memcpy(larger + at + l * size, lane, size);
-    k->image = larger;
+    if (at + align_up(step, 64) > k->image_room) {
+        k->image_room = 2 * (at + align_up(step, 64));
+        unsigned char *larger = ptx_own(d->module, k->image_room);
+        if (at) memcpy(larger, k->image, at);
+        k->image = larger;
+    }
+    for (uint32_t l = 0; l < LANES; l++) memcpy(k->image + at + l * size, lane, size);
     k->image_bytes = at + align_up(step, 64);
     return (struct operand){k->image_at + at, 0, size};
 }
@@ -361,23 +364,47 @@ static void modes(const struct opcode *o, struct insn *in) {
     static const struct {
         const char *base, *word;
         uint8_t mode;
-    } list[] = {{"shfl", "up", 0},        {"shfl", "down", 1},  {"shfl", "bfly", 2},      {"shfl", "idx", 3},
-                {"bfind", "shiftamt", 1}, {"prmt", "f4e", 1},   {"prmt", "b4e", 2},       {"prmt", "rc8", 3},
-                {"prmt", "ecl", 4},       {"prmt", "ecr", 5},   {"prmt", "rc16", 6},      {"dp2a", "lo", 1},
-                {"dp2a", "hi", 2},        {"bar", "arrive", 1}, {"barrier", "arrive", 1}, {"cvta", "to", 1},
-                {"min", "xorsign", 1},    {"max", "xorsign", 1}};
+    } list[] = {{"shfl", "up", 0},
+                {"shfl", "down", 1},
+                {"shfl", "bfly", 2},
+                {"shfl", "idx", 3},
+                {"bfind", "shiftamt", 1},
+                {"prmt", "f4e", 1},
+                {"prmt", "b4e", 2},
+                {"prmt", "rc8", 3},
+                {"prmt", "ecl", 4},
+                {"prmt", "ecr", 5},
+                {"prmt", "rc16", 6},
+                {"dp2a", "lo", 1},
+                {"dp2a", "hi", 2},
+                {"bar", "arrive", 1},
+                {"barrier", "arrive", 1},
+                {"barrier", "cluster.wait", 2},
+                {"cvta", "to", 1},
+                {"mbarrier", "expect_tx", 2},
+                {"mbarrier", "arrive.expect_tx", 1},
+                {"mbarrier", "test_wait.parity", 1},
+                {"mbarrier", "try_wait.parity", 1},
+                {"cp", "noinc", 1},
+                {"min", "xorsign", 1},
+                {"max", "xorsign", 1}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         if (!strcmp(o->base, list[i].base) && ptx_has(o, list[i].word)) in->mode = list[i].mode;
     /* bar.sync is barrier.sync.aligned */
     if (!strcmp(o->base, "bar")) in->flags |= F_ALIGNED;
 }
 
+static bool comparable(enum ptx_type t) {
+    return (t >= T_B16 && t <= T_BF16) || (t >= T_B32 && t <= T_F32) || t == T_F16X2 || t == T_BF16X2 ||
+           (t >= T_B64 && t <= T_F64);
+}
 static bool finish(struct decoder *d, const struct opcode *o) {
     struct insn *in = d->insn;
     if (!strcmp(o->base, "atom") || !strcmp(o->base, "red"))
         if (!ptx_atomic_mode(o, in)) return no(d, "this atomic operation is not known");
     if (!strcmp(o->base, "setp") || !strcmp(o->base, "set"))
-        if (in->compare == C_NONE) return no(d, "the comparison is not known");
+        if (in->compare == C_NONE || !comparable(o->types[o->types_count ? o->types_count - 1 : 0]))
+            return no(d, "the comparison is not known");
     bool memory = !strcmp(o->base, "ld") || !strcmp(o->base, "st");
     uint32_t values = !strcmp(o->base, "ld") ? d->results : d->sources - 1;
     if (memory && values != (o->vector ? o->vector : 1)) return no(d, "the vector has another length");
@@ -405,7 +432,8 @@ static bool instruction(struct decoder *d) {
     in->combine = (uint8_t)o.combine;
     in->vector = (uint8_t)o.vector;
     modes(&o, in);
-    if (!ptx_special_op(d, &o, &special) || !ptx_matrix_op(d, &o, &special) || !ptx_copy_op(d, &o, &special))
+    if (!ptx_special_op(d, &o, &special) || !ptx_matrix_op(d, &o, &special) ||
+        !ptx_copy_op(d, &o, &special) || !ptx_engine_op(d, &o, &special) || !ptx_wgmma_op(d, &o, &special))
         return false;
     size_t errors = d->module->errors;
     if (!special && !strcmp(o.base, "mov") && ptx_move_op(d, type)) special = true;

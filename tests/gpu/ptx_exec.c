@@ -144,7 +144,7 @@ static void run_warp(struct warp *w) {
     enum { QUANTUM = 1 << 16 };
     w->yield = false;
     for (uint32_t i = 0; i < QUANTUM && w->state == W_READY && !w->yield; i++) step(w);
-    uint64_t limit = w->block->launch->limit ? w->block->launch->limit : UINT64_C(1) << 33;
+    uint64_t limit = w->block->launch->limit ? w->block->launch->limit : UINT64_C(1) << 30;
     if (w->state == W_READY && w->instructions > limit)
         ptx_fail(w, &w->block->kernel->code[w->paths[0].pc], (uint32_t)__builtin_ctz(w->paths[0].mask),
                  "%llu instructions and no end", (unsigned long long)w->instructions);
@@ -155,7 +155,7 @@ static void run_warp(struct warp *w) {
 static void release_barriers(struct block *b) {
     uint32_t live = 0;
     for (uint32_t i = 0; i < b->warps_count; i++) live += b->warps[i].state != W_DONE;
-    for (uint32_t n = 0; n < BARRIERS; n++) {
+    for (uint32_t n = 0; n <= CLUSTER_BARRIER; n++) {
         struct barrier *barrier = &b->barriers[n];
         if (!barrier->arrived || barrier->arrived < (barrier->expected ? barrier->expected : live)) continue;
         for (uint32_t i = 0; i < b->warps_count; i++)
@@ -195,10 +195,12 @@ static void run_block(struct block *b) {
             if (b->warps[i].state == W_READY) ready[count++] = i;
         }
         if (!live) return;
+        if (!count && ptx_engine_step(b)) continue;
         if (!count) deadlock(b, ", and the others have ended or wait elsewhere");
         struct warp *w = &b->warps[ready[ptx_random(&b->random) % count]];
         uint64_t before = b->progress;
         run_warp(w);
+        if (w->yield || !(ptx_random(&b->random) % 4)) ptx_engine_step(b);
         idle = w->yield && before == b->progress ? idle + 1 : 0;
         if (idle > 200 * count) deadlock(b, ", and nothing changes");
     }
@@ -255,7 +257,7 @@ static uint32_t special(const struct block *b, const struct warp *w, uint32_t la
 static void start_warp(struct block *b, struct warp *w) {
     const struct ptx_kernel *k = b->kernel;
     uint32_t threads = b->threads - w->number * LANES;
-    memcpy(w->file + k->image_at, k->image, k->image_bytes);
+    if (k->image_bytes) memcpy(w->file + k->image_at, k->image, k->image_bytes);
     memset(w->written, 0, k->registers_count * sizeof *w->written);
     w->written[0] = UINT32_MAX;
     for (size_t i = 0; i < k->undefined_count; i++) w->written[k->undefined[i]] = UINT32_MAX;
@@ -272,6 +274,9 @@ static void start_warp(struct block *b, struct warp *w) {
     w->known = (struct clocks){0};
     w->known.of[w->number] = 1;
     w->copies_count = 0;
+    w->reads_count = 0;
+    w->product_group = 0;
+    w->fenced = 0;
     w->instructions = 0;
     memset(w->group, 0, sizeof w->group);
     memset(w->depth, 0, sizeof w->depth);
@@ -287,7 +292,7 @@ static void start_block(struct block *b, uint32_t x, uint32_t y, uint32_t z) {
     memset(b->words, 0, (b->shared_bytes + 3) / 4 * sizeof *b->words);
     memset(b->barriers, 0, sizeof b->barriers);
     b->engine_clock = 1;
-    ptx_async_reset(b);
+    ptx_engine_reset(b);
     for (uint32_t i = 0; i < b->warps_count; i++) start_warp(b, &b->warps[i]);
 }
 
@@ -318,13 +323,13 @@ static void release(struct block *b) {
         free(w->local);
         free(w->call);
         free(w->copies);
-        free(w->wgmma);
+        free(w->reads);
     }
     free(b->warps);
     free(b->read_clocks);
     free(b->words);
     free(b->shared);
-    ptx_async_free(b);
+    ptx_engine_free(b);
 }
 
 static const char *refused(const struct ptx_kernel *k, const struct ptx_launch *l) {

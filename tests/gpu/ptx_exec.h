@@ -5,7 +5,7 @@
 #include <setjmp.h>
 
 /* Who has done what: clock[w] is what is known of warp w's progress; the last is the copy engine's. */
-enum { ENGINE = MAX_WARPS, CLOCKS = MAX_WARPS + 1, BARRIERS = 16, DEPTH = 16 };
+enum { ENGINE = MAX_WARPS, CLOCKS = MAX_WARPS + 1, BARRIERS = 16, CLUSTER_BARRIER = BARRIERS, DEPTH = 16 };
 struct clocks {
     uint32_t of[CLOCKS];
 };
@@ -31,6 +31,12 @@ struct copy {
     unsigned char data[LANES][16];
 };
 
+/* Shared memory that a matrix product reads until it is waited for. */
+struct reads {
+    uint32_t address, bytes, group;
+    const struct insn *in;
+};
+
 enum warp_state { W_READY, W_BARRIER, W_DONE };
 struct warp {
     struct block *block;
@@ -53,7 +59,10 @@ struct warp {
     struct copy *copies;
     size_t copies_count, copies_room;
     uint32_t group[LANES]; /* of cp.async, not yet committed */
-    void *wgmma;
+    struct reads *reads;   /* of matrix products under way */
+    size_t reads_count, reads_room;
+    uint32_t product_group; /* not yet committed */
+    uint32_t fenced;        /* what it wrote up to this clock, the copy engine and products see */
     uint64_t instructions;
     uint32_t lane; /* of which an error is */
 };
@@ -73,12 +82,15 @@ struct block {
     uint32_t shared_bytes;
     struct word *words;    /* [shared_bytes / 4] */
     uint32_t *read_clocks; /* [warps][words] clock << 4 | bytes */
-    struct barrier barriers[BARRIERS];
+    struct barrier barriers[BARRIERS + 1];
     struct warp *warps;
     uint64_t random;
     uint64_t progress; /* counts what waiting warps may wait for */
     uint32_t engine_clock;
-    void *async; /* mbarriers */
+    struct mbarrier *mbarriers;
+    size_t mbarriers_count, mbarriers_room;
+    struct transfer *transfers; /* of the copy engine, under way */
+    size_t transfers_count, transfers_room;
     struct ptx_stats stats;
     uint64_t *lines;
     char *message;
@@ -120,10 +132,38 @@ void ptx_shared_arrive(struct warp *w, uint32_t writer, uint32_t clock, uint32_t
 void ptx_conflicts(struct warp *w, const struct insn *in, uint32_t mask, const uint32_t *addresses,
                    uint32_t bytes);
 
-void ptx_copies_arrive(struct warp *w, uint32_t mask); /* all of cp.async */
-/* Barriers of the bulk copies, of a block. */
-void ptx_async_reset(struct block *b);
-void ptx_async_free(struct block *b);
+/* A barrier in shared memory: of arrivals and of bytes. */
+struct mbarrier {
+    uint32_t address, expected, pending, phase;
+    int64_t bytes;
+    struct clocks gathered, known; /* of the phase that runs; of those that are over */
+};
+struct mbarrier *ptx_mbarrier(struct warp *w, const struct insn *in, uint32_t lane, uint64_t address);
+struct mbarrier *ptx_mbarrier_at(struct block *b, uint32_t address);
+void ptx_mbarrier_arrive(struct block *b, struct mbarrier *m, uint32_t arrivals, int64_t bytes);
+
+/* What the copy engine does at a time of its own. */
+struct tensor_map;
+struct transfer {
+    enum { BULK_LOAD, BULK_STORE, TENSOR_LOAD, TENSOR_STORE, COPIES_ARRIVE } kind;
+    struct warp *warp;
+    const struct insn *in;
+    uint32_t lane, mask, shared, bytes, mbarrier, group;
+    uint64_t global;
+    int32_t at[5];
+    uint32_t last_copy; /* COPIES_ARRIVE: group numbers of lanes are those of the copies before */
+    struct clocks known;
+};
+struct transfer *ptx_transfer_new(struct block *b);
+bool ptx_engine_step(struct block *b); /* one transfer arrives; false: none is under way */
+void ptx_engine_reset(struct block *b);
+void ptx_engine_free(struct block *b);
+bool ptx_engine_busy(const struct block *b, const struct warp *w, uint32_t lane, uint32_t first_group);
+void ptx_copies_arrive(struct warp *w, uint32_t mask,
+                       uint32_t count); /* cp.async's first so many, by the engine */
+/* Whether stores were made visible to the copy engine. */
+void ptx_shared_fenced(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address,
+                       uint32_t bytes);
 
 static inline void *lanes_of(const struct warp *w, const struct operand *o) { return w->file + o->at; }
 #define OP(i) lanes_of(w, &in->ops[i])

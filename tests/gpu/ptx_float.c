@@ -189,11 +189,41 @@ PAIRS(sub)
 PAIRS(mul)
 PAIRS(fma)
 
+/* Operands of 16 bits among those of f32. */
+static void mixed(struct warp *w, const struct insn *in, uint32_t mask, scalar32 *volatile one) {
+    scalar32 *run = one;
+    float *d = OP(0);
+    round_by(in->round);
+    for (uint32_t rest = mask; rest; rest &= rest - 1) {
+        uint32_t l = (uint32_t)__builtin_ctz(rest);
+        float v[3] = {0};
+        for (uint32_t i = 0; i < in->sources; i++)
+            v[i] = (float)ptx_float_at(w, &in->ops[1 + i],
+                                       in->ops[1 + i].size == 2 ? (enum ptx_type)in->from : T_F32, l);
+        float r = run(v[0], v[1], v[2]);
+        if (in->flags & F_SAT) r = saturate(r);
+        d[l] = isnan(r) ? bits_float(0x7fffffff) : r;
+    }
+    round_by(R_RN);
+}
+#define MIXED(name)                                                                                          \
+    static void name##_mixed(struct warp *w, const struct insn *in, uint32_t mask) {                         \
+        mixed(w, in, mask, name##32_one);                                                                    \
+    }
+MIXED(add)
+MIXED(sub)
+MIXED(fma)
+#define MIXES(base, name, shape)                                                                             \
+    {base, "f32.f16", T_F32, name##_mixed, shape}, { base, "f32.bf16", T_F32, name##_mixed, shape }
+
 #define BOTH(base, name, shape)                                                                              \
     {base, NULL, T_F32, name##32, shape}, { base, NULL, T_F64, name##64, shape }
 #define TESTS(word)                                                                                          \
     {"testp", #word, T_F32, testp_##word, "p=t"}, { "testp", #word, T_F64, testp_##word, "p=t" }
 static const struct op_row rows[] = {
+    MIXES("add", add, "t=ft"),
+    MIXES("sub", sub, "t=ft"),
+    MIXES("fma", fma, "t=fft"),
     BOTH("add", add, "t=tt"),
     BOTH("sub", sub, "t=tt"),
     BOTH("mul", mul, "t=tt"),

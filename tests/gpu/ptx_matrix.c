@@ -17,26 +17,34 @@ uint32_t ptx_element_bits(enum ptx_type t) {
            : t == T_S8 || t == T_U8 || t == T_E4M3 || t == T_E5M2 ? 8
                                                                   : 0;
 }
-double ptx_element(enum ptx_type t, uint32_t bits) {
-    union {
-        uint32_t u;
-        float f;
-    } single = {bits & 0xffffe000};
+
+/* Words of elements to numbers, a loop for each kind; products of two such numbers are exact in double. */
+#define EXPAND(per, expression)                                                                              \
+    for (uint32_t i = 0; i < count; i++)                                                                     \
+        for (uint32_t e = 0; e < per; e++) {                                                                 \
+            const uint32_t v = words[i] >> (32 / per * e & 31);                                              \
+            to[i * per + e] = (float)(expression);                                                           \
+        }                                                                                                    \
+    break
+void ptx_expand(enum ptx_type t, const uint32_t *words, uint32_t count, float *to) {
     switch (t) {
     case T_F16:
-        return (double)ptx_half((uint16_t)bits);
+        EXPAND(2, ptx_half((uint16_t)v));
     case T_BF16:
-        return (double)ptx_bfloat((uint16_t)bits);
-    case T_TF32:
-        return (double)single.f; /* the low bits are not looked at */
+        EXPAND(2, ptx_bfloat((uint16_t)v));
     case T_S8:
-        return (int8_t)bits;
+        EXPAND(4, (int8_t)v);
     case T_U8:
-        return (uint8_t)bits;
+        EXPAND(4, (uint8_t)v);
     case T_E4M3:
-        return ptx_unpack(&ptx_e4m3, bits & 255);
-    default:
-        return ptx_unpack(&ptx_e5m2, bits & 255);
+        EXPAND(4, ptx_unpack(&ptx_e4m3, v & 255));
+    case T_E5M2:
+        EXPAND(4, ptx_unpack(&ptx_e5m2, v & 255));
+    default: /* tf32: the low bits are not looked at */
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t v = words[i] & 0xffffe000;
+            memcpy(&to[i], &v, sizeof v);
+        }
     }
 }
 
@@ -44,33 +52,55 @@ static uint32_t reg(const struct warp *w, const struct operand *o, uint32_t lane
     return ((const uint32_t *)lanes_of(w, o))[lane];
 }
 
+/* sum[m][n] of M rows of A and N columns of B, exact but for the sum's own roundings in double. Pairs of
+ * columns are a vector on every machine that runs this. */
+typedef double twins __attribute__((vector_size(2 * sizeof(double))));
+union columns {
+    double of[N];
+    twins pairs[N / 2];
+};
+static void multiply(uint32_t k, float a[M][MOST_K], union columns b[MOST_K], union columns sum[M]) {
+    for (uint32_t m = 0; m < M; m++) {
+        twins r0 = {0}, r1 = {0}, r2 = {0}, r3 = {0};
+        for (uint32_t i = 0; i < k; i++) {
+            const twins v = {(double)a[m][i], (double)a[m][i]};
+            r0 += v * b[i].pairs[0];
+            r1 += v * b[i].pairs[1];
+            r2 += v * b[i].pairs[2];
+            r3 += v * b[i].pairs[3];
+        }
+        sum[m].pairs[0] = r0;
+        sum[m].pairs[1] = r1;
+        sum[m].pairs[2] = r2;
+        sum[m].pairs[3] = r3;
+    }
+}
+
 /* vector: K; type, from, mode: of D and C, of A, of B. */
 static void mma(struct warp *w, const struct insn *in, uint32_t mask) {
-    double a[M][MOST_K], b[MOST_K][N];
+    float a[M][MOST_K], some[4 * LANES];
+    union columns b[MOST_K], sum[M];
     enum ptx_type type_a = (enum ptx_type)in->from, type_b = (enum ptx_type)in->mode;
-    uint32_t k = in->vector, bits = ptx_element_bits(type_a), p = 32 / bits, regs_a = M * k * bits / 1024,
-             regs_b = N * k * bits / 1024;
+    uint32_t k = in->vector, bits = ptx_element_bits(type_a), p = 32 / bits;
+    uint32_t regs_a = M * k * bits / 1024, regs_b = N * k * bits / 1024;
     if (mask != UINT32_MAX)
         ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask),
                  "a matrix product needs all 32 lanes: only %#x are here", mask);
     const struct operand *ops_a = in->ops + in->results, *ops_b = ops_a + regs_a, *ops_c = ops_b + regs_b;
-    for (uint32_t l = 0; l < LANES; l++) {
-        uint32_t g = l / 4, t = l % 4;
-        for (uint32_t i = 0; i < regs_a; i++)
-            for (uint32_t e = 0; e < p; e++)
-                a[g + 8 * (i % 2)][p * t + 4 * p * (i / 2) + e] =
-                    ptx_element(type_a, reg(w, &ops_a[i], l) >> (bits * e & 31));
-        for (uint32_t i = 0; i < regs_b; i++)
-            for (uint32_t e = 0; e < p; e++)
-                b[p * t + 4 * p * i + e][g] = ptx_element(type_b, reg(w, &ops_b[i], l) >> (bits * e & 31));
+    for (uint32_t i = 0; i < regs_a; i++) {
+        ptx_expand(type_a, lanes_of(w, &ops_a[i]), LANES, some);
+        for (uint32_t e = 0; e < p * LANES; e++)
+            a[e / p / 4 + 8 * (i % 2)][e % (4 * p) + 4 * p * (i / 2)] = some[e];
     }
-    double sum[M][N] = {{0}};
-    for (uint32_t m = 0; m < M; m++)
-        for (uint32_t i = 0; i < k; i++)
-            for (uint32_t n = 0; n < N; n++) sum[m][n] += a[m][i] * b[i][n];
+    for (uint32_t i = 0; i < regs_b; i++) {
+        ptx_expand(type_b, lanes_of(w, &ops_b[i]), LANES, some);
+        for (uint32_t e = 0; e < p * LANES; e++)
+            b[p * (e / p % 4) + 4 * p * i + e % p].of[e / p / 4] = (double)some[e];
+    }
+    multiply(k, a, b, sum);
     for (uint32_t l = 0; l < LANES; l++)
         for (uint32_t i = 0; i < 4; i++) {
-            double s = sum[l / 4 + 8 * (i / 2)][2 * (l % 4) + i % 2];
+            double s = sum[l / 4 + 8 * (i / 2)].of[2 * (l % 4) + i % 2];
             if (in->type == T_F16) {
                 double c = (double)ptx_half((uint16_t)(reg(w, &ops_c[i / 2], l) >> 16 * (i % 2)));
                 ((uint16_t *)OP(i / 2))[2 * l + i % 2] = (uint16_t)ptx_pack(&ptx_f16, s + c, R_RN, false);

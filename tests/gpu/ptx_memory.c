@@ -92,13 +92,41 @@ static void count_banks(struct warp *w, const struct insn *in, uint32_t mask, ui
     ptx_conflicts(w, in, mask, addresses, bytes);
 }
 
-static uint64_t loaded(const unsigned char *p, enum ptx_type type) {
-    uint64_t v = 0;
-    uint32_t bytes = ptx_type_bytes(type);
-    memcpy(&v, p, bytes);
-    if (type == T_S8 || type == T_S16 || type == T_S32)
-        v = (uint64_t)((int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes));
-    return v;
+/* Sizes that the compiler knows: the loops over lanes spend their time here. */
+static inline uint64_t get(const unsigned char *p, uint32_t bytes) {
+    uint16_t h;
+    uint32_t l;
+    uint64_t q;
+    switch (bytes) {
+    case 1:
+        return *p;
+    case 2:
+        return memcpy(&h, p, 2), h;
+    case 4:
+        return memcpy(&l, p, 4), l;
+    default:
+        return memcpy(&q, p, 8), q;
+    }
+}
+static inline void put(unsigned char *p, uint32_t bytes, uint64_t v) {
+    switch (bytes) {
+    case 1:
+        *p = (unsigned char)v;
+        break;
+    case 2:
+        memcpy(p, &(uint16_t){(uint16_t)v}, 2);
+        break;
+    case 4:
+        memcpy(p, &(uint32_t){(uint32_t)v}, 4);
+        break;
+    default:
+        memcpy(p, &v, 8);
+    }
+}
+static inline uint64_t loaded(const unsigned char *p, enum ptx_type type, uint32_t bytes) {
+    uint64_t v = get(p, bytes);
+    bool sign = type == T_S8 || type == T_S16 || type == T_S32;
+    return sign ? (uint64_t)((int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes)) : v;
 }
 
 static void load(struct warp *w, const struct insn *in, uint32_t mask) {
@@ -111,7 +139,7 @@ static void load(struct warp *w, const struct insn *in, uint32_t mask) {
             if (in->ops[i].size == 16)
                 memcpy(w->file + in->ops[i].at + 16 * l, p, 16);
             else
-                set_lane(w, &in->ops[i], l, loaded(p + i * bytes, in->type));
+                set_lane(w, &in->ops[i], l, loaded(p + i * bytes, in->type, bytes));
         }
     }
     if (in->space == S_SHARED || in->space == S_GENERIC) count_banks(w, in, mask, n, bytes * n);
@@ -128,7 +156,7 @@ static void load_param(struct warp *w, const struct insn *in, uint32_t mask) {
     uint64_t a = ptx_address(w, in, n, first, in->offset);
     const unsigned char *p = ptx_reach(w, in, first, S_PARAM, a, bytes * n, ACCESS_READ);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t v = loaded(p + i * bytes, in->type);
+        uint64_t v = loaded(p + i * bytes, in->type, bytes);
         for (uint32_t rest = mask; rest; rest &= rest - 1)
             set_lane(w, &in->ops[i], (uint32_t)__builtin_ctz(rest), v);
     }
@@ -145,7 +173,7 @@ static void store(struct warp *w, const struct insn *in, uint32_t mask) {
             if (in->ops[i + 1].size == 16)
                 memcpy(p, w->file + in->ops[i + 1].at + 16 * l, 16);
             else
-                memcpy(p + i * bytes, &v, bytes);
+                put(p + i * bytes, bytes, v);
         }
     }
     if (in->space == S_SHARED || in->space == S_GENERIC) count_banks(w, in, mask, 0, bytes * n);
@@ -262,6 +290,10 @@ static void is_space(struct warp *w, const struct insn *in, uint32_t mask) {
     set_predicate(w, &in->ops[0], mask, set);
 }
 
+static void fence_proxy(struct warp *w, const struct insn *in, uint32_t mask) {
+    (void)in, (void)mask;
+    w->fenced = w->known.of[w->number]++;
+}
 static void nothing(struct warp *w, const struct insn *in, uint32_t mask) { (void)w, (void)in, (void)mask; }
 
 static const struct op_row rows[] = {
@@ -278,6 +310,7 @@ static const struct op_row rows[] = {
     {"prefetchu", NULL, T_NONE, nothing, "=a"},
     {"applypriority", NULL, T_NONE, nothing, "=a?l"},
     {"discard", NULL, T_NONE, nothing, "=a?l"},
+    {"fence", "proxy", T_NONE, fence_proxy, "=?k"},
     {"membar", NULL, T_NONE, nothing, "="},
     {"fence", NULL, T_NONE, nothing, "="},
     {"griddepcontrol", NULL, T_NONE, nothing, "="},

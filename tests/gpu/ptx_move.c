@@ -1,4 +1,5 @@
 /* Values moved, packed, compared and chosen. */
+#include "tests/gpu/ptx_number.h"
 #include "tests/gpu/ptx_ops.h"
 #include <math.h>
 #include <string.h>
@@ -140,6 +141,21 @@ static uint32_t combined(struct warp *w, const struct insn *in, uint32_t set) {
     if (in->flags & F_NOT) other = ~other;
     return in->combine == B_AND ? set & other : in->combine == B_OR ? set | other : set ^ other;
 }
+/* Halves of a word: each has its predicate. */
+static void setp_pair(struct warp *w, const struct insn *in, uint32_t mask) {
+    const uint32_t *a = OP(in->results), *b = OP(in->results + 1);
+    for (uint32_t half = 0; half < in->results; half++) {
+        uint32_t set = 0;
+        for (uint32_t l = 0; l < LANES; l++) {
+            uint16_t x = (uint16_t)(a[l] >> 16 * half), y = (uint16_t)(b[l] >> 16 * half);
+            bool f16 = in->type == T_F16X2;
+            set |= (uint32_t)holds(in->compare, (double)(f16 ? ptx_half(x) : ptx_bfloat(x)),
+                                   (double)(f16 ? ptx_half(y) : ptx_bfloat(y)))
+                   << l;
+        }
+        set_predicate(w, &in->ops[half], mask, combined(w, in, set));
+    }
+}
 static void setp(struct warp *w, const struct insn *in, uint32_t mask) {
     uint32_t set = compared(w, in), not = combined(w, in, ~set);
     set = combined(w, in, set);
@@ -185,6 +201,8 @@ static void slct(struct warp *w, const struct insn *in, uint32_t mask) {
         base, NULL, T_F64, run##64, shape                                                                    \
     }
 static const struct op_row rows[] = {
+    {"setp", NULL, T_F16X2, setp_pair, "P=tt?p"},
+    {"setp", NULL, T_BF16X2, setp_pair, "P=tt?p"},
     {"setp", NULL, T_NONE, setp, "P=tt?p"},
     {"set", NULL, T_NONE, set_value, "t=ff?p"},
     CHOICES("selp", selp, "t=ttp"),

@@ -35,7 +35,8 @@ struct op_table {
 };
 #define OP_TABLE(name, rows) const struct op_table name = {rows, sizeof(rows) / sizeof *(rows)}
 extern const struct op_table ptx_integer_ops, ptx_float_ops, ptx_half_ops, ptx_move_ops, ptx_memory_ops,
-    ptx_atomic_ops, ptx_control_ops, ptx_warp_ops, ptx_matrix_ops, ptx_copy_ops;
+    ptx_atomic_ops, ptx_control_ops, ptx_warp_ops, ptx_matrix_ops, ptx_copy_ops, ptx_mbarrier_ops,
+    ptx_engine_ops, ptx_wgmma_ops;
 
 /* Instructions whose operands or flags the table cannot say are finished by these. */
 struct decoder {
@@ -48,13 +49,15 @@ struct decoder {
     uint32_t results, sources;
 };
 bool ptx_emit(struct decoder *d, const struct arg *a, char letter, enum ptx_type type);
-/* An element of a matrix by its type; 0 bits: of no matrix. */
+/* Elements of a matrix: their width, 0 if there are none of the type; `count` words of them as numbers. */
 uint32_t ptx_element_bits(enum ptx_type t);
-double ptx_element(enum ptx_type t, uint32_t bits);
-ptx_op *ptx_convert_op(const struct opcode *o, struct insn *in);             /* cvt */
-bool ptx_atomic_mode(const struct opcode *o, struct insn *in);               /* atom, red: what it does */
-bool ptx_move_op(struct decoder *d, enum ptx_type type);                     /* mov with braces, of clocks */
-bool ptx_matrix_op(struct decoder *d, const struct opcode *o, bool *known);  /* mma, ldmatrix, stmatrix */
-bool ptx_copy_op(struct decoder *d, const struct opcode *o, bool *known);    /* cp.async */
+void ptx_expand(enum ptx_type t, const uint32_t *words, uint32_t count, float *to);
+ptx_op *ptx_convert_op(const struct opcode *o, struct insn *in);            /* cvt */
+bool ptx_atomic_mode(const struct opcode *o, struct insn *in);              /* atom, red: what it does */
+bool ptx_move_op(struct decoder *d, enum ptx_type type);                    /* mov with braces, of clocks */
+bool ptx_matrix_op(struct decoder *d, const struct opcode *o, bool *known); /* mma, ldmatrix, stmatrix */
+bool ptx_copy_op(struct decoder *d, const struct opcode *o, bool *known);   /* cp.async */
+bool ptx_engine_op(struct decoder *d, const struct opcode *o, bool *known); /* cp.async.bulk */
+bool ptx_wgmma_op(struct decoder *d, const struct opcode *o, bool *known);
 bool ptx_special_op(struct decoder *d, const struct opcode *o, bool *known); /* call, bra, brx.idx */
 #endif

@@ -135,6 +135,20 @@ void ptx_shared_arrive(struct warp *w, uint32_t writer, uint32_t clock, uint32_t
     }
 }
 
+/* Ordinary stores are seen by the copy engine and by wgmma only after their writer's fence.proxy.async. */
+void ptx_shared_fenced(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address,
+                       uint32_t bytes) {
+    uint32_t offset = address - SHARED_BASE;
+    EACH_WORD(i, mask) {
+        const struct word *word = &w->block->words[i];
+        uint32_t writer = word->writer - 1u;
+        if (!word->writer || writer == ENGINE || !mask || word->write_clock <= w->block->warps[writer].fenced)
+            continue;
+        ptx_fail(w, in, lane, "shared memory at %#x was stored by warp %u, without a fence.proxy.async since",
+                 SHARED_BASE + 4 * i, writer);
+    }
+}
+
 /* Passes that lanes [begin, end) need beyond the first: words of one bank, each word once. */
 static uint32_t passes(uint32_t mask, uint32_t begin, uint32_t end, const uint32_t *addresses,
                        uint32_t words) {

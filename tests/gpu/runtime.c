@@ -26,6 +26,25 @@ Test(cuda, results_and_states) {
     device_end(&f);
 }
 
+/* ring: 64 bytes of zeros; count: 7. */
+Test(cuda, states_begin_with_their_initial_values) {
+    struct fixture f = {0};
+    char states[128], dirty[128];
+    int32_t count;
+    device_start(&f);
+    memset(dirty, 0x33, sizeof dirty);
+    for (int i = 0; i < 2; i++) {
+        memset(states, 0x55, sizeof states);
+        cr_assert_eq(cuda_read_states(f.session, states), MDL_OK);
+        memcpy(&count, states + 64, sizeof count);
+        cr_assert_eq(count, 7);
+        for (int b = 0; b < 64; b++) cr_assert_eq(states[b], 0, "%d", b);
+        cr_assert_eq(cuda_write_states(f.session, dirty), MDL_OK);
+        cr_assert_eq(mdl_session_reset(f.session), MDL_OK);
+    }
+    device_end(&f);
+}
+
 static void check_scan(struct fixture *f, int64_t extent) {
     static const float table[] = {1, 10, 100, 1000};
     float y[4][2][8];
@@ -303,6 +322,60 @@ Test(cuda, a_trace_has_a_slice_for_each_kernel) {
     cr_assert_eq(device_mix(&f, S), MDL_OK);
     cr_assert_eq(f.watch.calls("cuGraphLaunch"), 1);
     device_end(&f);
+}
+
+static uint32_t next_random(uint32_t *state) { return (*state = *state * 1664525 + 1013904223) >> 8; }
+
+/* One call or other doing with a session; *count is the state's value. */
+static void do_anything(struct fixture *f, uint32_t *random, int32_t *count) {
+    int64_t extent = 1 + next_random(random) % (next_random(random) % 4 ? 40 : 1000);
+    struct mdl_event events[8];
+    uint64_t events_count;
+    switch (next_random(random) % 8) {
+    case 0:
+        check_outer(f->session, 1 + (int32_t)(extent % 9), 1 + (int32_t)(extent % 100));
+        return;
+    case 1:
+        f->x[0] = (float)(extent % 16);
+        check_scan(f, 1 + extent % 50);
+        return;
+    case 2:
+        mdl_api.poison(f->session, (int)(next_random(random) % 2));
+        return;
+    case 3:
+        if (next_random(random) % 4) return;
+        cr_assert_eq(mdl_session_reset(f->session), MDL_OK);
+        *count = 7;
+        return;
+    case 4:
+        f->ids[extent - 1] = 4;
+        cr_assert_eq(device_mix(f, extent), MDL_INVALID);
+        f->ids[extent - 1] = 1;
+        return;
+    case 5:
+        mdl_api.trace(f->session, next_random(random) % 3 ? NULL : events, 8, &events_count);
+        break;
+    }
+    f->a = (float)(next_random(random) % 100);
+    cr_assert_eq(device_mix(f, extent), MDL_OK, "%s", mdl_error(f->session));
+    cr_assert_eq(f->count, ++*count);
+    cr_assert(device_mix_is_right(f, extent));
+    mdl_api.trace(f->session, NULL, 0, NULL);
+}
+
+Test(cuda, any_order_of_calls) {
+    struct fixture f[2] = {{0}};
+    int32_t counts[2] = {7, 7};
+    uint32_t random = 1;
+    device_start(&f[0]);
+    f[1] = f[0];
+    cr_assert_eq(mdl_session_new(f[0].model, &f[1].session), MDL_OK);
+    for (int i = 0; i < 1000; i++) {
+        uint32_t which = next_random(&random) % 2;
+        do_anything(&f[which], &random, &counts[which]);
+    }
+    mdl_session_free(f[1].session);
+    device_end(&f[0]);
 }
 
 struct user {

@@ -1,0 +1,93 @@
+/* Emulated kernels: void k.warp(buffers, dims, struct mdl_warp *), and i32 k(buffers, dims, scratch, thread,
+ * threads), which has the runtime run a grid of it. */
+#include "backend/emulate.h"
+#include "backend/emit_memo.h"
+#include <stddef.h>
+#include <string.h>
+
+typedef LLVMValueRef V;
+
+static V field(struct emitter *e, LLVMTypeRef type, size_t offset) {
+    return LLVMBuildLoad2(e->builder, type,
+                          emit_offset(e, LLVMGetParam(e->function, 2), emit_i64(e, (int64_t)offset)), "");
+}
+
+static V declare(struct emitter *e, const char *name, LLVMTypeRef *types, unsigned count) {
+    V f = LLVMGetNamedFunction(e->module, name);
+    if (f) return f;
+    f = LLVMAddFunction(e->module, name,
+                        LLVMFunctionType(LLVMVoidTypeInContext(e->context), types, count, 0));
+    LLVMSetVisibility(f, LLVMHiddenVisibility);
+    return f;
+}
+
+static void call(struct emitter *e, V f, V *arguments, unsigned count) {
+    LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(f), f, arguments, count, "");
+}
+
+void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), types, 3, 0);
+    e->function = LLVMAddFunction(e->module, arena_printf(e->arena, "%s.warp", name), type);
+    LLVMSetLinkage(e->function, LLVMInternalLinkage);
+    e->buffers = LLVMGetParam(e->function, 0);
+    e->dims = LLVMGetParam(e->function, 1);
+    e->block_warps = warps;
+    e->shared_bytes = 0;
+    e->entry = LLVMAppendBasicBlockInContext(e->context, e->function, "entry");
+    LLVMPositionBuilderAtEnd(e->builder, e->entry);
+    e->block = field(e, e->i64, offsetof(struct mdl_warp, block));
+    e->blocks = field(e, e->i64, offsetof(struct mdl_warp, blocks));
+    e->warp = field(e, e->i64, offsetof(struct mdl_warp, warp));
+    e->shared = field(e, e->ptr, offsetof(struct mdl_warp, shared));
+    e->scratch = field(e, e->ptr, offsetof(struct mdl_warp, scratch));
+    V all = emit_i64(e, warps);
+    e->thread = LLVMBuildAdd(e->builder, LLVMBuildMul(e->builder, e->block, all, ""), e->warp, "");
+    e->threads = LLVMBuildMul(e->builder, e->blocks, all, "");
+}
+
+void emulate_warp_end(struct emitter *e, const char *name) {
+    LLVMBuildRetVoid(e->builder);
+    V warp = e->function;
+    LLVMSetCurrentDebugLocation2(e->builder, NULL);
+    e->function = LLVMAddFunction(e->module, name, kernel_type(e));
+    LLVMSetVisibility(e->function, LLVMHiddenVisibility);
+    LLVMPositionBuilderAtEnd(e->builder, LLVMAppendBasicBlockInContext(e->context, e->function, ""));
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->i64, e->i64, e->i64};
+    V arguments[] = {warp,
+                     LLVMGetParam(e->function, 0),
+                     LLVMGetParam(e->function, 1),
+                     LLVMGetParam(e->function, 3),
+                     LLVMGetParam(e->function, 4),
+                     emit_i64(e, e->block_warps),
+                     emit_i64(e, e->shared_bytes),
+                     emit_i64(e, e->scratch_bytes)};
+    call(e, declare(e, "mdl_emulate", types, 8), arguments, 8);
+    LLVMBuildRet(e->builder, emit_i32(e, 0));
+}
+
+void emulate_barrier(struct emitter *e) {
+    V warp = LLVMGetParam(e->function, 2);
+    call(e, declare(e, "mdl_emulate_barrier", &e->ptr, 1), &warp, 1);
+}
+
+/* Registers of all lanes in memory: an array of vectors. */
+static V spill(struct emitter *e, LLVMTypeRef type, const V *registers, unsigned count) {
+    LLVMBasicBlockRef back = emit_entry_begin(e);
+    V array = LLVMBuildAlloca(e->builder, LLVMArrayType2(type, count), "");
+    emit_entry_end(e, back);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
+    for (unsigned i = 0; i < count; i++)
+        LLVMBuildStore(e->builder, registers[i], emit_offset(e, array, emit_i64(e, bytes * i)));
+    return array;
+}
+
+void emulate_mma_bf16(struct emitter *e, const V *a, const V *b, V *sums) {
+    LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), floats = emit_vector(e, e->f32, e->lanes);
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
+    V arrays[] = {spill(e, words, a, 4), spill(e, words, b, 2), spill(e, floats, sums, 4)};
+    call(e, declare(e, "mdl_emulate_mma_bf16", types, 3), arrays, 3);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, floats);
+    for (int i = 0; i < 4; i++)
+        sums[i] = LLVMBuildLoad2(e->builder, floats, emit_offset(e, arrays[2], emit_i64(e, bytes * i)), "");
+}
