@@ -127,7 +127,7 @@ describe
     sed '/^## On a GPU/,$d' "$results"
     printf '## On a GPU\n'
     describe
-    printf '%s rounds of ours, then the peer'"'"'s; `make bench-gpu` writes this section, and README.md says what is measured.\n\n' $rounds
+    printf "%s rounds of ours, then the peer's; \`make bench-gpu\` writes this section, and README.md says what is measured.\n\n" $rounds
     printf '%s\n|---|---|---|---|---|\n' "$head"
     cat "$scratch/table"
     printf '\n'
