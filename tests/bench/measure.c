@@ -57,6 +57,7 @@ struct measured measure_open(const char *path, const struct option_list *list) {
     char error[256] = "";
     struct mdl_options o = MDL_OPTIONS;
     o.threads = (int32_t)measure_number(list, "threads", 2), o.error = error, o.error_size = sizeof error;
+    o.device = options_value(list, "device");
     m.api = m.descriptor->api;
     if (m.api->open(m.descriptor, options_value(list, "weights"), &o, &m.model)) measure_fail(error);
     if (m.api->session_new(m.model, &m.session)) measure_fail("no memory for a session");

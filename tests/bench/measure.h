@@ -7,7 +7,8 @@
 
 /* Rows of every such program's options. */
 #define MEASURE_OPTION_ROWS                                                                                  \
-    {0, "threads", "N", "threads a call may use [2]", NULL}, {                                               \
+    {0, "threads", "N", "threads a call may use [2]", NULL},                                                 \
+        {0, "device", "cpu|cuda:N", "where to run [what the library is for]", NULL}, {                       \
         0, "weights", "FILE", "the weights file", NULL                                                       \
     }
 

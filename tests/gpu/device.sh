@@ -44,15 +44,16 @@ for model in "$tests"/numeric/*.mdl "$tests/gpu/resnet.mdl"; do
     esac
 done
 # shellcheck disable=SC2086 # names without blanks
-MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS=$arch MDL_RUN="mdl-run --device=$MDL_DEVICE" checked "whole models" sh "$tests/numeric.sh" $models
+checked "whole models" env MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS="$arch" MDL_RUN="mdl-run --device=$MDL_DEVICE" sh "$tests/numeric.sh" $models
 types="f32 f16 i u8 bool" # parts of their names: bf16 has f16
 [ $few = no ] || types="bf16 u8"
 for type in $types; do
-    checked "ops of $type" tests/numeric/ops_test "$arch" $type nvptx64-nvidia-cuda
+    checked "ops of $type" tests/numeric/ops_test "$arch" "$type" nvptx64-nvidia-cuda
 done
 
 # ---- SmolLM2, MiniLM ----
 
+# shellcheck disable=SC2317 # by way of `checked`
 # compile NAME MODEL WEIGHTS OPTION...: $scratch/NAME/libMODEL.so, for the processor and the GPU
 compile() {
     folder=$scratch/$1 model=$2 weights=$3

@@ -77,3 +77,32 @@ EXTRA_DIST += tests/gpu/device.sh
 check-gpu: mdlc$(EXEEXT) mdl-run$(EXEEXT) tests/gpu/which$(EXEEXT) tests/numeric/ops_test$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/device.sh $(FEW) || [ $$? = 77 ]
 .PHONY: check-gpu
+
+# Speed, by hand: make bench-gpu (README.md). Peers are linked where configure found them.
+EXTRA_PROGRAMS += tests/gpu/bench/bench-gpu
+tests_gpu_bench_bench_gpu_SOURCES = tests/gpu/bench/bench.c \
+	tests/gpu/bench/copy.c tests/gpu/bench/copy.h \
+	tests/gpu/bench/ours.c tests/gpu/bench/ours.h \
+	tests/gpu/bench/peers.h \
+	$(MEASURE)
+tests_gpu_bench_bench_gpu_LDADD = runtime/libmdl-runtime.a runtime/libcli.a -ldl -lpthread -lm
+GPU_PEERS = \
+	tests/gpu/bench/cudnn_graph.c tests/gpu/bench/cudnn_graph.h \
+	tests/gpu/bench/peer.c tests/gpu/bench/peer.h \
+	tests/gpu/bench/peer_cublas.c \
+	tests/gpu/bench/peer_cudnn.c \
+	tests/gpu/bench/peer_unfused.c tests/gpu/bench/peer_unfused.h
+GPU_NO_PEERS = tests/gpu/bench/peer_none.c
+EXTRA_DIST += $(GPU_PEERS) $(GPU_NO_PEERS)
+if CUDA_PEERS
+tests_gpu_bench_bench_gpu_SOURCES += $(GPU_PEERS)
+tests_gpu_bench_bench_gpu_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_PEERS_CPPFLAGS)
+tests_gpu_bench_bench_gpu_LDADD += $(CUDA_PEERS_LIBS)
+else
+tests_gpu_bench_bench_gpu_SOURCES += $(GPU_NO_PEERS)
+endif
+EXTRA_DIST += tests/gpu/bench/bench.sh \
+	tests/gpu/bench/attention.mdl tests/gpu/bench/call.mdl tests/gpu/bench/gemm.mdl tests/gpu/bench/matvec.mdl
+bench-gpu: mdlc$(EXEEXT) tests/gpu/which$(EXEEXT) tests/gpu/bench/bench-gpu$(EXEEXT)
+	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/bench/bench.sh || [ $$? = 77 ]
+.PHONY: bench-gpu
