@@ -8,6 +8,7 @@ tests=$(cd "${srcdir:-$(dirname "$0")/../..}/tests" && pwd)
 PATH=$(pwd):$PATH
 assembler=${PTXAS:-$(sed -n 's/^PTXAS = //p' Makefile)}
 [ -x "$assembler" ] || { echo "SKIPPED: no ptxas: sh tests/run.sh fetches it, PTXAS names another"; exit 77; }
+grep -q '^SANITIZE = .*address' Makefile && { echo "SKIPPED: sanitizers change nothing of the text"; exit 77; }
 cache=${MDL_CACHE:-$PWD/cache}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
