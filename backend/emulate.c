@@ -86,6 +86,9 @@ void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *s
     static const char *const names[ATOM_COUNT] = {[ATOM_mma_bf16] = "mdl_emulate_mma_bf16",
                                                   [ATOM_mma_f16] = "mdl_emulate_mma_f16",
                                                   [ATOM_mma_tf32] = "mdl_emulate_mma_tf32",
+                                                  [ATOM_wgmma_bf16] = "mdl_emulate_mma_bf16",
+                                                  [ATOM_wgmma_f16] = "mdl_emulate_mma_f16",
+                                                  [ATOM_wgmma_tf32] = "mdl_emulate_mma_tf32",
                                                   [ATOM_mma_int8] = "mdl_emulate_mma_int8"};
     LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), type = LLVMTypeOf(sums[0]);
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
@@ -94,6 +97,25 @@ void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *s
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
     for (int i = 0; i < 4; i++)
         sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arrays[2], emit_i64(e, bytes * i)), "");
+}
+
+void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                   V *sums) {
+    static const char *const names[ATOM_COUNT] = {[ATOM_wgmma_bf16] = "mdl_emulate_wgmma_bf16",
+                                                  [ATOM_wgmma_f16] = "mdl_emulate_wgmma_f16",
+                                                  [ATOM_wgmma_tf32] = "mdl_emulate_wgmma_tf32"};
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->ptr}, type = LLVMTypeOf(sums[0]);
+    V arguments[] = {LLVMGetParam(e->function, 2),
+                     emit_offset(e, a->base, a->bytes),
+                     emit_i64(e, a->pitch),
+                     emit_offset(e, b->base, b->bytes),
+                     emit_i64(e, b->pitch),
+                     emit_i64(e, outputs),
+                     spill(e, type, sums, (unsigned)outputs / 2)};
+    call(e, declare(e, names[atom], types, 7), arguments, 7);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
+    for (int i = 0; i < outputs / 2; i++)
+        sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arguments[6], emit_i64(e, bytes * i)), "");
 }
 
 void emulate_copy(struct emitter *e, V to, V from, V exists) {

@@ -18,6 +18,14 @@ void mdl_emulate_mma_bf16(const uint32_t a[4][32], const uint32_t b[2][32], floa
 void mdl_emulate_mma_f16(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_tf32(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_int8(const uint32_t a[4][32], const uint32_t b[2][32], int32_t sums[4][32]);
+/* wgmma.mma_async of 64 lines of A and `outputs` of B, from columns of 16-byte chunks of lines, `pitch` bytes apart: the sums of this
+ * warp's 16 rows, [outputs / 8][4][32]. */
+void mdl_emulate_wgmma_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
+                            float (*sums)[32]);
+void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
+                           float (*sums)[32]);
+void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
+                            float (*sums)[32]);
 /* Copies of 16 bytes a lane into shared memory, zeros where `exists` is 0. */
 void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const from[32], const uint8_t exists[32]);
 void mdl_emulate_copy_commit(struct mdl_warp *w);
