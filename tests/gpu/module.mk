@@ -29,6 +29,7 @@ PTX_PARTS = \
 	tests/gpu/ptx_number.c \
 	tests/gpu/ptx_parse.c \
 	tests/gpu/ptx_shared.c \
+	tests/gpu/ptx_tile.c \
 	tests/gpu/ptx_warp.c \
 	tests/gpu/ptx_wgmma.c \
 	tests/gpu/ptx.h \
@@ -37,7 +38,8 @@ PTX_PARTS = \
 	tests/gpu/ptx_lex.h \
 	tests/gpu/ptx_number.h \
 	tests/gpu/ptx_ops.h \
-	tests/gpu/ptx_tensor.h
+	tests/gpu/ptx_tensor.h \
+	tests/gpu/ptx_tile.h
 check_LIBRARIES = tests/gpu/libptx.a
 tests_gpu_libptx_a_SOURCES = $(PTX_PARTS)
 tests_gpu_libptx_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden

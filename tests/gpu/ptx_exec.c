@@ -78,6 +78,11 @@ bool ptx_converged(struct warp *w, const struct insn *in, uint32_t mask, uint32_
     return false;
 }
 
+void ptx_whole_warp(struct warp *w, const struct insn *in, uint32_t mask) {
+    if (mask != UINT32_MAX)
+        ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask), "all 32 lanes are needed: only %#x are here", mask);
+}
+
 static void check_sources(struct warp *w, const struct insn *in, uint32_t mask) {
     for (uint32_t i = in->results; i < (uint32_t)in->results + in->sources; i++) {
         uint32_t missing = mask & ~w->written[in->ops[i].reg];

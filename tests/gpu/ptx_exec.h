@@ -106,6 +106,7 @@ void ptx_goto(struct warp *w, uint32_t mask, uint32_t target); /* some lanes of 
 void ptx_end_lanes(struct warp *w, uint32_t mask);
 /* False: the lanes of `need` are not all here yet, and the instruction has not happened. */
 bool ptx_converged(struct warp *w, const struct insn *in, uint32_t mask, uint32_t need);
+void ptx_whole_warp(struct warp *w, const struct insn *in, uint32_t mask); /* an error if lanes are missing */
 void ptx_know(struct clocks *to, const struct clocks *of);
 
 double ptx_float_at(const struct warp *w, const struct operand *o, enum ptx_type type, uint32_t lane);
