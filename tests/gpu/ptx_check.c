@@ -31,8 +31,8 @@ static struct ptx_module *module_of(const char *before, const char *body, char *
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
-    fprintf(f, head, strstr(body, "f32x2") || strstr(body, "f32.bf16 %d4, %a2") ? "sm_100a" : "sm_90a",
-            before ? before : "", begin, body);
+    bool newer = strstr(body, "f32x2") || strstr(body, "f32.bf16 %d4, %a2") || strstr(body, "tcgen05");
+    fprintf(f, head, newer ? "sm_100a" : "sm_90a", before ? before : "", begin, body);
     fclose(f);
     dump(text);
     struct ptx_module *m = ptx_module_new(text, message);
@@ -92,4 +92,18 @@ uint64_t check_random(void) {
     state ^= state << 13;
     state ^= state >> 7;
     return state ^= state << 17;
+}
+
+uint16_t check_bfloat(int v) {
+    float f = (float)v;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return (uint16_t)(u >> 16);
+}
+
+unsigned check_place(unsigned swizzle, unsigned rows, unsigned row, unsigned piece) {
+    unsigned width = 1u << swizzle;
+    if (!swizzle) return (piece * (rows / 8) + row / 8) * 128 + row % 8 * 16;
+    unsigned line = (row * width + piece) * 16 / 128;
+    return row * width * 16 + ((piece ^ (line & (width - 1))) & (width - 1)) * 16;
 }

@@ -81,8 +81,9 @@ bool ptx_has(const struct opcode *o, const char *word) {
 }
 
 static const struct op_table *const tables[] = {
-    &ptx_integer_ops, &ptx_float_ops,  &ptx_half_ops, &ptx_move_ops,     &ptx_memory_ops, &ptx_control_ops,
-    &ptx_warp_ops,    &ptx_matrix_ops, &ptx_copy_ops, &ptx_mbarrier_ops, &ptx_engine_ops, &ptx_wgmma_ops};
+    &ptx_integer_ops, &ptx_float_ops, &ptx_half_ops,   &ptx_move_ops,   &ptx_memory_ops,
+    &ptx_control_ops, &ptx_warp_ops,  &ptx_matrix_ops, &ptx_copy_ops,   &ptx_mbarrier_ops,
+    &ptx_engine_ops,  &ptx_wgmma_ops, &ptx_tmem_ops,   &ptx_tcgen05_ops};
 
 /* Rows with a word come before those without, in their tables. */
 static const struct op_row *find_row(const struct opcode *o, enum ptx_type type) {
@@ -433,7 +434,8 @@ static bool instruction(struct decoder *d) {
     in->vector = (uint8_t)o.vector;
     modes(&o, in);
     if (!ptx_special_op(d, &o, &special) || !ptx_matrix_op(d, &o, &special) ||
-        !ptx_copy_op(d, &o, &special) || !ptx_engine_op(d, &o, &special) || !ptx_wgmma_op(d, &o, &special))
+        !ptx_copy_op(d, &o, &special) || !ptx_engine_op(d, &o, &special) || !ptx_wgmma_op(d, &o, &special) ||
+        !ptx_tcgen05_op(d, &o))
         return false;
     size_t errors = d->module->errors;
     if (!special && !strcmp(o.base, "mov") && ptx_move_op(d, type)) special = true;

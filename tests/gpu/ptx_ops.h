@@ -36,7 +36,7 @@ struct op_table {
 #define OP_TABLE(name, rows) const struct op_table name = {rows, sizeof(rows) / sizeof *(rows)}
 extern const struct op_table ptx_integer_ops, ptx_float_ops, ptx_half_ops, ptx_move_ops, ptx_memory_ops,
     ptx_atomic_ops, ptx_control_ops, ptx_warp_ops, ptx_matrix_ops, ptx_copy_ops, ptx_mbarrier_ops,
-    ptx_engine_ops, ptx_wgmma_ops;
+    ptx_engine_ops, ptx_wgmma_ops, ptx_tmem_ops, ptx_tcgen05_ops;
 
 /* Instructions whose operands or flags the table cannot say are finished by these. */
 struct decoder {
@@ -59,5 +59,6 @@ bool ptx_matrix_op(struct decoder *d, const struct opcode *o, bool *known); /* m
 bool ptx_copy_op(struct decoder *d, const struct opcode *o, bool *known);   /* cp.async */
 bool ptx_engine_op(struct decoder *d, const struct opcode *o, bool *known); /* cp.async.bulk */
 bool ptx_wgmma_op(struct decoder *d, const struct opcode *o, bool *known);
+bool ptx_tcgen05_op(struct decoder *d, const struct opcode *o);
 bool ptx_special_op(struct decoder *d, const struct opcode *o, bool *known); /* call, bra, brx.idx */
 #endif
