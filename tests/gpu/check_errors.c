@@ -184,6 +184,7 @@ Test(errors, texts) {
     check_refused(NULL, "add.u32 %r1, %r2;", "an operand is missing");
     check_refused(NULL, "add.u32 %r1, %r2, %r3, %r4;", "operand too many");
     check_refused(NULL, "add.u32 %r1, %rd2, 1;", "a register of another size");
+    check_refused(NULL, "add.u32 %r1, %r2+4, %r3;", "a sum cannot stand here");
     check_refused(NULL, "add.u32 %r1, %p1, 1;", "a predicate where a value is wanted");
     check_refused(NULL, "setp.lt.u8 %p1, %rs1, %rs2;", "the comparison is not known");
     check_refused(NULL, "setp.like.u32 %p1, %r1, %r2;", "the comparison is not known");

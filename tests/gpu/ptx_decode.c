@@ -237,6 +237,7 @@ static bool value(struct decoder *d, const struct arg *a, enum ptx_type type, ui
     case A_REGISTER: {
         const struct register_info *r = &f->registers[a->reg];
         *o = (struct operand){r->at, f->register_base + a->reg, ptx_type_register(r->type)};
+        if (a->offset) return no(d, "a sum cannot stand here");
         if ((r->type == T_PRED) != (type == T_PRED))
             return no(d, "a predicate where a value is wanted, or the reverse");
         return !size || o->size == size || no(d, "a register of another size is wanted");
@@ -313,6 +314,12 @@ bool ptx_emit(struct decoder *d, const struct arg *a, char letter, enum ptx_type
         return address(d, a);
     case 'k':
         return true;
+    case 'S': {
+        struct arg plain = *a;
+        plain.offset = 0;
+        if (!value(d, &plain, T_B64, 8, &o) || !push(d, o)) return false;
+        return push(d, constant(d, a->kind == A_REGISTER ? (uint64_t)a->offset : 0, 8));
+    }
     case 'p':
         if (a->negated) d->insn->flags |= F_NOT;
         return value(d, a, T_PRED, 4, &o) && push(d, o);

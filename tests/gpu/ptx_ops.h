@@ -21,8 +21,9 @@ bool ptx_has(const struct opcode *o, const char *word);
 
 /* Operands by letter, results before '=': t the instruction's type, f its second type, W twice t's width,
  * h l q 16, 32, 64 bits, p predicate, P predicates p|q, E a 32-bit register and perhaps |p, C the carry flag
- * (not written in the text), r any register, R any register, or several in braces, a address; k an operand
- * without meaning here; '?' before a letter: may be missing. */
+ * (not written in the text), r any register, R any register, or several in braces, a address, S 64 bits and a
+ * number that is added to them (two operands: x, or x+8); k an operand without meaning here; '?' before a
+ * letter: may be missing. */
 struct op_row {
     const char *base, *word; /* the first word of the opcode; a word that it must have, or NULL */
     enum ptx_type type;      /* its type, or T_NONE: any */

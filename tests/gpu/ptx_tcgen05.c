@@ -90,26 +90,29 @@ static uint32_t lane_of(struct shape s, uint32_t first, uint32_t m) {
     return s.m == 128 ? m : first + m / TMEM_GROUP * LANES + m % TMEM_GROUP;
 }
 
-/* Operands: D, descriptors of A, B and of the product, whether D is added; mode: the kind. */
+static struct tile tile_of(struct warp *w, const struct insn *in, uint32_t lane, uint32_t operand) {
+    return tile(w, in, lane,
+                lane_value(w, &in->ops[operand], lane) + lane_value(w, &in->ops[operand + 1], lane));
+}
+/* Operands: D, descriptors of A and B with what is added to them (LLVM folds sums), the product's, whether D
+ * is added; mode: the kind. */
 static void product(struct warp *w, const struct insn *in, uint32_t mask) {
     static _Thread_local float a[MOST_M * MOST_K], b[MOST_N * MOST_K];
     static _Thread_local double sums[MOST_M * MOST_N];
-    uint32_t lane = ptx_one_thread(w, in, mask), bits = (uint32_t)lane_value(w, &in->ops[3], lane);
+    uint32_t lane = ptx_one_thread(w, in, mask), bits = (uint32_t)lane_value(w, &in->ops[5], lane);
     uint32_t to = (uint32_t)ptx_address(w, in, 0, lane, in->offset), column = to & 0xffff, first = to >> 16;
     struct tensor_side *side = &w->tensor;
     struct shape s = shape(w, in, lane, bits);
     struct tmem *t = ptx_tmem_reach(w, in, lane, to, s.n);
     if (first && (s.m == 128 || first != TMEM_GROUP))
         ptx_fail(w, in, lane, "%u rows of sums cannot begin at lane %u", s.m, first);
-    bool keep = (predicate(w, &in->ops[4]) >> lane & 1) != (in->flags & F_NOT ? 1 : 0);
+    bool keep = (predicate(w, &in->ops[6]) >> lane & 1) != (in->flags & F_NOT ? 1 : 0);
     if (side->products > side->committed && side->issuer != lane)
         ptx_fail(w, in, lane, "lane %u's products are not committed yet", side->issuer);
     side->issuer = lane;
     side->products++;
-    ptx_gather(w, in, lane, tile(w, in, lane, lane_value(w, &in->ops[1], lane)), s.a, 0, s.m, s.k, note_read,
-               a);
-    ptx_gather(w, in, lane, tile(w, in, lane, lane_value(w, &in->ops[2], lane)), s.b, 0, s.n, s.k, note_read,
-               b);
+    ptx_gather(w, in, lane, tile_of(w, in, lane, 1), s.a, 0, s.m, s.k, note_read, a);
+    ptx_gather(w, in, lane, tile_of(w, in, lane, 3), s.b, 0, s.n, s.k, note_read, b);
     multiply(s, a, b, sums);
     for (uint32_t m = 0; m < s.m; m += TMEM_GROUP)
         for (uint32_t j = 0; j < s.n; j++) {
@@ -149,7 +152,7 @@ static void commit(struct warp *w, const struct insn *in, uint32_t mask) {
 }
 
 static const struct op_row rows[] = {
-    {"tcgen05", "mma", T_NONE, product, "=aqqlp"},
+    {"tcgen05", "mma", T_NONE, product, "=aSSlp"},
     {"tcgen05", "commit", T_B64, commit, "=a"},
 };
 OP_TABLE(ptx_tcgen05_ops, rows);
