@@ -15,7 +15,7 @@ static const char begin[] =
     "cvta.to.global.u64 %in, %in;\ncvta.to.global.u64 %out, %out;\n"
     "mov.u32 %thread, %tid.x;\nmov.u32 %lane, %laneid;\n";
 
-static void dump(const char *text) {
+void check_dump(const char *text) {
     static int number;
     const char *folder = getenv("MDL_PTX_DUMP");
     char path[512];
@@ -34,7 +34,7 @@ static struct ptx_module *module_of(const char *before, const char *body, char *
     bool newer = strstr(body, "f32x2") || strstr(body, "f32.bf16 %d4, %a2") || strstr(body, "tcgen05");
     fprintf(f, head, newer ? "sm_100a" : "sm_90a", before ? before : "", begin, body);
     fclose(f);
-    dump(text);
+    check_dump(text);
     struct ptx_module *m = ptx_module_new(text, message);
     free(text);
     return m;
