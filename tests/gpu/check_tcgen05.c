@@ -164,13 +164,15 @@ Test(tcgen05, products) {
             t.swizzle = swizzle;
             if (swizzle != 1) check_layout(t); /* 32 bytes a row are one product's */
         }
-    static const unsigned shapes[][2] = {{64, 8}, {64, 24}, {64, 256}, {128, 16}, {128, 48}, {128, 256}};
+    static const unsigned shapes[][2] = {{64, 8}, {64, 24}, {64, 256}, {128, 8}, {128, 40}, {128, 256}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct layout t = bf16;
         t.m = shapes[i][0];
         t.n = shapes[i][1];
         check_layout(t);
     }
+    check_layout((struct layout){"i8", 2, 1, 1, 1, 64, 24, 3});
+    check_layout((struct layout){"i8", 2, 1, 1, 1, 128, 48, 3});
 }
 
 static void fails_as(const struct layout *t, const struct pieces *p, const char *words) {
@@ -203,7 +205,7 @@ Test(tcgen05, what_must_be_waited_for) {
     FAILS(wait, ALONE, "its commit was not waited for");
     FAILS(commit, "", "deadlock");
     FAILS(after, "", "no tcgen05.fence::after_thread_sync");
-    FAILS(wait_load, "", "a tcgen05.ld loads, which was not waited for");
+    FAILS(wait_load, "", "race on tensor memory");
     FAILS(wait, "setp.eq.u32 %p1, %thread, 64; @%p1 st.shared.b32 [box+8192], 0;\n" SPIN,
           "race on shared memory at");
     FAILS(before, "", "no tcgen05.fence::before_thread_sync and barrier are between");
@@ -256,14 +258,18 @@ Test(tcgen05, descriptors) {
     static const struct {
         unsigned d, a, b, m, n;
         const char *words;
-    } bad[] = {{0, 1, 1, 128, 32, "types or flags"},        {1, 1, 0, 128, 32, "types or flags"},
-               {1, 2, 2, 128, 32, "types or flags"},        {1, 1, 1, 32, 32, "no product of M = 32"},
-               {1, 1, 1, 128, 40, "no product of M = 128"}, {1, 1 | 1 << 6, 1, 128, 32, "types or flags"}};
+    } bad[] = {{0, 1, 1, 128, 32, "types or flags"},
+               {1, 1, 0, 128, 32, "types or flags"},
+               {1, 2, 2, 128, 32, "types or flags"},
+               {1, 1, 1, 32, 32, "no product of M = 32"},
+               {1, 1, 1, 128, 264, "no product of M = 128, N = 264"},
+               {1, 1 | 1 << 6, 1, 128, 32, "types or flags"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct layout t = bf16;
         t.d = bad[i].d, t.a = bad[i].a, t.b = bad[i].b, t.m = bad[i].m, t.n = bad[i].n;
         fails_as(&t, &whole, bad[i].words);
     }
+    fails_as(&(struct layout){"i8", 2, 1, 1, 1, 128, 40, 3}, &whole, "no product of M = 128, N = 40");
     FAILS(before_products, "xor.b64 %rd3, %rd3, 0x400000000000;\n", "is none of shared memory");
     FAILS(before_products, "xor.b64 %rd4, %rd4, 0x6000000000000000;\n", "is none of shared memory");
     FAILS(before_products, "add.u32 %r10, %r10, 0x100000;\n", "cannot begin at lane 16");

@@ -87,9 +87,8 @@ static void check_sources(struct warp *w, const struct insn *in, uint32_t mask) 
     for (uint32_t i = in->results; i < (uint32_t)in->results + in->sources; i++) {
         uint32_t missing = mask & ~w->written[in->ops[i].reg];
         if (missing)
-            ptx_fail(w, in, (uint32_t)__builtin_ctz(missing), "operand %u is a register that %s", i + 1,
-                     ptx_tmem_awaited(w, in->ops[i].reg) ? "a tcgen05.ld loads, which was not waited for"
-                                                         : "was never written");
+            ptx_fail(w, in, (uint32_t)__builtin_ctz(missing),
+                     "operand %u is a register that was never written", i + 1);
     }
 }
 
@@ -134,7 +133,7 @@ static void step(struct warp *w) {
         check_sources(w, in, mask);
         in->run(w, in, mask);
         b->stats.lane_operations += (uint32_t)__builtin_popcount(mask);
-        uint32_t written = w->stalled || in->flags & F_LATE ? 0 : in->results;
+        uint32_t written = w->stalled || in->flags & F_NOTES ? 0 : in->results;
         for (uint32_t i = 0; i < written; i++) w->written[in->ops[i].reg] |= mask;
     }
     w->paths[0].pc = w->next;
@@ -287,7 +286,7 @@ static void start_warp(struct block *b, struct warp *w) {
     w->reads_count = 0;
     w->product_group = 0;
     w->fenced = 0;
-    ptx_tmem_start(w);
+    w->tensor = (struct tensor_side){0};
     w->instructions = 0;
     memset(w->group, 0, sizeof w->group);
     memset(w->depth, 0, sizeof w->depth);

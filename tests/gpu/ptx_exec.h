@@ -46,10 +46,6 @@ struct tensor_side {
     struct clocks known;                  /* what its tcgen05 operations come after */
     uint32_t products, committed, issuer; /* issued; tracked by a commit; the lane of the last */
     uint32_t moves, waiting[2];           /* loads and stores; the first of each not waited for, or 0 */
-    struct awaited {
-        uint32_t reg, lanes; /* of those that have a value */
-    } * awaited;             /* registers of loads not waited for */
-    size_t awaited_count, awaited_room;
 };
 
 enum warp_state { W_READY, W_BARRIER, W_DONE };
@@ -188,10 +184,8 @@ void ptx_shared_fenced(struct warp *w, const struct insn *in, uint32_t lane, uin
 
 /* Tensor memory: free when a block starts, and again when it ends. */
 void ptx_tmem_reset(struct block *b);
-void ptx_tmem_start(struct warp *w);
 void ptx_tmem_end(struct block *b);
 void ptx_tmem_free(struct block *b);
-bool ptx_tmem_awaited(const struct warp *w, uint32_t reg); /* it is loaded, which was not waited for */
 
 static inline void *lanes_of(const struct warp *w, const struct operand *o) { return w->file + o->at; }
 #define OP(i) lanes_of(w, &in->ops[i])

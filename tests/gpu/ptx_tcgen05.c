@@ -26,9 +26,8 @@ struct shape {
     enum ptx_type a, b;
 };
 /* Bits 4-5 D's type, 7-9 A's, 10-12 B's, 17-22 N / 8, 24-28 M / 16; the others, which are 0, would have meant
- * sparse, saturated, negated or transposed matrices and shifts. N is a multiple of 8, beside 128 rows of 16,
- * and of whole numbers of 16 past 24. (Table 39; for 128 rows it says 8 too, CUTLASS's
- * mma_sm100_umma.hpp 16.) */
+ * sparse, saturated, negated or transposed matrices and shifts. N is a multiple of 8, of whole
+ * numbers past 24 of 16. (Table 39) */
 static struct shape shape(struct warp *w, const struct insn *in, uint32_t lane, uint32_t bits) {
     const struct kind *kind = &kinds[in->mode];
     uint32_t a = bits >> 7 & 7, b = bits >> 10 & 7;
@@ -40,7 +39,7 @@ static struct shape shape(struct warp *w, const struct insn *in, uint32_t lane, 
     if (!types || (bits & ~0x1f7e1fb0u))
         ptx_fail(w, in, lane, "instruction descriptor %#x: types or flags are not known for kind::%s", bits,
                  kind->name);
-    bool sixteens = s.m == 128 || (kind->d == T_S32 && s.n > 24);
+    bool sixteens = kind->d == T_S32 && s.n > 24;
     if ((s.m != 64 && s.m != 128) || !s.n || s.n > MOST_N || (sixteens && s.n % 16))
         ptx_fail(w, in, lane, "instruction descriptor %#x: there is no product of M = %u, N = %u", bits, s.m,
                  s.n);
@@ -185,7 +184,7 @@ static bool known_move(struct insn *in, const struct statement *s, const char *f
     int used = 0;
     sscanf(form, load ? "ld.sync.aligned.32x32b.x%u.b32%n" : "st.sync.aligned.32x32b.x%u.b32%n", &n, &used);
     const struct arg *registers = s->count == 2 ? &s->args[load ? 0 : 1] : NULL;
-    if (load) in->flags |= F_LATE;
+    if (load) in->flags |= F_NOTES;
     return used && !form[used] && n && n <= 128 && !(n & (n - 1)) && registers &&
            registers->kind == A_VECTOR && registers->count == n;
 }

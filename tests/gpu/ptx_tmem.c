@@ -4,8 +4,8 @@
  * and is ordered before another operation only if that warp's `tensor.known` reaches the time. That learns
  *   - of the warp's own moves by tcgen05.wait,
  *   - of others' at a fence::after_thread_sync, from what barriers and mbarriers have told: of products
- * through their commit's mbarrier, of moves that were waited for before a fence::before_thread_sync. (PTX
- * ISA 9.0, 9.7.16.6) */
+ *     through their commit's mbarrier, of moves that were waited for before a fence::before_thread_sync.
+ * (PTX ISA 9.0, 9.7.16.6) */
 #include "tests/gpu/ptx_tmem.h"
 #include "tests/gpu/ptx_ops.h"
 #include <stdlib.h>
@@ -25,20 +25,13 @@ static struct tmem *memory(struct block *b) {
     }
     return b->tmem;
 }
-void ptx_tmem_start(struct warp *w) {
-    struct tensor_side *t = &w->tensor;
-    *t = (struct tensor_side){.awaited = t->awaited, .awaited_room = t->awaited_room};
-}
 void ptx_tmem_end(struct block *b) {
     for (uint32_t c = 0; b->tmem && c < TMEM_COLUMNS; c++)
         if (b->tmem->owner[c])
             ptx_fail(b->tmem->allocator[c], b->tmem->allocated[c], 0,
                      "%u columns of tensor memory, from %u on, were never freed", b->tmem->length[c], c);
 }
-void ptx_tmem_free(struct block *b) {
-    for (uint32_t i = 0; i < b->warps_count; i++) free(b->warps[i].tensor.awaited);
-    free(b->tmem);
-}
+void ptx_tmem_free(struct block *b) { free(b->tmem); }
 
 /* Of a warp's moves, the last before the first that was not waited for. */
 static uint32_t completed(const struct tensor_side *t) {
@@ -167,23 +160,9 @@ static uint32_t issue(struct tensor_side *t, uint32_t kind) {
     return t->moves;
 }
 
-static void await(struct warp *w, uint32_t reg, uint32_t lanes) {
-    struct tensor_side *t = &w->tensor;
-    if (t->awaited_count == t->awaited_room) {
-        t->awaited_room = t->awaited_room ? 2 * t->awaited_room : 128;
-        t->awaited = realloc(t->awaited, t->awaited_room * sizeof *t->awaited);
-    }
-    t->awaited[t->awaited_count++] = (struct awaited){reg, lanes};
-    w->written[reg] = 0;
-}
-bool ptx_tmem_awaited(const struct warp *w, uint32_t reg) {
-    for (size_t i = 0; i < w->tensor.awaited_count; i++)
-        if (w->tensor.awaited[i].reg == reg) return true;
-    return false;
-}
-
-/* Register i of lane l: column i of the warp's lane l. Lanes that nothing was written to stay without a
- * value: of products of 64 rows each warp has 16. */
+/* Register i of lane l: column i of the warp's lane l. Who uses it waits for the load; only for other
+ * operations on the memory a tcgen05.wait is needed (9.7.16.6.4.5). Lanes that nothing was written to stay
+ * without a value: of products of 64 rows each warp has 16. */
 static void load(struct warp *w, const struct insn *in, uint32_t mask) {
     if (!together(w, in, mask)) return;
     uint32_t n = in->results, address = uniform(w, in, n, in->offset), first = address & 0xffff;
@@ -200,7 +179,7 @@ static void load(struct warp *w, const struct insn *in, uint32_t mask) {
         }
         if (!valid) ptx_fail(w, in, 0, "tensor memory, column %u, was never written", first + i);
         for (uint32_t l = 0; l < LANES; l++) to[l] = t->value[(address >> 16) + l][first + i];
-        await(w, in->ops[i].reg, valid);
+        w->written[in->ops[i].reg] = valid;
     }
 }
 static void store(struct warp *w, const struct insn *in, uint32_t mask) {
@@ -217,10 +196,7 @@ static void store(struct warp *w, const struct insn *in, uint32_t mask) {
     }
 }
 static void wait_load(struct warp *w, const struct insn *in, uint32_t mask) {
-    if (!together(w, in, mask)) return;
-    struct tensor_side *t = &w->tensor;
-    for (size_t i = 0; i < t->awaited_count; i++) w->written[t->awaited[i].reg] |= t->awaited[i].lanes;
-    t->awaited_count = t->waiting[LOAD] = 0;
+    if (together(w, in, mask)) w->tensor.waiting[LOAD] = 0;
 }
 static void wait_store(struct warp *w, const struct insn *in, uint32_t mask) {
     if (together(w, in, mask)) w->tensor.waiting[STORE] = 0;
