@@ -76,6 +76,9 @@ static void find_warp(struct emitter *e) {
     V scratch = LLVMGetParam(e->function, (unsigned)parameters_before_last(e));
     e->scratch_of_warp = LLVMBuildMul(e->builder, e->thread, emit_i64(e, MDL_ALIGN), "");
     e->scratch = LLVMBuildGEP2(e->builder, e->i8, scratch, &e->scratch_of_warp, 1, "scratch");
+    e->scratch_of_grid = LLVMBuildMul(e->builder, e->threads, emit_i64(e, MDL_ALIGN), "");
+    e->parts = LLVMBuildGEP2(e->builder, e->i8, scratch, &e->scratch_of_grid, 1, "parts");
+    e->joins = emit_offset(e, scratch, emit_i64(e, -(int64_t)(MDL_JOINS * sizeof(uint32_t))));
 }
 
 void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims) {
@@ -90,7 +93,7 @@ void device_entry_begin(struct emitter *e, const char *name, int warps, int buff
     e->function = LLVMAddFunction(e->module, name, type);
     e->buffers_count = buffers;
     e->block_warps = warps;
-    e->shared_bytes = 0;
+    e->shared_bytes = e->part_bytes = 0;
     LLVMSetFunctionCallConv(e->function, KERNEL_CONVENTION);
     const char *threads = arena_printf(e->arena, "%d", warps * WARP);
     LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.maxntid", threads);
@@ -102,8 +105,9 @@ void device_entry_begin(struct emitter *e, const char *name, int warps, int buff
 }
 
 void device_entry_end(struct emitter *e) {
-    if (LLVMIsAInstruction(e->scratch_of_warp))
-        LLVMSetOperand(e->scratch_of_warp, 1, emit_i64(e, e->scratch_bytes));
+    V sizes[] = {e->scratch_of_warp, e->scratch_of_grid};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (LLVMIsAInstruction(sizes[i])) LLVMSetOperand(sizes[i], 1, emit_i64(e, e->scratch_bytes));
     LLVMBuildRetVoid(e->builder);
 }
 
