@@ -258,6 +258,8 @@ LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, s
 LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes);
 void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,
                    LLVMValueRef mask);
+/* <lanes x ptr> to the elements of size `bytes` at an index; of threads, each its own. */
+LLVMValueRef emit_addresses(struct emitter *e, LLVMValueRef base, struct index at, int64_t bytes, int lanes);
 /* Between memory type and compute type, and between compute types as `cast` converts. */
 LLVMValueRef emit_widen(struct emitter *e, enum dtype t, LLVMValueRef value);
 LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value);

@@ -134,10 +134,8 @@ void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef addres
     store_one(e, value, address, mask);
 }
 
-/* <lanes x ptr> to the elements of size `bytes` at `at`; of threads, each its own. */
-static LLVMValueRef addresses(struct emitter *e, LLVMValueRef base, const struct index *at, int64_t bytes,
-                              int lanes) {
-    struct index offset = index_scale_by(e, *at, bytes, lanes);
+LLVMValueRef emit_addresses(struct emitter *e, LLVMValueRef base, struct index at, int64_t bytes, int lanes) {
+    struct index offset = index_scale_by(e, at, bytes, lanes);
     LLVMValueRef offsets = index_vector(e, &offset, lanes);
     return LLVMBuildGEP2(e->builder, e->i8, base, &offsets, 1, "");
 }
@@ -149,7 +147,7 @@ static LLVMValueRef load_threads(struct emitter *e, LLVMTypeRef t, LLVMValueRef 
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t),
             known = index_lanes_align(at) & -index_lanes_align(at);
     unsigned align = (unsigned)(known < WIDEST / bytes ? known * bytes : WIDEST);
-    LLVMValueRef address = addresses(e, base, at, bytes, lanes);
+    LLVMValueRef address = emit_addresses(e, base, *at, bytes, lanes);
     return mask ? load_if(e, t, address, mask, align, constant) : load_thread(e, t, address, align, constant);
 }
 
@@ -163,7 +161,7 @@ LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, s
         return emit_load_lanes(e, t, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), lanes,
                                mask);
     LLVMTypeRef type = emit_vector(e, t, lanes);
-    LLVMValueRef pointers = addresses(e, base, &at, bytes, lanes);
+    LLVMValueRef pointers = emit_addresses(e, base, at, bytes, lanes);
     LLVMValueRef arguments[] = {pointers, mask_of(e, mask, lanes), LLVMConstNull(type)};
     LLVMValueRef v =
         emit_intrinsic(e, "llvm.masked.gather", (LLVMTypeRef[]){type, LLVMTypeOf(pointers)}, 2, arguments, 3);
@@ -182,14 +180,14 @@ void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, str
     LLVMTypeRef type = LLVMTypeOf(value);
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, emit_element(type));
     if (e->threaded) {
-        store_one(e, value, addresses(e, base, &at, bytes, lanes), mask);
+        store_one(e, value, emit_addresses(e, base, at, bytes, lanes), mask);
         return;
     }
     if (!at.vector && (lanes == 1 || at.stride == 1)) {
         emit_store_lanes(e, value, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), mask);
         return;
     }
-    LLVMValueRef pointers = addresses(e, base, &at, bytes, lanes);
+    LLVMValueRef pointers = emit_addresses(e, base, at, bytes, lanes);
     LLVMValueRef arguments[] = {value, pointers, mask_of(e, mask, lanes)};
     LLVMValueRef s = emit_intrinsic(e, "llvm.masked.scatter", (LLVMTypeRef[]){type, LLVMTypeOf(pointers)}, 2,
                                     arguments, 3);

@@ -85,12 +85,36 @@ static V spill(struct emitter *e, LLVMTypeRef type, const V *registers, unsigned
     return array;
 }
 
-void emulate_mma_bf16(struct emitter *e, const V *a, const V *b, V *sums) {
-    LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), floats = emit_vector(e, e->f32, e->lanes);
+void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *sums) {
+    static const char *const names[ATOM_COUNT] = {[ATOM_mma_bf16] = "mdl_emulate_mma_bf16",
+                                                  [ATOM_mma_f16] = "mdl_emulate_mma_f16",
+                                                  [ATOM_mma_tf32] = "mdl_emulate_mma_tf32",
+                                                  [ATOM_mma_int8] = "mdl_emulate_mma_int8"};
+    LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), type = LLVMTypeOf(sums[0]);
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
-    V arrays[] = {spill(e, words, a, 4), spill(e, words, b, 2), spill(e, floats, sums, 4)};
-    call(e, declare(e, "mdl_emulate_mma_bf16", types, 3), arrays, 3);
-    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, floats);
+    V arrays[] = {spill(e, words, a, 4), spill(e, words, b, 2), spill(e, type, sums, 4)};
+    call(e, declare(e, names[atom], types, 3), arrays, 3);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
     for (int i = 0; i < 4; i++)
-        sums[i] = LLVMBuildLoad2(e->builder, floats, emit_offset(e, arrays[2], emit_i64(e, bytes * i)), "");
+        sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arrays[2], emit_i64(e, bytes * i)), "");
+}
+
+void emulate_copy(struct emitter *e, V to, V from, V exists) {
+    LLVMTypeRef bytes = emit_vector(e, e->i8, e->lanes), types[] = {e->ptr, e->ptr, e->ptr, e->ptr};
+    V all = LLVMConstAllOnes(emit_vector(e, e->i1, e->lanes));
+    V there = LLVMBuildZExt(e->builder, exists ? exists : all, bytes, "");
+    V arguments[] = {LLVMGetParam(e->function, 2), spill(e, LLVMTypeOf(to), &to, 1), spill(e, LLVMTypeOf(from), &from, 1),
+                     spill(e, bytes, &there, 1)};
+    call(e, declare(e, "mdl_emulate_copy", types, 4), arguments, 4);
+}
+
+void emulate_copy_commit(struct emitter *e) {
+    V warp = LLVMGetParam(e->function, 2);
+    call(e, declare(e, "mdl_emulate_copy_commit", &e->ptr, 1), &warp, 1);
+}
+
+void emulate_copy_wait(struct emitter *e, V pending) {
+    LLVMTypeRef types[] = {e->ptr, e->i32};
+    V arguments[] = {LLVMGetParam(e->function, 2), pending};
+    call(e, declare(e, "mdl_emulate_copy_wait", types, 2), arguments, 2);
 }

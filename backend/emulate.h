@@ -9,6 +9,10 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps);
 void emulate_warp_end(struct emitter *e, const char *name);
 
 void emulate_barrier(struct emitter *e);
-void emulate_mma_bf16(struct emitter *e, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+/* As their namesakes in simt.h; pointers a lane. */
+void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
+void emulate_copy_commit(struct emitter *e);
+void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);
 
 #endif

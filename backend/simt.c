@@ -117,16 +117,6 @@ V simt_dot4(struct emitter *e, V w, V x, V sum) {
     return emit_intrinsic(e, "llvm.nvvm.idp4a.u.s", NULL, 0, arguments, 3);
 }
 
-void simt_mma_bf16(struct emitter *e, const V *a, const V *b, V *sums) {
-    if (!e->threaded) {
-        emulate_mma_bf16(e, a, b, sums);
-        return;
-    }
-    V arguments[] = {a[0], a[1], a[2], a[3], b[0], b[1], sums[0], sums[1], sums[2], sums[3]};
-    V made = emit_intrinsic(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", NULL, 0, arguments, 10);
-    for (unsigned i = 0; i < 4; i++) sums[i] = LLVMBuildExtractValue(e->builder, made, i, "");
-}
-
 V simt_register(struct emitter *e, const char *name) {
     const char *full = arena_printf(e->arena, "llvm.nvvm.read.ptx.sreg.%s", name);
     return LLVMBuildZExt(e->builder, emit_intrinsic(e, full, NULL, 0, NULL, 0), e->i64, "");

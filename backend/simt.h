@@ -22,8 +22,21 @@ LLVMValueRef simt_shared(struct emitter *e, int64_t bytes);
 void simt_warp_barrier(struct emitter *e);
 /* sum + w[0..4) . x[0..4): unsigned bytes of w, signed ones of x, each four in 32 bits. */
 LLVMValueRef simt_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
-/* sums[4] += A[4] B[2], fragments of mma.sync.m16n8k16 of bf16 (simt_mma.c). */
-void simt_mma_bf16(struct emitter *e, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+/* sums[4] += A[4] B[2], fragments of an atom mma_...: 16 rows by 8 outputs by 32 bytes of inputs. A register is 4 bytes of
+ * inputs or a sum (simt_mma.c). */
+void simt_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+/* Four matrices of 8 rows of 16 bytes from shared memory, in fragments: lane l gives where row l % 8 of matrix l / 8 is, in bytes
+ * from `base`, and gets bytes 4 (l % 4) .. of row l / 4 of each. ldmatrix.x4 */
+void simt_load_matrix(struct emitter *e, LLVMValueRef base, struct index at, LLVMValueRef words[4]);
+/* The same of matrices of 2-byte elements, transposed. */
+void simt_load_transposed(struct emitter *e, LLVMValueRef base, struct index at, LLVMValueRef words[4]);
+
+/* Asynchronous copies into shared memory, 16 bytes a lane, at and from so many bytes behind the bases; zeros where `exists` (lanes,
+ * NULL: all) says that there is nothing. What was begun before a commit is a group of this warp. After a wait that leaves at most
+ * `pending` groups under way, the older ones are there for this warp; for the others of the block after a barrier. cp.async */
+void simt_copy_async(struct emitter *e, LLVMValueRef to, struct index at, LLVMValueRef from, struct index from_at, LLVMValueRef exists);
+void simt_copy_commit(struct emitter *e);
+void simt_copy_wait(struct emitter *e, int pending);
 /* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
 void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
                   LLVMValueRef order);

@@ -173,7 +173,7 @@ static void multiply(struct emitter *e, const struct mma_part *p, const V *a, co
     for (int s = 0; s < STEPS; s++)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < outputs; j++)
-                simt_mma_bf16(e, &a[i * A_WORDS + s * 4], &b[j * B_WORDS + s * 2],
+                simt_mma(e, ATOM_mma_bf16, &a[i * A_WORDS + s * 4], &b[j * B_WORDS + s * 2],
                               &sums[(i * outputs + j) * C_SUMS]);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const struct atom_info atoms[] = {
-#define ATOM(name, k, a, b, sum, meaning) {#name, meaning, k, DTYPE_##a, DTYPE_##b, DTYPE_##sum},
+#define ATOM(name, unit, k, a, b, sum, meaning) {#name, meaning, UNIT_##unit, k, DTYPE_##a, DTYPE_##b, DTYPE_##sum},
 #include "ir/atoms.def"
 #undef ATOM
 };

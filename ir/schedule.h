@@ -23,13 +23,15 @@ enum domain {
 const char *domain_name(enum domain d);
 
 enum atom {
-#define ATOM(name, k, a, b, sum, meaning) ATOM_##name,
+#define ATOM(name, unit, k, a, b, sum, meaning) ATOM_##name,
 #include "ir/atoms.def"
 #undef ATOM
     ATOM_COUNT
 };
+enum atom_unit { UNIT_lane, UNIT_warp }; /* who makes one */
 struct atom_info {
     const char *name, *meaning;
+    enum atom_unit unit;
     int k; /* inputs multiplied for one sum by one atom */
     enum dtype a, b, sum;
 };

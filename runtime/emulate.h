@@ -14,8 +14,14 @@ typedef void mdl_warp_code(void *const *buffers, const int64_t *dims, struct mdl
 void mdl_emulate(mdl_warp_code *code, void *const *buffers, const int64_t *dims, int64_t thread,
                  int64_t threads, int64_t warps, int64_t shared, int64_t scratch, int64_t part);
 void mdl_emulate_barrier(struct mdl_warp *w);
-/* mma.sync.m16n8k16 of bf16, by the fragments that the PTX ISA documents: registers of 32 lanes each, one
- * after the other. */
+/* Products of fragments as the PTX ISA documents them: registers of 32 lanes each, one after the other. */
 void mdl_emulate_mma_bf16(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
+void mdl_emulate_mma_f16(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
+void mdl_emulate_mma_tf32(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
+void mdl_emulate_mma_int8(const uint32_t a[4][32], const uint32_t b[2][32], int32_t sums[4][32]);
+/* Copies of 16 bytes a lane into shared memory, zeros where `exists` is 0. */
+void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const from[32], const uint8_t exists[32]);
+void mdl_emulate_copy_commit(struct mdl_warp *w);
+void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending);
 
 #endif

@@ -1,0 +1,73 @@
+/* mma.sync by the fragments that the PTX ISA documents ("Matrix Fragments for mma.m16n8k..."). A register
+ * holds 4 bytes of a row of A, 16 x k, or of a column of B, k x 8; k is 32 bytes of elements. Register i of A
+ * has row l / 4 + 8 (i % 2), of B column l / 4, bytes 16 (i / 2 or i) + 4 (l % 4) and on; sum i has row l / 4
+ * + 8 (i / 2), column 2 (l % 4) + i % 2. */
+#include "runtime/emulate.h"
+#include <string.h>
+
+enum { ROWS = 16, COLUMNS = 8, WORDS = 8 /* of a row's 32 bytes */ };
+
+typedef uint32_t fragment[32];
+
+static uint32_t word_of_row(const fragment a[4], int row, int word) {
+    return a[row / 8 + word / 4 * 2][row % 8 * 4 + word % 4];
+}
+static uint32_t word_of_column(const fragment b[2], int column, int word) {
+    return b[word / 4][column * 4 + word % 4];
+}
+
+static double from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
+static double bf16_of(uint32_t word, int i) { return from_bits((i ? word >> 16 : word & 0xffff) << 16); }
+
+/* The 15 lower bits at a float's place are the value times 2^-112; exponent 31 is infinity or NaN. */
+static double f16_of(uint32_t word, int i) {
+    uint32_t half = i ? word >> 16 : word & 0xffff, sign = (half & 0x8000) << 16, rest = half & 0x7fff;
+    if (rest >= 0x7c00) return from_bits(sign | 0x7f800000 | rest << 13);
+    return from_bits(sign | rest << 13) * 0x1p112;
+}
+
+/* The 13 low bits are not looked at. */
+static double tf32_of(uint32_t word, int i) {
+    (void)i;
+    return from_bits(word & 0xffffe000);
+}
+
+static void multiply(const fragment a[4], const fragment b[2], float sums[4][32], int elements,
+                     double (*element)(uint32_t, int)) {
+    for (int row = 0; row < ROWS; row++)
+        for (int column = 0; column < COLUMNS; column++) {
+            float *sum = &sums[row / 8 * 2 + column % 2][row % 8 * 4 + column / 2];
+            double total = (double)*sum;
+            for (int w = 0; w < WORDS; w++)
+                for (int i = 0; i < elements; i++)
+                    total += element(word_of_row(a, row, w), i) * element(word_of_column(b, column, w), i);
+            *sum = (float)total;
+        }
+}
+
+void mdl_emulate_mma_bf16(const fragment a[4], const fragment b[2], float sums[4][32]) {
+    multiply(a, b, sums, 2, bf16_of);
+}
+void mdl_emulate_mma_f16(const fragment a[4], const fragment b[2], float sums[4][32]) {
+    multiply(a, b, sums, 2, f16_of);
+}
+void mdl_emulate_mma_tf32(const fragment a[4], const fragment b[2], float sums[4][32]) {
+    multiply(a, b, sums, 1, tf32_of);
+}
+
+void mdl_emulate_mma_int8(const fragment a[4], const fragment b[2], int32_t sums[4][32]) {
+    for (int row = 0; row < ROWS; row++)
+        for (int column = 0; column < COLUMNS; column++) {
+            uint32_t total = 0;
+            for (int w = 0; w < WORDS; w++)
+                for (int i = 0; i < 32; i += 8)
+                    total += (uint32_t)((int8_t)(word_of_row(a, row, w) >> i) *
+                                        (int)(uint8_t)(word_of_column(b, column, w) >> i));
+            sums[row / 8 * 2 + column % 2][row % 8 * 4 + column / 2] += (int32_t)total;
+        }
+}
