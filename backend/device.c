@@ -197,6 +197,7 @@ const struct extent *device_blocks(struct code *c, const struct node *n) {
 
 int device_warps(const struct node *n) {
     if (n->op == OP_guard) return 1;
+    if (n->schedule && n->schedule->warps) return n->schedule->warps;
     return has_domain(n, DOMAIN_attention) || has_domain(n, DOMAIN_contract) ? SHARING_WARPS : BLOCK_WARPS;
 }
 

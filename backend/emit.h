@@ -258,6 +258,10 @@ LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, s
 LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes);
 void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,
                    LLVMValueRef mask);
+/* Position, in elements, of a point in memory. */
+struct index emit_position(struct emitter *e, const struct buffer *b, const struct point *p);
+/* A thread's load, of an address with that alignment; of what no thread writes, through the cache that need not see writes. */
+LLVMValueRef emit_load_aligned(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, unsigned align, bool constant);
 /* <lanes x ptr> to the elements of size `bytes` at an index; of threads, each its own. */
 LLVMValueRef emit_addresses(struct emitter *e, LLVMValueRef base, struct index at, int64_t bytes, int lanes);
 /* Between memory type and compute type, and between compute types as `cast` converts. */

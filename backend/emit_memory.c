@@ -29,7 +29,7 @@ static struct index layout_position(struct emitter *e, const struct buffer *b, c
     return at;
 }
 
-static struct index position(struct emitter *e, const struct buffer *b, const struct point *p) {
+struct index emit_position(struct emitter *e, const struct buffer *b, const struct point *p) {
     return b->layout ? layout_position(e, b, p) : point_flatten(e, &b->type, p, 0, b->type.rank);
 }
 
@@ -48,10 +48,8 @@ static void mark_aligned(struct emitter *e, LLVMValueRef call, unsigned argument
     LLVMAddCallSiteAttribute(call, argument, align);
 }
 
-/* A thread's load, of an address with that alignment; of what no thread writes, through the cache that need
- * not see writes. */
-static LLVMValueRef load_thread(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, unsigned align,
-                                bool constant) {
+LLVMValueRef emit_load_aligned(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, unsigned align,
+                               bool constant) {
     LLVMValueRef v = LLVMBuildLoad2(e->builder, t, address, "");
     LLVMSetAlignment(v, align);
     unsigned kind = LLVMGetMDKindIDInContext(e->context, "invariant.load", 14);
@@ -67,7 +65,7 @@ static LLVMValueRef load_if(struct emitter *e, LLVMTypeRef t, LLVMValueRef addre
     LLVMValueRef values[2] = {LLVMConstNull(t)};
     struct emit_if some;
     emit_if_begin(e, &some, mask);
-    values[1] = load_thread(e, t, address, align, constant);
+    values[1] = emit_load_aligned(e, t, address, align, constant);
     from[1] = LLVMGetInsertBlock(e->builder);
     emit_if_end(e, &some);
     LLVMValueRef loaded = LLVMBuildPhi(e->builder, t, "");
@@ -96,7 +94,7 @@ LLVMValueRef emit_load_lanes(struct emitter *e, LLVMTypeRef t, LLVMValueRef addr
     if (e->threaded) {
         unsigned align = (unsigned)LLVMABISizeOfType(e->layout, t);
         if (lanes > 1) address = own_element(e, t, address);
-        return mask ? load_if(e, t, address, mask, align, false) : load_thread(e, t, address, align, false);
+        return mask ? load_if(e, t, address, mask, align, false) : emit_load_aligned(e, t, address, align, false);
     }
     if (lanes == 1) return load_one(e, t, address, mask);
     LLVMTypeRef type = emit_vector(e, t, lanes);
@@ -148,7 +146,7 @@ static LLVMValueRef load_threads(struct emitter *e, LLVMTypeRef t, LLVMValueRef 
             known = index_lanes_align(at) & -index_lanes_align(at);
     unsigned align = (unsigned)(known < WIDEST / bytes ? known * bytes : WIDEST);
     LLVMValueRef address = emit_addresses(e, base, *at, bytes, lanes);
-    return mask ? load_if(e, t, address, mask, align, constant) : load_thread(e, t, address, align, constant);
+    return mask ? load_if(e, t, address, mask, align, constant) : emit_load_aligned(e, t, address, align, constant);
 }
 
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
@@ -203,7 +201,7 @@ _Static_assert((int)FORMAT_f64 == (int)DTYPE_F64 && (int)FORMAT_bool == (int)DTY
 LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct point *p) {
     if (b->stored && b->format > FORMAT_bool) return emit_load_packed(e, b, p);
     enum dtype t = element_of(b);
-    struct index at = position(e, b, p);
+    struct index at = emit_position(e, b, p);
     LLVMTypeRef type = emit_type(e, t);
     LLVMValueRef lying = e->threaded ? load_threads(e, type, b->base, &at, p->lanes, p->mask, b->constant)
                                      : emit_load_at(e, type, b->base, at, p->lanes, p->mask);
@@ -214,6 +212,6 @@ LLVMValueRef emit_load(struct emitter *e, const struct buffer *b, const struct p
 void emit_store(struct emitter *e, const struct buffer *b, const struct point *p, LLVMValueRef value) {
     enum dtype t = element_of(b);
     if (t != b->type.dtype) value = emit_cast(e, b->type.dtype, t, value);
-    emit_store_at(e, emit_narrow(e, t, emit_splat(e, value, p->lanes)), b->base, position(e, b, p), p->lanes,
+    emit_store_at(e, emit_narrow(e, t, emit_splat(e, value, p->lanes)), b->base, emit_position(e, b, p), p->lanes,
                   p->mask);
 }

@@ -13,41 +13,17 @@
  *
  * Anchors whose products meet in one result (gate and up) share a tile; anchors that only share their input
  * (q, k, v) follow each other, without a barrier between. */
-#include "backend/panel.h"
+#include "backend/contract.h"
 #include "backend/simt.h"
-#include "backend/simt_mma.h"
 #include "ir/number.h"
-#include <string.h>
 
 /* Threads share blocks of outputs, which are small so that shares are even; finishing rows of several blocks
  * at once keeps the row program's own overhead small. */
 enum {
-    MAX_ANCHORS = 8,
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
     MMA_PADDING = 8 /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
                        shared memory */
-};
-
-struct anchor {
-    struct panels panels;
-    struct value *value;
-    LLVMValueRef tile; /* its finished tile, f32 [tile rows][block], in scratch or shared memory */
-    struct binding binding;
-    struct group *group;
-};
-/* What a binding needs to find the anchor's elements of the row at work. */
-struct group {
-    struct anchor *anchors[MAX_ANCHORS];
-    int count;
-    const struct row_program *program;
-    int tile_rows, vectors;
-    int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
-    int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
-    int64_t stride;                    /* of C in scratch, elements */
-    LLVMValueRef parts;                /* of a GPU: in shared memory, each warp's sums of a tile */
-    bool mma;                          /* its tensor cores make tiles (simt_mma.c) */
-    LLVMValueRef row, first_output;    /* at work: row in the tile, first output of the block */
 };
 
 static LLVMValueRef extent_of(struct emitter *e, const struct anchor *a, int loop) {
@@ -109,67 +85,9 @@ static LLVMValueRef load_from_tile(struct emitter *e, const struct binding *b, c
 
 /* ---- one tile ---- */
 
-struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
-    LLVMValueRef begin, end, block, block_end;
-};
-
-/* Where a row of a tile at `base` has its sums from `column` on. */
-static LLVMValueRef sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row,
-                            LLVMValueRef column) {
+LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row, LLVMValueRef column) {
     LLVMValueRef at = emit_add(e, emit_mul(e, row, emit_i64(e, g->stride)), column);
     return emit_offset(e, base, emit_mul(e, at, emit_i64(e, 4)));
-}
-
-/* A warp's own tile of `rows` rows among the parts. */
-static LLVMValueRef own_part(struct emitter *e, const struct group *g, int rows) {
-    return emit_offset(e, g->parts, emit_mul(e, e->warp, emit_i64(e, 4 * rows * g->stride)));
-}
-
-/* The warps' sums in `width` columns, added up in the warps' order. */
-static void join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
-                       LLVMValueRef first, int64_t width) {
-    struct emit_loop row, column;
-    simt_block_barrier(e);
-    emit_loop_begin(e, &row, e->warp, emit_i64(e, rows), e->block_warps, 0, NULL);
-    emit_loop_begin(e, &column, first, emit_add(e, first, emit_i64(e, width)), e->lanes, 0, NULL);
-    LLVMValueRef total = NULL, part = sums_at(e, g, g->parts, row.counter, column.counter);
-    for (int w = 0; w < e->block_warps; w++) {
-        LLVMValueRef at = emit_offset(e, part, emit_i64(e, 4 * w * rows * g->stride));
-        LLVMValueRef sum = emit_load_lanes(e, e->f32, at, e->lanes, NULL);
-        total = total ? LLVMBuildFAdd(e->builder, total, sum, "") : sum;
-    }
-    emit_store_lanes(e, total, sums_at(e, g, a->tile, row.counter, column.counter), NULL);
-    emit_loop_end(e, &column, NULL);
-    emit_loop_end(e, &row, NULL);
-    simt_block_barrier(e);
-}
-
-/* A tile by tensor cores. Of many rows each warp takes its own; of few the warps share the inputs. */
-static void multiply_mma(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
-                         LLVMValueRef row, const struct strip *s, struct index *at) {
-    LLVMValueRef groups = mma_groups(e, &a->panels.c), zero = emit_i64(e, 0);
-    struct mma_part p = {.c = &a->panels.c,
-                         .at = at,
-                         .rows = rows,
-                         .outputs = (int)g->block_outputs,
-                         .row = row,
-                         .rows_end = s->end,
-                         .output = s->block,
-                         .begin = zero,
-                         .end = groups};
-    if (rows <= MMA_ROWS) {
-        LLVMValueRef share = emit_div_up(e, groups, emit_i64(e, e->block_warps));
-        p.begin = emit_min(e, emit_mul(e, e->warp, share), groups);
-        p.end = emit_min(e, emit_add(e, p.begin, share), groups);
-        emit_mma(e, &p, own_part(e, g, rows), g->stride);
-        join_warps(e, g, a, rows, zero, g->block_outputs);
-        return;
-    }
-    p.rows = rows / e->block_warps;
-    LLVMValueRef own = emit_mul(e, e->warp, emit_i64(e, p.rows));
-    p.row = emit_add(e, row, own);
-    emit_mma(e, &p, sums_at(e, g, a->tile, own, zero), g->stride);
-    simt_block_barrier(e);
 }
 
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
@@ -183,7 +101,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
                       .ahead = !e->target->simt && (rows < g->tile_rows || rows == 1)};
     int count = rows * g->vectors;
     bool simt = e->target->simt;
-    LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? own_part(e, g, rows) : a->tile;
+    LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
     panels_rows(e, &a->panels, row, simt ? s->end : NULL, s->begin, at, &m);
     panels_outputs(e, &a->panels, first, s->block, at, &m);
     if (simt) panels_share_inputs(e, &a->panels, e->warp, e->block_warps, &m);
@@ -191,10 +109,10 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     emit_micro(e, &m, sums);
     for (int i = 0; i < count; i++) {
         LLVMValueRef vector = emit_i64(e, (int64_t)(i % g->vectors) * e->lanes);
-        LLVMValueRef there = sums_at(e, g, to, emit_i64(e, i / g->vectors), emit_add(e, column, vector));
+        LLVMValueRef there = contract_sums_at(e, g, to, emit_i64(e, i / g->vectors), emit_add(e, column, vector));
         emit_store_lanes(e, sums[i], there, NULL);
     }
-    if (simt) join_warps(e, g, a, rows, column, (int64_t)g->vectors * e->lanes);
+    if (simt) simt_join_warps(e, g, a, rows, column, (int64_t)g->vectors * e->lanes);
 }
 
 /* Flat row of the anchor's result, over all its axes but the last. */
@@ -228,35 +146,19 @@ static void finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueR
     if (simt) simt_block_barrier(e); /* before the next tile is put there */
 }
 
-/* Rows from .. stop, in tiles of `rows`. */
-static void tiles_of(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
-                     const struct strip *s, struct index *at) {
+void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop, const struct strip *s,
+                    struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-    for (int i = 0; i < g->count && g->mma; i++)
-        multiply_mma(e, g, g->anchors[i], rows, tiles.counter, s, at);
-    if (g->mma) {
-        finish_rows(e, g, rows, tiles.counter, s, at);
-        emit_loop_end(e, &tiles, NULL);
-        return;
+    for (int i = 0; i < g->count && g->mma; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
+    if (!g->mma) {
+        emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
+        for (int i = 0; i < g->count; i++)
+            multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
+        emit_loop_end(e, &panels, NULL);
     }
-    emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
-    for (int i = 0; i < g->count; i++)
-        multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
-    emit_loop_end(e, &panels, NULL);
     finish_rows(e, g, rows, tiles.counter, s, at);
     emit_loop_end(e, &tiles, NULL);
-}
-
-/* On a GPU one row (for tensor cores: up to MMA_ROWS) has a tile of its own, and of more the last tile is not
- * filled. */
-static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    int most = g->mma ? MMA_ROWS : 1;
-    LLVMValueRef count = emit_sub(e, s->end, s->begin);
-    LLVMValueRef few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, most), "");
-    LLVMValueRef from = LLVMBuildSelect(e->builder, few, s->end, s->begin, "");
-    tiles_of(e, g, most, s->begin, from, s, at);
-    if (g->tile_rows > most) tiles_of(e, g, g->tile_rows, from, s->end, s, at);
 }
 
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
@@ -264,28 +166,20 @@ static void few_or_many(struct emitter *e, struct group *g, const struct strip *
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
     int sizes[MAX_TILE_ROWS], count = 0;
     LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, s->begin)}, from = s->begin;
-    for (int i = 0; i < g->count && !g->mma; i++)
+    for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
-    if (e->target->simt) {
-        few_or_many(e, g, s, at);
-        return;
-    }
     for (int rows = g->tile_rows; rows >= 1; rows /= 2) {
         left[count + 1] = emit_rem(e, left[count], emit_i64(e, rows));
         sizes[count++] = rows;
     }
     while (count--) {
         LLVMValueRef stop = emit_add(e, from, emit_sub(e, left[count], left[count + 1]));
-        tiles_of(e, g, sizes[count], from, stop, s, at);
+        contract_tiles(e, g, sizes[count], from, stop, s, at);
         from = stop;
     }
 }
 
 /* ---- a group's share of the kernel's work ---- */
-
-struct shape { /* of a group's work */
-    LLVMValueRef rows, row_tiles, outputs, row_blocks, output_blocks, strips, total, block_outputs;
-};
 
 static struct shape shape_of(struct emitter *e, const struct group *g) {
     const struct contraction *c = &g->anchors[0]->panels.c;
@@ -309,29 +203,34 @@ static LLVMValueRef block_row(struct emitter *e, const struct group *g, const st
     return emit_min(e, emit_mul(e, tile, emit_i64(e, g->tile_rows)), s->rows);
 }
 
+void contract_strip(struct emitter *e, const struct group *g, const struct shape *s, LLVMValueRef strip, LLVMValueRef block,
+                    LLVMValueRef blocks, struct index *at, struct strip *made) {
+    const struct contraction *c = &g->anchors[0]->panels.c;
+    LLVMValueRef one = emit_i64(e, 1), per_outer = emit_max(e, s->row_blocks, one), number = emit_rem(e, strip, per_outer);
+    contraction_unflatten(e, c, &c->outer, emit_div(e, strip, per_outer), at);
+    made->begin = block_row(e, g, s, number);
+    made->end = block_row(e, g, s, emit_add(e, number, one));
+    made->block = emit_mul(e, block, s->block_outputs);
+    made->block_end = emit_min(e, emit_mul(e, emit_add(e, block, blocks), s->block_outputs), s->outputs);
+}
+
 /* The (strip, block) pairs begin .. end of this group, numbered strip by strip. */
 static void lower_group(struct emitter *e, struct group *g, const struct shape *s, LLVMValueRef begin,
                         LLVMValueRef end) {
-    const struct contraction *c = &g->anchors[0]->panels.c;
     struct index at[MAX_LOOPS] = {0};
     struct emit_loop strips, blocks;
-    LLVMValueRef one = emit_i64(e, 1), zero = emit_i64(e, 0);
-    LLVMValueRef per_strip = emit_max(e, s->output_blocks, one), per_outer = emit_max(e, s->row_blocks, one);
+    struct strip strip;
+    LLVMValueRef per_strip = emit_max(e, s->output_blocks, emit_i64(e, 1)), zero = emit_i64(e, 0);
     emit_loop_begin(e, &strips, emit_div(e, begin, per_strip), emit_div_up(e, end, per_strip), 1, 0, NULL);
     LLVMValueRef first = emit_mul(e, strips.counter, per_strip);
     LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero),
                  to = emit_min(e, emit_sub(e, end, first), per_strip);
-    contraction_unflatten(e, c, &c->outer, emit_div(e, strips.counter, per_outer), at);
-    struct strip strip;
-    LLVMValueRef number = emit_rem(e, strips.counter, per_outer);
-    strip.begin = block_row(e, g, s, number);
-    strip.end = block_row(e, g, s, emit_add(e, number, one));
-    for (int i = 0; i < g->count && !g->mma; i++)
+    contract_strip(e, g, s, strips.counter, zero, zero, at, &strip);
+    for (int i = 0; i < g->count; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
     emit_loop_begin(e, &blocks, from, to, g->blocks_at_once, 0, NULL);
-    LLVMValueRef next = emit_min(e, emit_add(e, blocks.counter, emit_i64(e, g->blocks_at_once)), to);
-    strip.block = emit_mul(e, blocks.counter, s->block_outputs);
-    strip.block_end = emit_min(e, emit_mul(e, next, s->block_outputs), s->outputs);
+    LLVMValueRef several = emit_min(e, emit_i64(e, g->blocks_at_once), emit_sub(e, to, blocks.counter));
+    contract_strip(e, g, s, strips.counter, blocks.counter, several, at, &strip);
     block_of_outputs(e, g, &strip, at);
     emit_loop_end(e, &blocks, NULL);
     emit_loop_end(e, &strips, NULL);
@@ -353,7 +252,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
-    g->mma = s->atom == ATOM_mma_bf16;
+    g->mma = atom_info(s->atom)->unit == UNIT_warp;
     g->stride = g->blocks_at_once * g->block_outputs + (g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
         g->stride = round_up(most, panel);
@@ -363,6 +262,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
         if (!g->mma) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom), a->b = mma_operand_b(e, &a->panels.c, s->atom);
         if (a->panels.c.quantized && !a->panels.tile) {
             diag_error(e->graph->diag, a->value->loc,
                        "qlinear: its weight is not stored in blocks of 32 along the inputs; "
@@ -374,22 +274,9 @@ static bool plan_group(struct emitter *e, struct group *g) {
     return true;
 }
 
-static bool mma_schedule_fits(struct emitter *e) {
-    const struct schedule *s = e->kernel->schedule;
-    int rows = MMA_ROWS * e->block_warps;
-    bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
-                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= 128;
-    if (!good)
-        emit_error(
-            e, e->kernel->loc,
-            "schedule: tile=[%d, %d] is not %d, %d or more rows by a multiple of %d outputs, at most 128",
-            s->tile[0], s->tile[1], rows, 2 * rows, e->lanes);
-    return good;
-}
-
 static bool schedule_fits(struct emitter *e) {
     const struct schedule *s = e->kernel->schedule;
-    if (s->atom == ATOM_mma_bf16) return mma_schedule_fits(e);
+    if (atom_info(s->atom)->unit != UNIT_lane) return simt_schedule_fits(e);
     bool good = s->tile[0] >= 1 && s->tile[0] <= MAX_TILE_ROWS && s->tile[1] >= e->lanes &&
                 s->tile[1] % e->lanes == 0 && s->tile[0] * (s->tile[1] / e->lanes) <= MAX_TILE_SUMS;
     if (!good)
@@ -398,24 +285,6 @@ static bool schedule_fits(struct emitter *e) {
                    "vectors in all",
                    s->tile[0], s->tile[1], MAX_TILE_ROWS, e->lanes, MAX_TILE_SUMS);
     return good;
-}
-
-/* Tiles and parts in shared memory. Groups follow each other, so they share it. */
-static void place_tiles(struct emitter *e, struct group *groups, int count) {
-    int64_t tiles[MAX_ANCHORS] = {0}, parts = 0;
-    for (int i = 0; i < count; i++) {
-        int64_t row = 4 * groups[i].stride, few = groups[i].mma ? MMA_ROWS : groups[i].tile_rows;
-        if (e->block_warps * few * row > parts) parts = e->block_warps * few * row;
-        for (int k = 0; k < groups[i].count; k++)
-            if (groups[i].tile_rows * row > tiles[k]) tiles[k] = groups[i].tile_rows * row;
-    }
-    LLVMValueRef all = simt_shared(e, parts);
-    for (int i = 0; i < count; i++) groups[i].parts = all;
-    for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) {
-        LLVMValueRef tile = simt_shared(e, tiles[k]);
-        for (int i = 0; i < count; i++)
-            if (k < groups[i].count) groups[i].anchors[k]->tile = tile;
-    }
 }
 
 bool lower_contract(struct emitter *e) {
@@ -444,7 +313,7 @@ bool lower_contract(struct emitter *e) {
         total = emit_add(e, total, shapes[i].total);
     }
     if (e->target->simt) {
-        place_tiles(e, groups, groups_count);
+        simt_place_tiles(e, groups, groups_count);
         simt_split(e, total, &begin, &end);
     } else {
         emit_split(e, total, 1, &begin, &end);
@@ -453,7 +322,7 @@ bool lower_contract(struct emitter *e) {
     for (int i = 0; i < groups_count; i++) {
         LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);
         LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, before), shapes[i].total), zero);
-        lower_group(e, &groups[i], &shapes[i], from, to);
+        (e->target->simt ? simt_lower_group : lower_group)(e, &groups[i], &shapes[i], from, to);
         before = emit_add(e, before, shapes[i].total);
     }
     return e->errors == 0;

@@ -56,6 +56,12 @@ static bool rows_lie_right(struct emitter *e, const struct panels *p) {
     return whole && a->type.dtype == atom_info(p->atom)->a;
 }
 
+/* Outputs of one outer index share no tile with those of the next. */
+static bool tiles_are_whole(const struct type *t) {
+    int64_t outputs;
+    return t->rank == 2 || (extent_is_const(t->extents[t->rank - 2], &outputs) && outputs % TILE_OUTPUTS == 0);
+}
+
 static void find_b(struct emitter *e, struct panels *p) {
     const struct buffer *b = buffer_of(e, operand_b(p));
     int k = atom_info(p->atom)->k;
@@ -63,7 +69,8 @@ static void find_b(struct emitter *e, struct panels *p) {
     if (!b || !b->stored || p->c.b_inputs < 0) return;
     int outputs = p->c.b_outputs, inputs = p->c.b_inputs;
     const struct format_info *tile = tile_format(b->format);
-    bool fits = p->outputs == TILE_OUTPUTS && inputs == b->type.rank - 1 && outputs == b->type.rank - 2;
+    bool fits = p->outputs == TILE_OUTPUTS && inputs == b->type.rank - 1 && outputs == b->type.rank - 2 &&
+                tiles_are_whole(&b->type);
     int step = k == 4 ? 4 : 1; /* integer products take codes by fours, floats one by one */
     if (tile && fits && tile_step(b->layout) == step) p->tile = tile;
     if (tile || panel_width(b, outputs, inputs, k) != p->outputs) return;

@@ -1,28 +1,40 @@
-/* Products of matrices by a GPU's tensor cores: tiles of a thread block, in fragments that lie in the
- * registers of a warp's lanes (simt_mma.c). */
+/* Products of matrices by a GPU's tensor cores, summed up in registers of a warp's lanes: by warps that share
+ * the inputs of few rows (simt_mma.c), or by a thread block that brings operands into shared memory
+ * (simt_tile.c). */
 #ifndef BACKEND_SIMT_MMA_H
 #define BACKEND_SIMT_MMA_H
-#include "backend/contraction.h"
+#include "backend/simt_operand.h"
 
-/* A warp's part of a tile. */
-struct mma_part {
-    const struct contraction *c;
-    struct index *at;           /* [loops]: where the outer ones stand; the others are set here */
-    int rows, outputs;          /* multiples of MMA_ROWS and MMA_OUTPUTS */
-    LLVMValueRef row, rows_end; /* the first; rows from `rows_end` on are those of the last before it */
-    LLVMValueRef output;        /* the first */
-    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP */
-};
 enum {
-    MMA_ROWS = 16,
+    MMA_ROWS = 16, /* of an atom */
     MMA_OUTPUTS = 8,
-    MMA_INPUTS = 16, /* of one mma.sync.m16n8k16 */
-    MMA_GROUP = 32   /* inputs whose weights a lane loads at once: 16 bytes */
+    MMA_SUMS = 4,        /* of them, in each lane */
+    MMA_GROUP_CHUNKS = 4 /* of inputs, of which a lane of few rows takes one */
 };
 
-/* Groups of inputs that there are. */
-LLVMValueRef mma_groups(struct emitter *e, const struct contraction *c);
-/* Sums the part's products into f32s at `to`, `stride` to a row (a row's neighbours adjacent). */
-void emit_mma(struct emitter *e, const struct mma_part *p, LLVMValueRef to, int64_t stride);
+struct mma_product {
+    const struct mma_operand *a, *b;
+    struct index *at;           /* [loops]: where the outer ones stand; the others are set here */
+    int rows, outputs;          /* of the tile; multiples of MMA_ROWS and 2 * MMA_OUTPUTS */
+    LLVMValueRef row, rows_end; /* the first; rows from `rows_end` on are those of the last before it */
+    LLVMValueRef output;        /* the first; behind the last there is, the last is read */
+    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP_CHUNKS or in steps of STEP_CHUNKS */
+};
+/* Where the sums go, f32s, `stride` to a row (a row's neighbours adjacent). */
+struct mma_sums {
+    LLVMValueRef to;
+    int64_t stride;
+};
+/* MMA_ROWS rows by one warp, without shared memory. */
+void emit_mma_few(struct emitter *e, const struct mma_product *p, const struct mma_sums *sums);
+/* The whole block's; every warp sums a part of the tile over all inputs. `ring`: mma_ring_bytes of shared
+ * memory, whose contents all warps have done with; so they have at the end. */
+void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, LLVMValueRef ring,
+                   const struct mma_sums *sums);
+int64_t mma_ring_bytes(int rows, int outputs, int stages);
+
+/* A warp's sums of `rows` x `outputs`, tile by tile of an atom, into memory from (row, output) on. */
+void mma_store_sums(struct emitter *e, const LLVMValueRef *tiles, int rows, int outputs, LLVMValueRef row,
+                    LLVMValueRef output, const struct mma_sums *sums);
 
 #endif

@@ -31,15 +31,14 @@ void layout_add(struct layout *l, int dim, int64_t step, int64_t count) {
     l->parts[l->count++] = (struct layout_part){dim, step, count};
 }
 
-struct layout layout_of_fragments(int outputs, int inputs) {
+struct layout layout_of_chunks(int rank, int outputs, int inputs, int chunk) {
     struct layout l = {0};
-    layout_add(&l, outputs, 8, 0);
-    layout_add(&l, inputs, 32, 0);
-    layout_add(&l, outputs, 1, 8); /* lane / 4 */
-    layout_add(&l, inputs, 2, 4);  /* lane % 4 */
-    layout_add(&l, inputs, 16, 2); /* step */
-    layout_add(&l, inputs, 8, 2);  /* register */
-    layout_add(&l, inputs, 1, 2);  /* half of it */
+    for (int i = 0; i < rank; i++)
+        if (i != outputs && i != inputs) layout_add(&l, i, 1, 0);
+    layout_add(&l, inputs, 8 * chunk, 0);
+    layout_add(&l, inputs, chunk, 8);
+    layout_add(&l, outputs, 1, 0);
+    layout_add(&l, inputs, 1, chunk);
     return l;
 }
 

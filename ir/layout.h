@@ -26,9 +26,9 @@ void layout_add(struct layout *l, int dim, int64_t step, int64_t count);
 const char *layout_text(struct arena *a, const struct layout *l);
 const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: malformed */
 
-/* Weights as mma.sync.m16n8k16 takes them (backend/simt_mma.c): 8 outputs by 32 inputs after each other, in them each lane's 8
- * elements. */
-struct layout layout_of_fragments(int outputs, int inputs);
+/* Weights as tensor cores take them (backend/simt_operand.h): chunks of `chunk` neighbouring inputs, 16 bytes, outputs adjacent, after
+ * the other axes whole; inputs are padded to 8 chunks.   chunk 8: "1/64 1/8:8 0 1:8" */
+struct layout layout_of_chunks(int rank, int outputs, int inputs, int chunk);
 
 /* Caches as attention's register tiles read them: each head by itself; keys in panels with tokens as lanes,
  * and values in rows, both with `group` inputs of an atom adjacent: dims of a key, tokens of a value. `rank`

@@ -1,5 +1,6 @@
 /* Schedules as text: "contract, atom=fma, tile=[6, 64], block=[96, 0, 256], unroll=4" and back. */
 #include "ir/schedule.h"
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,8 @@ const char *schedule_text(struct arena *a, const struct schedule *s) {
         text = arena_printf(a, "%s, block=[%lld, %lld, %lld]", text, (long long)s->block[0],
                             (long long)s->block[1], (long long)s->block[2]);
     if (s->unroll) text = arena_printf(a, "%s, unroll=%d", text, s->unroll);
+    if (s->warps) text = arena_printf(a, "%s, warps=%d", text, s->warps);
+    if (s->stages) text = arena_printf(a, "%s, stages=%d", text, s->stages);
     if (s->scratch) text = arena_printf(a, "%s, scratch=%lld", text, (long long)s->scratch);
     return text;
 }
@@ -82,9 +85,17 @@ static bool read_field(const char **at, struct schedule *s) {
         s->tile[0] = (int)tile[0], s->tile[1] = (int)tile[1];
         return true;
     }
-    if (accept(at, "unroll=")) {
-        if (!read_number(at, &number, 64)) return false;
-        s->unroll = (int)number;
+    static const struct {
+        const char *name;
+        size_t offset;
+        int64_t most;
+    } counts[] = {{"unroll=", offsetof(struct schedule, unroll), 64},
+                  {"warps=", offsetof(struct schedule, warps), 32},
+                  {"stages=", offsetof(struct schedule, stages), 16}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        if (!accept(at, counts[i].name)) continue;
+        if (!read_number(at, &number, counts[i].most)) return false;
+        *(int *)((char *)s + counts[i].offset) = (int)number;
         return true;
     }
     return accept(at, "scratch=") && read_number(at, &s->scratch, INT64_MAX / 2);
@@ -113,8 +124,7 @@ const struct schedule *schedule_parse(struct arena *a, const char *text, const c
     while (accept(&at, ",")) {
         const char *field = (accept(&at, ""), at);
         if (read_field(&at, s)) continue;
-        *error = arena_printf(a, "'%s' is not atom=NAME, tile=[m, n], block=[m, n, k], unroll=N or scratch=N",
-                              field);
+        *error = arena_printf(a, "'%s' is not atom=NAME, tile=[m, n], block=[m, n, k], unroll=N, warps=N, stages=N or scratch=N", field);
         return NULL;
     }
     accept(&at, "");

@@ -45,6 +45,8 @@ struct schedule {
     int64_t block[3]; /* contract: rows, outputs, inputs kept in cache at a time; 0: all. attention: rows by
                          scores held in registers, 0 */
     int unroll;       /* steps of the inner loop written out; 0: 1 */
+    int warps;        /* of a GPU's thread block; 0: the backend's choice */
+    int stages;       /* of copies to shared memory under way at a time; 0: none, or the backend's choice */
     int64_t scratch;  /* bytes of scratch a thread needs (filled by the backend's planner; 0: none) */
 };
 const char *schedule_text(struct arena *a, const struct schedule *s);

@@ -3,7 +3,7 @@
  *
  *     linear(x, w: f32[576, 192])         tile 6x64, fma        layout("0/64 1 0:64")
  *     the same, bf16 pairs                tile 6x64, dot_bf16   layout("0/64 1/2 0:64 1:2")
- *     the same, tensor cores              tile 128x64, mma_bf16 layout("0/8 1/32 0:8 1/2:4 1/16:2 1/8:2 1:2")
+ *     the same, tensor cores              any tile, mma_bf16    layout("1/64 1/8:8 0 1:8")
  *     the same, w stored in blocks (q4_1)       dot_int8        layout("0/32 1/32 1/4:8 0:32 1:4")
  *
  * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer
@@ -65,9 +65,10 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
                    k == 4 ? 4 : 1); /* floats of any width come of codes one by one */
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
     }
-    if (s->atom == ATOM_mma_bf16) {
-        *l = layout_of_fragments(c->b_outputs, c->b_inputs);
-        return rank == 2 && w->store == FORMAT_bf16;
+    if (atom_info(s->atom)->unit == UNIT_warp) {
+        enum dtype t = atom_info(s->atom)->b;
+        *l = layout_of_chunks(rank, c->b_outputs, c->b_inputs, 16 / dtype_bytes(t));
+        return format_info(w->store)->dtype == t;
     }
     *l = panels(rank, c->b_outputs, c->b_inputs, s->tile[1], k);
     return true;

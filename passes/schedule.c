@@ -22,7 +22,9 @@ enum {
     SIMT_ROWS = 8,
     MMA_TILE_ROWS = 128,
     MMA_TILE_OUTPUTS = 64,
-    MMA_MOST_OUTPUTS = 128
+    MMA_MOST_OUTPUTS = 128,
+    MMA_MANY_OUTPUTS = 1024, /* from which wider tiles fill a GPU */
+    SHARING_WARPS = 8        /* of blocks whose warps share a tile */
 };
 
 static const struct target *target_of(const struct graph *g) {
@@ -101,11 +103,25 @@ static const struct global *weight_of(const struct node *kernel, const struct va
 
 static bool is_blocks(const struct global *w) { return w && format_info(w->store)->bits; }
 
+/* Of a GPU's tensor cores: sums are f32, so products of narrow floats lose nothing there. */
+static enum atom matrix_atom(const struct node *anchor) {
+    enum dtype compute = node_attr(anchor, "compute")->dtype, a = anchor->operands[0]->type.dtype,
+               b = anchor->operands[1]->type.dtype;
+    if (compute == DTYPE_BF16 || (a == DTYPE_BF16 && b == DTYPE_BF16)) return ATOM_mma_bf16;
+    return a == DTYPE_F16 && b == DTYPE_F16 ? ATOM_mma_f16 : ATOM_fma;
+}
+
 static enum atom atom_of(const struct target *t, const struct node *anchor) {
     if (anchor->op == OP_qlinear) return ATOM_dot_int8;
+    if (t->simt && node_role(anchor) == ROLE_CONTRACT) return matrix_atom(anchor);
     bool bf16 = node_attr(anchor, "compute")->dtype == DTYPE_BF16;
-    if (bf16 && t->simt && node_role(anchor) == ROLE_CONTRACT) return ATOM_mma_bf16;
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
+}
+
+static int contractions_of(const struct node *kernel) {
+    int count = 0;
+    for (const struct node *n = kernel->body->first; n; n = n->next) count += node_role(n) == ROLE_CONTRACT;
+    return count;
 }
 
 /* Outputs that the epilogue reads together: whole heads for rope, whole blocks of 32 for quantize. */
@@ -137,14 +153,17 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
-    if (s->atom == ATOM_mma_bf16 && (blocks || wide)) s->atom = ATOM_fma; /* codes become floats on the way */
+    bool matrix = atom_info(s->atom)->unit == UNIT_warp;
+    if (matrix && (blocks || wide)) s->atom = ATOM_fma, matrix = false; /* codes become floats on the way */
     if (blocks) {
         s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
         s->tile[1] = PACKED_OUTPUTS;
-    } else if (s->atom == ATOM_mma_bf16) {
+    } else if (matrix) {
+        /* Tiles of several products that meet are in shared memory at a time. */
+        bool many = outputs >= MMA_MANY_OUTPUTS && contractions_of(kernel) == 1 && together <= 1;
         s->tile[0] = MMA_TILE_ROWS;
-        /* What is no weight is gathered into fragments element by element, which takes registers. */
-        s->tile[1] = weight_of(kernel, axes.b_value) ? MMA_TILE_OUTPUTS : MMA_TILE_OUTPUTS / 2;
+        s->tile[1] = many ? MMA_MOST_OUTPUTS : MMA_TILE_OUTPUTS;
+        s->stages = many ? 4 : 3;
     } else if (t->simt) {
         s->tile[0] = SIMT_ROWS;
         s->tile[1] = lanes_of(t);
@@ -159,7 +178,8 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     rows = t->simt ? s->tile[0] : rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     s->block[1] = together > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], together) * together : 0;
-    s->unroll = 4;
+    s->unroll = matrix ? 0 : 4;
+    s->warps = t->simt ? SHARING_WARPS : 0;
 }
 
 /* ---- The others ---- */

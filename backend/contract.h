@@ -1,0 +1,64 @@
+/* Kernels of domain `contract` at work: what lower_contract.c shares with what GPUs do otherwise
+ * (simt_contract.c). */
+#ifndef BACKEND_CONTRACT_H
+#define BACKEND_CONTRACT_H
+#include "backend/panel.h"
+#include "backend/simt_mma.h"
+
+enum { MAX_ANCHORS = 8 };
+
+struct anchor {
+    struct panels panels;
+    struct mma_operand a, b; /* of tensor cores */
+    struct value *value;
+    LLVMValueRef tile; /* its finished tile, f32 [tile rows][block], in scratch or shared memory */
+    struct binding binding;
+    struct group *group;
+};
+/* What a binding needs to find the anchor's elements of the row at work. */
+struct group {
+    struct anchor *anchors[MAX_ANCHORS];
+    int count;
+    const struct row_program *program;
+    int tile_rows, vectors;
+    int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
+    int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
+    int64_t stride;                    /* of C in scratch, elements */
+    LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
+    bool mma;          /* its tensor cores make tiles */
+    LLVMValueRef row, first_output; /* at work: row in the tile, first output of the block */
+};
+struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
+    LLVMValueRef begin, end, block, block_end;
+};
+struct shape { /* of a group's work */
+    LLVMValueRef rows, row_tiles, outputs, row_blocks, output_blocks, strips, total, block_outputs;
+};
+
+/* Where a row of a tile at `base` has its sums from `column` on. */
+LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row,
+                              LLVMValueRef column);
+/* Pair number `number` (strip, block of outputs) of a group, as the strip's rows and the block's outputs. */
+void contract_strip(struct emitter *e, const struct group *g, const struct shape *s, LLVMValueRef strip,
+                    LLVMValueRef block, LLVMValueRef blocks, struct index *at, struct strip *made);
+/* Rows from .. stop in tiles of `rows`, each finished by the row program. */
+void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
+                    const struct strip *s, struct index *at);
+
+/* --- simt_contract.c --- */
+bool simt_schedule_fits(struct emitter *e);
+/* Tiles and what they are made in, in shared memory. Groups follow each other, so they share it. */
+void simt_place_tiles(struct emitter *e, struct group *groups, int count);
+/* A tile of `rows` rows, all of its block's outputs, by tensor cores. */
+void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
+                   LLVMValueRef row, const struct strip *s, struct index *at);
+/* Where this warp puts its own sums of a tile of `rows`; sums of all warps from `first` on, `width` columns,
+ * as one. */
+LLVMValueRef simt_own_sums(struct emitter *e, const struct group *g, int rows);
+void simt_join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
+                     LLVMValueRef first, int64_t width);
+/* The pairs begin .. end of a group, the thread block's share. */
+void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s, LLVMValueRef begin,
+                      LLVMValueRef end);
+
+#endif

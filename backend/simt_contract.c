@@ -1,0 +1,156 @@
+/* Contractions on a GPU: a thread block makes a tile of rows by outputs at a time. Its warps share the inputs
+ * of a tile of FMAs or dp4a, and of few rows by tensor cores, and add up what they have in shared memory; of
+ * many rows by tensor cores each makes a part of the tile over all inputs. Then the warps share the tile's
+ * rows. */
+#include "backend/contract.h"
+#include "backend/simt.h"
+
+enum {
+    STRIPS_TOGETHER = 8, /* whose tiles follow each other, so that what runs at a time is near to a square and
+                            finds operands in L2 */
+    DEFAULT_STAGES = 3,
+    MOST_STAGES = 8
+};
+
+typedef LLVMValueRef V;
+
+static int stages_of(const struct emitter *e) {
+    return e->kernel->schedule->stages ? e->kernel->schedule->stages : DEFAULT_STAGES;
+}
+
+bool simt_schedule_fits(struct emitter *e) {
+    const struct schedule *s = e->kernel->schedule;
+    int rows = MMA_ROWS * e->block_warps;
+    bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
+                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= 128 &&
+                stages_of(e) >= 2 && stages_of(e) <= MOST_STAGES;
+    if (!good)
+        emit_error(e, e->kernel->loc,
+                   "schedule: tile=[%d, %d] is not %d, %d or more rows by a multiple of %d outputs, at most "
+                   "128, in 2 to %d stages",
+                   s->tile[0], s->tile[1], rows, 2 * rows, e->lanes, MOST_STAGES);
+    return good;
+}
+
+/* ---- shared memory ---- */
+
+/* Of the fewer rows that warps share the inputs of. */
+static int few_rows(const struct group *g) { return g->mma ? MMA_ROWS : g->tile_rows; }
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The last tile may lie where it is made from. */
+void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
+    int64_t tiles[MAX_ANCHORS] = {0}, work = 0;
+    for (int i = 0; i < count; i++) {
+        struct group *g = &groups[i];
+        int64_t row = 4 * g->stride, tile = g->tile_rows * row;
+        work = most(work, e->block_warps * few_rows(g) * row);
+        if (g->mma)
+            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, (int)g->block_outputs, stages_of(e))));
+        for (int k = 0; k < g->count - (g->mma ? 1 : 0); k++) tiles[k] = most(tiles[k], tile);
+    }
+    V all = simt_shared(e, work), places[MAX_ANCHORS] = {NULL};
+    for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
+    for (int i = 0; i < count; i++) {
+        groups[i].work = all;
+        for (int k = 0; k < groups[i].count; k++)
+            groups[i].anchors[k]->tile = groups[i].mma && k == groups[i].count - 1 ? all : places[k];
+    }
+}
+
+V simt_own_sums(struct emitter *e, const struct group *g, int rows) {
+    return emit_offset(e, g->work, emit_mul(e, e->warp, emit_i64(e, 4 * rows * g->stride)));
+}
+
+/* In the warps' order. Where the tile lies over the warps' sums, the sums of all must be read before. */
+void simt_join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int rows, V first,
+                     int64_t width) {
+    struct emit_loop row, column;
+    simt_block_barrier(e);
+    emit_loop_begin(e, &row, e->warp, emit_i64(e, rows), e->block_warps, 0, NULL);
+    emit_loop_begin(e, &column, first, emit_add(e, first, emit_i64(e, width)), e->lanes, 0, NULL);
+    V total = NULL, part = contract_sums_at(e, g, g->work, row.counter, column.counter);
+    for (int w = 0; w < e->block_warps; w++) {
+        V at = emit_offset(e, part, emit_i64(e, 4 * w * rows * g->stride));
+        V sum = emit_load_lanes(e, e->f32, at, e->lanes, NULL);
+        total = total ? LLVMBuildFAdd(e->builder, total, sum, "") : sum;
+    }
+    emit_store_lanes(e, total, contract_sums_at(e, g, a->tile, row.counter, column.counter), NULL);
+    emit_loop_end(e, &column, NULL);
+    emit_loop_end(e, &row, NULL);
+    simt_block_barrier(e);
+}
+
+/* ---- a tile ---- */
+
+/* The warps share the inputs. */
+static void multiply_few(struct emitter *e, const struct group *g, const struct anchor *a,
+                         struct mma_product *p) {
+    V groups = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, MMA_GROUP_CHUNKS));
+    V share = emit_div_up(e, groups, emit_i64(e, e->block_warps));
+    p->begin = emit_min(e, emit_mul(e, e->warp, share), groups);
+    p->end = emit_min(e, emit_add(e, p->begin, share), groups);
+    struct mma_sums sums = {simt_own_sums(e, g, p->rows), g->stride};
+    emit_mma_few(e, p, &sums);
+    simt_join_warps(e, g, a, p->rows, emit_i64(e, 0), g->block_outputs);
+}
+
+void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows, V row,
+                   const struct strip *s, struct index *at) {
+    struct mma_product p = {.a = &a->a,
+                            .b = &a->b,
+                            .at = at,
+                            .rows = rows,
+                            .outputs = (int)g->block_outputs,
+                            .row = row,
+                            .rows_end = s->end,
+                            .output = s->block};
+    if (rows == MMA_ROWS) {
+        multiply_few(e, g, a, &p);
+        return;
+    }
+    p.begin = emit_i64(e, 0);
+    p.end = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, STEP_CHUNKS));
+    struct mma_sums sums = {a->tile, g->stride};
+    emit_mma_tile(e, &p, stages_of(e), g->work, &sums);
+}
+
+/* ---- a thread block's share ---- */
+
+/* One row (for tensor cores: up to MMA_ROWS) has a tile of its own, and of more the last tile is not filled.
+ */
+static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+    int few = g->mma ? MMA_ROWS : 1;
+    V count = emit_sub(e, s->end, s->begin);
+    V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, few), "");
+    V from = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
+    contract_tiles(e, g, few, s->begin, from, s, at);
+    if (g->tile_rows > few) contract_tiles(e, g, g->tile_rows, from, s->end, s, at);
+}
+
+/* Pair `number`: of STRIPS_TOGETHER strips, all with a block of outputs before the next block. */
+static void find_pair(struct emitter *e, const struct shape *s, V number, V *strip, V *block) {
+    V one = emit_i64(e, 1), together = emit_i64(e, STRIPS_TOGETHER);
+    V pairs = emit_mul(e, together, emit_max(e, s->output_blocks, one));
+    V first = emit_mul(e, emit_div(e, number, pairs), together), within = emit_rem(e, number, pairs);
+    V strips = emit_max(e, emit_min(e, together, emit_sub(e, s->strips, first)), one);
+    *strip = emit_add(e, first, emit_rem(e, within, strips));
+    *block = emit_div(e, within, strips);
+}
+
+void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s, V begin, V end) {
+    struct index at[MAX_LOOPS] = {0};
+    struct emit_loop pairs;
+    struct strip strip;
+    V number, block;
+    emit_loop_begin(e, &pairs, begin, end, 1, 0, NULL);
+    find_pair(e, s, pairs.counter, &number, &block);
+    contract_strip(e, g, s, number, block, emit_i64(e, 1), at, &strip);
+    for (int i = 0; i < g->count && !g->mma; i++) {
+        panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
+        panels_pack_outputs(e, &g->anchors[i]->panels, strip.block, strip.block_end, at);
+    }
+    few_or_many(e, g, &strip, at);
+    emit_loop_end(e, &pairs, NULL);
+}

@@ -1,0 +1,41 @@
+/* The two operands of a product as tensor cores read them: lines (rows of A, outputs of B) in chunks of 16
+ * bytes of neighbouring inputs, of the atom's type. */
+#ifndef BACKEND_SIMT_OPERAND_H
+#define BACKEND_SIMT_OPERAND_H
+#include "backend/contraction.h"
+
+struct mma_operand {
+    const struct contraction *c;
+    enum atom atom;
+    struct value *value;             /* asked for elements ... */
+    const struct access_map *access; /* ... at these points */
+    struct loop_list lines;
+    const struct buffer *buffer; /* whose chunks lie whole and aligned; NULL: elements are computed */
+    bool packed; /* in layout_of_chunks: the neighbours of a chunk are those of the next lines */
+};
+struct mma_operand mma_operand_a(struct emitter *e, const struct contraction *c, enum atom atom);
+struct mma_operand mma_operand_b(struct emitter *e, const struct contraction *c, enum atom atom);
+
+enum { CHUNK_BYTES = 16, CHUNK_WORDS = 4, STEP_CHUNKS = 8 /* packed inputs are padded to so many */ };
+int chunk_inputs(enum atom atom);
+/* Inputs that there are, as chunks, rounded up. */
+LLVMValueRef mma_chunks(struct emitter *e, const struct contraction *c, enum atom atom);
+
+/* Lines that there are. */
+LLVMValueRef mma_lines(struct emitter *e, const struct mma_operand *o);
+/* The smaller of each lane's index and last, so that what is not there is read where something is. */
+struct index mma_limit(struct emitter *e, struct index i, LLVMValueRef last);
+
+/* The chunk number `chunk` of a line, each a number a lane, both there or zeros where the inputs end. `at`:
+ * [loops], where the outer ones stand; the others are set here. */
+void mma_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
+               struct index chunk, LLVMValueRef words[CHUNK_WORDS]);
+/* The same by an asynchronous copy to a place in shared memory, so many bytes behind `to`. Of operands with a
+ * buffer. */
+void mma_copy_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
+                    struct index chunk, LLVMValueRef to, struct index to_at);
+/* Words into shared memory. */
+void mma_store_chunk(struct emitter *e, LLVMValueRef to, struct index at,
+                     const LLVMValueRef words[CHUNK_WORDS]);
+
+#endif

@@ -1,0 +1,233 @@
+/* A tile of a thread block, from a ring of stages in shared memory that copies fill while products are made:
+ *
+ *     step of 8 chunks (128 bytes) of inputs:   wait for this step's copies, all warps
+ *                                               begin the copies of a later step, into the stage that was
+ * done with last 8 warps, each its part of the tile:  fragments from the stage, mma.sync at the end: sums
+ * into shared memory, for the row program
+ *
+ * A stage holds columns of chunks, `[chunk][line][16 bytes]`, with the room of one chunk behind a column.
+ * Eight lines of a column are 128 neighbouring bytes, all of a warp's banks, which is what ldmatrix reads at
+ * a time; and eight chunks of a line, which neighbouring lanes bring from a row in memory, differ by a column
+ * and 16 bytes: so neither has conflicts. Weights lie in such columns already (layout_of_chunks).
+ *
+ * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
+ * step before and stored behind them. (Stages: CUTLASS's multistage mainloop; 16-byte copies past L1: PTX
+ * ISA, cp.async.cg.) */
+#include "backend/simt.h"
+#include "backend/simt_mma.h"
+
+enum { MOST_UNITS = 16, MOST_FRAGMENTS = 32, INPUT_PRODUCTS = STEP_CHUNKS / 2 /* atoms take two chunks */ };
+
+typedef LLVMValueRef V;
+
+struct side { /* an operand in the ring */
+    const struct mma_operand *operand;
+    int lines;            /* of the tile */
+    int64_t pitch, stage; /* bytes of a column, of a stage */
+    V ring;
+    V first, last; /* of the lines: the tile's first, the last that there is */
+};
+struct tile {
+    const struct mma_product *p;
+    int stages;
+    struct side a, b;
+    int warp_rows, warp_outputs;   /* of a warp's part */
+    V row_in_tile, output_in_tile; /* where it begins */
+};
+
+static int64_t pitch_of(int lines) { return (int64_t)(lines + 1) * CHUNK_BYTES; }
+static int64_t stage_of(int lines) { return (STEP_CHUNKS * pitch_of(lines) + 127) / 128 * 128; }
+
+int64_t mma_ring_bytes(int rows, int outputs, int stages) {
+    return stages * (stage_of(rows) + stage_of(outputs));
+}
+
+/* ---- into the ring ---- */
+
+/* Which line and chunk of a step this lane brings as number `unit` of the warp's. Neighbours in memory are
+ * brought by neighbours. */
+struct unit {
+    struct index line, chunk; /* in the tile, in the step */
+};
+
+static int units_of(struct emitter *e, const struct side *s) {
+    return s->lines * STEP_CHUNKS / (e->lanes * e->block_warps);
+}
+
+static struct unit unit_of(struct emitter *e, const struct side *s, int unit) {
+    struct index lane = index_lanes(emit_i64(e, 0), e->lanes);
+    V number = emit_add(e, emit_i64(e, (int64_t)unit * e->block_warps), e->warp);
+    struct unit u;
+    if (s->operand->packed) {
+        V columns = emit_i64(e, s->lines / e->lanes);
+        V line = emit_mul(e, emit_rem(e, number, columns), emit_i64(e, e->lanes));
+        u.line = index_add(e, index_uniform(line), lane, e->lanes);
+        u.chunk = index_uniform(emit_div(e, number, columns));
+        return u;
+    }
+    int rows = e->lanes / STEP_CHUNKS;
+    struct index own = index_div_by(e, lane, STEP_CHUNKS, e->lanes);
+    u.line = index_add(e, index_uniform(emit_mul(e, number, emit_i64(e, rows))), own, e->lanes);
+    u.chunk = index_rem_by(e, lane, STEP_CHUNKS, e->lanes);
+    return u;
+}
+
+static struct index place_in_ring(struct emitter *e, const struct side *s, const struct unit *u, V slot) {
+    struct index at = index_uniform(emit_mul(e, slot, emit_i64(e, s->stage)));
+    at = index_add(e, at, index_scale_by(e, u->chunk, s->pitch, e->lanes), e->lanes);
+    return index_add(e, at, index_scale_by(e, u->line, CHUNK_BYTES, e->lanes), e->lanes);
+}
+
+static struct index line_of(struct emitter *e, const struct side *s, const struct unit *u) {
+    return mma_limit(e, index_add(e, index_uniform(s->first), u->line, e->lanes), s->last);
+}
+
+static struct index chunk_of(struct emitter *e, const struct unit *u, V step) {
+    return index_add(e, index_uniform(emit_mul(e, step, emit_i64(e, STEP_CHUNKS))), u->chunk, e->lanes);
+}
+
+/* Copies of a side for a step begin. */
+static void copy(struct emitter *e, const struct tile *t, const struct side *s, V step, V slot) {
+    for (int i = 0; s->operand->buffer && i < units_of(e, s); i++) {
+        struct unit u = unit_of(e, s, i);
+        mma_copy_chunk(e, s->operand, t->p->at, line_of(e, s, &u), chunk_of(e, &u, step), s->ring,
+                       place_in_ring(e, s, &u, slot));
+    }
+}
+
+static void compute(struct emitter *e, const struct tile *t, const struct side *s, V step,
+                    V (*words)[CHUNK_WORDS]) {
+    for (int i = 0; !s->operand->buffer && i < units_of(e, s); i++) {
+        struct unit u = unit_of(e, s, i);
+        mma_chunk(e, s->operand, t->p->at, line_of(e, s, &u), chunk_of(e, &u, step), words[i]);
+    }
+}
+
+static void store(struct emitter *e, const struct side *s, V slot, V (*words)[CHUNK_WORDS]) {
+    for (int i = 0; !s->operand->buffer && i < units_of(e, s); i++) {
+        struct unit u = unit_of(e, s, i);
+        mma_store_chunk(e, s->ring, place_in_ring(e, s, &u, slot), words[i]);
+    }
+}
+
+static V slot_of(struct emitter *e, const struct tile *t, V step) {
+    return emit_rem(e, emit_sub(e, step, t->p->begin), emit_i64(e, t->stages));
+}
+
+static void copy_step(struct emitter *e, const struct tile *t, V step) {
+    struct emit_if more;
+    emit_if_begin(e, &more, LLVMBuildICmp(e->builder, LLVMIntSLT, step, t->p->end, ""));
+    V slot = slot_of(e, t, step);
+    copy(e, t, &t->a, step, slot);
+    copy(e, t, &t->b, step, slot);
+    emit_if_end(e, &more);
+    simt_copy_commit(e);
+}
+
+/* ---- out of it ---- */
+
+/* 16 lines by two chunks, `first` and the next, as four matrices of 8 lines by a chunk: lines first for A,
+ * chunks first for B, so that fragments come in the order of the atom's registers. */
+static void fragments(struct emitter *e, const struct side *s, V slot, V line, int first, bool lines_first,
+                      V words[4]) {
+    struct index lane = index_lanes(emit_i64(e, 0), e->lanes), row = index_rem_by(e, lane, 8, e->lanes),
+                 matrix = index_div_by(e, lane, 8, e->lanes);
+    struct index low = index_rem_by(e, matrix, 2, e->lanes), high = index_div_by(e, matrix, 2, e->lanes);
+    struct index lines = lines_first ? low : high, chunk = lines_first ? high : low;
+    struct index at = index_scale_by(e, row, CHUNK_BYTES, e->lanes);
+    at = index_add(e, at, index_scale_by(e, lines, 8 * CHUNK_BYTES, e->lanes), e->lanes);
+    at = index_add(e, at, index_scale_by(e, chunk, s->pitch, e->lanes), e->lanes);
+    V start =
+        emit_add(e, emit_mul(e, slot, emit_i64(e, s->stage)), emit_mul(e, line, emit_i64(e, CHUNK_BYTES)));
+    at = index_add(e, at, index_uniform(start), e->lanes);
+    simt_load_matrix(e, s->ring, index_add(e, at, index_constant(e, first * s->pitch), e->lanes), words);
+}
+
+/* sums += the step in `slot`. */
+static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
+    int rows = t->warp_rows / MMA_ROWS, pairs = t->warp_outputs / (2 * MMA_OUTPUTS);
+    V a[MOST_FRAGMENTS][4], b[MOST_FRAGMENTS][4];
+    for (int k = 0; k < INPUT_PRODUCTS; k++) {
+        for (int i = 0; i < rows; i++)
+            fragments(e, &t->a, slot, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), 2 * k,
+                      true, a[i]);
+        for (int j = 0; j < pairs; j++)
+            fragments(e, &t->b, slot,
+                      emit_add(e, t->output_in_tile, emit_i64(e, (int64_t)j * 2 * MMA_OUTPUTS)), 2 * k, false,
+                      b[j]);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < 2 * pairs; j++)
+                simt_mma(e, t->a.operand->atom, a[i], &b[j / 2][j % 2 * 2],
+                         &sums[(i * 2 * pairs + j) * MMA_SUMS]);
+    }
+}
+
+/* ---- the tile ---- */
+
+static struct side side_of(struct emitter *e, const struct mma_operand *o, int lines, V ring, V first,
+                           V end) {
+    return (struct side){
+        o, lines, pitch_of(lines), stage_of(lines), ring, first, emit_sub(e, end, emit_i64(e, 1))};
+}
+
+/* The warps' parts: as near to squares as they can be, since a part loads its rows and its outputs for each
+ * product. */
+static void share_tile(struct emitter *e, struct tile *t) {
+    int best = 0;
+    for (int across = 1; across <= e->block_warps; across *= 2) {
+        int rows = t->a.lines * across / e->block_warps, outputs = t->b.lines / across;
+        if (rows % MMA_ROWS || outputs % (2 * MMA_OUTPUTS) ||
+            (best && rows + outputs >= t->warp_rows + t->warp_outputs))
+            continue;
+        best = across;
+        t->warp_rows = rows;
+        t->warp_outputs = outputs;
+    }
+    if (!best) ice("%d warps cannot share a tile of %d x %d", e->block_warps, t->a.lines, t->b.lines);
+    V across = emit_i64(e, best);
+    t->row_in_tile = emit_mul(e, emit_div(e, e->warp, across), emit_i64(e, t->warp_rows));
+    t->output_in_tile = emit_mul(e, emit_rem(e, e->warp, across), emit_i64(e, t->warp_outputs));
+}
+
+/* The first steps, as many as stages but one. */
+static void fill(struct emitter *e, const struct tile *t) {
+    V words[MOST_UNITS][CHUNK_WORDS];
+    const struct side *sides[] = {&t->a, &t->b};
+    for (int i = 0; i + 1 < t->stages; i++) copy_step(e, t, emit_add(e, t->p->begin, emit_i64(e, i)));
+    for (int i = 0; i < 2; i++) {
+        compute(e, t, sides[i], t->p->begin, words);
+        store(e, sides[i], emit_i64(e, 0), words);
+    }
+}
+
+void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring,
+                   const struct mma_sums *sums) {
+    V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
+    struct tile t = {.p = p, .stages = stages};
+    t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
+    t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b));
+    share_tile(e, &t);
+    int count = t.warp_rows / MMA_ROWS * (t.warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
+    V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
+    if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
+        ice("a tile of %d x %d is too large", p->rows, p->outputs);
+    fill(e, &t);
+    for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
+    struct emit_loop steps;
+    emit_loop_begin(e, &steps, p->begin, p->end, 1, count, state);
+    for (int i = 0; i < count; i++) state[i] = steps.carried[i];
+    simt_copy_wait(e, stages - 2);
+    simt_block_barrier(e);
+    copy_step(e, &t, emit_add(e, steps.counter, emit_i64(e, stages - 1)));
+    V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
+    compute(e, &t, &t.a, ahead, a);
+    compute(e, &t, &t.b, ahead, b);
+    multiply(e, &t, slot_of(e, &t, steps.counter), state);
+    store(e, &t.a, slot_of(e, &t, next), a);
+    store(e, &t.b, slot_of(e, &t, next), b);
+    emit_loop_end(e, &steps, state);
+    simt_copy_wait(e, 0);
+    simt_block_barrier(e);
+    mma_store_sums(e, steps.carried, t.warp_rows, t.warp_outputs, t.row_in_tile, t.output_in_tile, sums);
+    simt_block_barrier(e);
+}
