@@ -16,7 +16,8 @@ enum {
     WARP = 32,
     BLOCK_WARPS = 4,
     SHARING_WARPS = 8, /* of blocks whose warps share what is summed up */
-    MANY_BLOCKS = 1024
+    MANY_BLOCKS = 1024,
+    SPLIT_BLOCKS = 255 /* about twice what a large GPU has of processors */
 };
 
 typedef LLVMValueRef V;
@@ -178,17 +179,27 @@ static const struct extent *contract_tiles(struct extents *x, const struct node 
     return tiles;
 }
 
-/* A block for each query of each head. */
-static const struct extent *attention_rows(struct extents *x, const struct node *kernel) {
+/* A block for each tile of rows of the heads that share a key head, and some more, for parts of the keys, which
+ * count where tiles are few. */
+static const struct extent *attention_tiles(struct extents *x, const struct node *kernel) {
     const struct node *n = kernel->body->first;
+    const struct schedule *s = kernel->schedule;
     while (op_info(n->op)->family != FAMILY_sdpa) n = n->next;
-    return rows_of(x, &n->results[0]->type, n->results[0]->type.rank - 1);
+    const struct type *q = &n->operands[0]->type, *k = &n->operands[1]->type;
+    int64_t heads, key_heads;
+    bool known = extent_is_const(q->extents[q->rank - 2], &heads) &&
+                 extent_is_const(k->extents[k->rank - 2], &key_heads) && key_heads > 0 && s->tile[0] > 0;
+    if (!known) return NULL; /* which the lowering says */
+    const struct extent *rows = extent_mul(x, q->extents[q->rank - 3], extent_const(x, heads / key_heads));
+    const struct extent *tiles = extent_mul(x, divided_up(x, rows, s->tile[0]), extent_const(x, key_heads));
+    if (q->rank == 4) tiles = extent_mul(x, tiles, q->extents[0]);
+    return extent_add(x, tiles, extent_const(x, s->block[0] > 1 ? SPLIT_BLOCKS : 0));
 }
 
 const struct extent *device_blocks(struct code *c, const struct node *n) {
     struct extents *x = c->graph->extents;
     if (n->op == OP_guard) return extent_const(x, 1);
-    const struct extent *blocks = has_domain(n, DOMAIN_attention) ? attention_rows(x, n)
+    const struct extent *blocks = has_domain(n, DOMAIN_attention) ? attention_tiles(x, n)
                                   : has_domain(n, DOMAIN_contract)
                                       ? contract_tiles(x, n)
                                       : divided_up(x, units_of(x, n), BLOCK_WARPS);
