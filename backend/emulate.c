@@ -33,7 +33,7 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
     e->buffers = LLVMGetParam(e->function, 0);
     e->dims = LLVMGetParam(e->function, 1);
     e->block_warps = warps;
-    e->shared_bytes = 0;
+    e->shared_bytes = e->part_bytes = 0;
     e->entry = LLVMAppendBasicBlockInContext(e->context, e->function, "entry");
     LLVMPositionBuilderAtEnd(e->builder, e->entry);
     e->block = field(e, e->i64, offsetof(struct mdl_warp, block));
@@ -41,6 +41,8 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
     e->warp = field(e, e->i64, offsetof(struct mdl_warp, warp));
     e->shared = field(e, e->ptr, offsetof(struct mdl_warp, shared));
     e->scratch = field(e, e->ptr, offsetof(struct mdl_warp, scratch));
+    e->parts = field(e, e->ptr, offsetof(struct mdl_warp, parts));
+    e->joins = field(e, e->ptr, offsetof(struct mdl_warp, joins));
     V all = emit_i64(e, warps);
     e->thread = LLVMBuildAdd(e->builder, LLVMBuildMul(e->builder, e->block, all, ""), e->warp, "");
     e->threads = LLVMBuildMul(e->builder, e->blocks, all, "");
@@ -53,7 +55,7 @@ void emulate_warp_end(struct emitter *e, const char *name) {
     e->function = LLVMAddFunction(e->module, name, kernel_type(e));
     LLVMSetVisibility(e->function, LLVMHiddenVisibility);
     LLVMPositionBuilderAtEnd(e->builder, LLVMAppendBasicBlockInContext(e->context, e->function, ""));
-    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->i64, e->i64, e->i64};
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->i64, e->i64, e->i64, e->i64};
     V arguments[] = {warp,
                      LLVMGetParam(e->function, 0),
                      LLVMGetParam(e->function, 1),
@@ -61,8 +63,9 @@ void emulate_warp_end(struct emitter *e, const char *name) {
                      LLVMGetParam(e->function, 4),
                      emit_i64(e, e->block_warps),
                      emit_i64(e, e->shared_bytes),
-                     emit_i64(e, e->scratch_bytes)};
-    call(e, declare(e, "mdl_emulate", types, 8), arguments, 8);
+                     emit_i64(e, e->scratch_bytes),
+                     emit_i64(e, e->part_bytes)};
+    call(e, declare(e, "mdl_emulate", types, 9), arguments, 9);
     LLVMBuildRet(e->builder, emit_i32(e, 0));
 }
 

@@ -20,6 +20,8 @@ enum {
     MAX_ROWS = 14,
     MAX_VECTORS = 4,
     SIMT_ROWS = 8,
+    SIMT_SUMS = 16, /* vectors of sums that a warp holds */
+    SIMT_PARTS = 32,
     MMA_TILE_ROWS = 128,
     MMA_TILE_OUTPUTS = 64,
     MMA_MOST_OUTPUTS = 128,
@@ -191,6 +193,24 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
 
 /* ---- The others ---- */
 
+/* Rows of a block on a GPU, queries of the heads that share a key head: as many as its registers hold sums
+ * for, in whole groups if it can be. Their keys are split over blocks where there are fewer rows than the GPU
+ * has room for. */
+static void schedule_simt_attention(const struct target *t, const struct node *n, int64_t group,
+                                    struct schedule *s) {
+    const struct type *v = &n->operands[2]->type;
+    int64_t dim, vectors, rows = 1;
+    if (!extent_is_const(v->extents[v->rank - 1], &dim)) dim = 1;
+    vectors = (dim + lanes_of(t) - 1) / lanes_of(t);
+    if (vectors > 0 && vectors < SIMT_SUMS) rows = SIMT_SUMS / vectors;
+    if (rows > SIMT_ROWS) rows = SIMT_ROWS;
+    if (group > 0 && group <= rows) rows = rows / group * group;
+    s->atom = ATOM_fma;
+    s->tile[0] = (int)rows;
+    s->tile[1] = lanes_of(t);
+    s->block[0] = SIMT_PARTS;
+}
+
 /* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share what is
  * done to a part of keys; the part's keys and values stay in L2 meanwhile. Register tiles of scores are a
  * panel of keys wide, or an even part. */
@@ -203,6 +223,10 @@ static void schedule_attention(struct graph *g, const struct node *kernel, struc
     bool known = extent_is_const(q->extents[q->rank - 2], &heads) &&
                  extent_is_const(k->extents[k->rank - 2], &key_heads);
     if (known && key_heads > 0) group = heads / key_heads;
+    if (t->simt) {
+        schedule_simt_attention(t, n, group, s);
+        return;
+    }
     int vectors = t->vector_registers >= 32 ? MAX_VECTORS : 2;
     s->atom = atom_of(g, n);
     s->tile[0] = (int)(group < ROWS_OF_SCORES ? ROWS_OF_SCORES / group : 1);

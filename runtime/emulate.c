@@ -25,6 +25,8 @@ struct grid {
     uint64_t random;
     ucontext_t scheduler;
     struct coroutine *all; /* [warps] */
+    char *parts;
+    uint32_t *joins; /* [MDL_JOINS] */
 };
 
 static uint32_t next_random(uint64_t *state) { /* splitmix64 */
@@ -39,7 +41,7 @@ static _Noreturn void give_up(const char *why) {
 }
 
 static void *take(size_t bytes) {
-    void *p = malloc(bytes ? bytes : 1);
+    void *p = aligned_alloc(MDL_ALIGN, (bytes / MDL_ALIGN + 1) * MDL_ALIGN);
     if (!p) give_up("out of memory");
     memset(p, 0xff, bytes);
     return p;
@@ -99,6 +101,8 @@ static void start_block(struct grid *g, int64_t block, int64_t blocks, char *sha
         c->warp.blocks = blocks;
         c->warp.warp = i;
         c->warp.shared = shared;
+        c->warp.parts = g->parts;
+        c->warp.joins = g->joins;
         memset(c->warp.scratch, 0xff, (size_t)scratch);
         c->state = READY;
         c->grid = g;
@@ -111,26 +115,51 @@ static uint64_t seed(void) {
     return given ? strtoull(given, NULL, 10) : 1;
 }
 
-void mdl_emulate(mdl_warp_code *code, void *const *buffers, const int64_t *dims, int64_t thread,
-                 int64_t threads, int64_t warps, int64_t shared, int64_t scratch) {
-    struct grid g = {.code = code, .buffers = buffers, .dims = dims, .warps = warps, .random = seed()};
-    int64_t blocks = 1 + next_random(&g.random) % MOST_BLOCKS;
-    char *memory = take((size_t)shared);
-    g.all = take((size_t)warps * sizeof *g.all);
-    for (int64_t i = 0; i < warps; i++) {
-        g.all[i].stack = take(STACK);
-        g.all[i].warp.scratch = aligned_alloc(64, ((size_t)scratch + 64) / 64 * 64);
-        if (!g.all[i].warp.scratch) give_up("out of memory");
+/* Numbers below n in a random order. */
+static void shuffle(int64_t *order, int64_t n, uint64_t *random) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t j = next_random(random) % (uint64_t)(i + 1);
+        order[i] = order[j];
+        order[j] = i;
     }
-    for (int64_t b = thread; b < blocks; b += threads) {
-        start_block(&g, b, blocks, memory, shared, scratch);
+}
+
+static void take_grid(struct grid *g, int64_t blocks, int64_t scratch, int64_t part) {
+    g->all = take((size_t)g->warps * sizeof *g->all);
+    g->parts = take((size_t)(blocks * part));
+    g->joins = take(MDL_JOINS * sizeof *g->joins);
+    memset(g->joins, 0, MDL_JOINS * sizeof *g->joins);
+    for (int64_t i = 0; i < g->warps; i++) {
+        g->all[i].stack = take(STACK);
+        g->all[i].warp.scratch = take((size_t)scratch);
+    }
+}
+
+static void release_grid(struct grid *g) {
+    for (int64_t i = 0; i < g->warps; i++) {
+        free(g->all[i].stack);
+        free(g->all[i].warp.scratch);
+    }
+    for (int64_t i = 0; i < MDL_JOINS; i++)
+        if (g->joins[i]) give_up("a counter of parts is not left as zero");
+    free(g->joins);
+    free(g->parts);
+    free(g->all);
+}
+
+void mdl_emulate(mdl_warp_code *code, void *const *buffers, const int64_t *dims, int64_t thread,
+                 int64_t threads, int64_t warps, int64_t shared, int64_t scratch, int64_t part) {
+    struct grid g = {.code = code, .buffers = buffers, .dims = dims, .warps = warps, .random = seed()};
+    int64_t blocks = 1 + next_random(&g.random) % MOST_BLOCKS, order[MOST_BLOCKS] = {0};
+    if (part && thread) return;
+    char *memory = take((size_t)shared);
+    take_grid(&g, blocks, scratch, part);
+    shuffle(order, blocks, &g.random);
+    for (int64_t b = thread; b < blocks; b += part ? 1 : threads) {
+        start_block(&g, order[b], blocks, memory, shared, scratch);
         run_block(&g);
     }
-    for (int64_t i = 0; i < warps; i++) {
-        free(g.all[i].stack);
-        free(g.all[i].warp.scratch);
-    }
-    free(g.all);
+    release_grid(&g);
     free(memory);
 }
 

@@ -7,11 +7,12 @@
 
 typedef void mdl_warp_code(void *const *buffers, const int64_t *dims, struct mdl_warp *w);
 
-/* Runs thread number `thread`'s share of a grid's blocks, of `warps` warps each. Shared memory and scratch
- * begin as 0xff. How many blocks there are, and which warp goes on, is random from $MDL_EMULATE_SEED [1]. A
- * barrier that not all warps come to ends the program. */
+/* Runs thread number `thread`'s share of a grid's blocks, of `warps` warps each; if they have parts, thread 0
+ * runs them all. Shared memory, scratch and parts begin as 0xff. How many blocks there are, in which order
+ * they run, and which warp goes on, is random from $MDL_EMULATE_SEED [1]. A barrier that not all warps come
+ * to, or a counter that is not left as zero, ends the program. */
 void mdl_emulate(mdl_warp_code *code, void *const *buffers, const int64_t *dims, int64_t thread,
-                 int64_t threads, int64_t warps, int64_t shared, int64_t scratch);
+                 int64_t threads, int64_t warps, int64_t shared, int64_t scratch, int64_t part);
 void mdl_emulate_barrier(struct mdl_warp *w);
 /* Products of fragments as the PTX ISA documents them: registers of 32 lanes each, one after the other. */
 void mdl_emulate_mma_bf16(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
