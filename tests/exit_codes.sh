@@ -1,30 +1,10 @@
 #!/bin/sh
 # mdlc and mdl-opt: exit statuses, messages, and files that appear whole or not at all.
 set -u
-PATH=$(pwd):$PATH
-examples=$(cd "${srcdir:-$(dirname "$0")/..}/examples" && pwd)
-dir=$(mktemp -d) || exit 99
-trap 'rm -rf "$dir"' EXIT
+top=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)
+. "$top/tests/expect.sh"
 cd "$dir" || exit 99
-failures=0
 
-fail() {
-    echo "FAIL: $last: $*"
-    sed 's/^/    /' out err
-    failures=$((failures + 1))
-}
-
-# gives STATUS COMMAND...
-gives() {
-    wanted=$1
-    shift
-    last="$*"
-    "$@" >out 2>err </dev/null
-    status=$?
-    [ $status -eq "$wanted" ] || fail "exit status $status, not $wanted"
-}
-says() { grep -qF -e "$1" err || fail "does not say '$1'"; }
-prints() { grep -qF -e "$1" out || fail "does not print '$1'"; }
 silent() { [ ! -s out ] || fail "prints although it failed"; }
 in_folder() { (cd "$1" && echo *); }
 leaves() { [ "$(in_folder made)" = "${*:-*}" ] || fail "left $(in_folder made) instead of $*"; }
@@ -200,8 +180,7 @@ static bool pass_dies(struct graph *g) { return g->nodes >= 0 && raise(SIGSEGV) 
 static const struct pass passes[] = {{"dies", pass_dies, "dies", ""}};
 const struct pass_plugin mdl_pass_plugin = {MDL_PASS_ABI, 1, passes};
 END
-source=$(dirname "$examples")
-if ${CC:-cc} -D_GNU_SOURCE -I"$source" -shared -fPIC dies.c -o dies.so 2>err && ! nm "$(command -v mdlc)" | grep -q __asan_init; then
+if ${CC:-cc} -D_GNU_SOURCE -I"$top" -shared -fPIC dies.c -o dies.so 2>err && ! nm "$(command -v mdlc)" | grep -q __asan_init; then
     gives 70 env TMPDIR="$dir" mdl-opt --load-pass=./dies.so --passes=fold,dies good.mdl
     says 'internal error in pass dies'
     says "mdl-opt --passes='dies'"
