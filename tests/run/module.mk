@@ -39,7 +39,8 @@ endif
 
 # By hand: the figure in runtime/README.md.
 EXTRA_PROGRAMS += tests/run/step_overhead
-tests_run_step_overhead_LDADD = runtime/libmdl-runtime.a -lpthread -lm
+tests_run_step_overhead_SOURCES = tests/run/step_overhead.c $(MEASURE)
+tests_run_step_overhead_LDADD = runtime/libmdl-runtime.a runtime/libcli.a -lpthread -lm -ldl
 
 # The races under ThreadSanitizer, compiled apart: it does not mix with the other sanitizers.
 check-races:
