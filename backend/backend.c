@@ -96,10 +96,18 @@ static void release(struct job *jobs, int count) {
         if (jobs[i].code) LLVMDisposeMemoryBuffer(jobs[i].code);
 }
 
+/* The PTX for each architecture, in turn. */
+static bool write_images(struct code *c, const struct output *o) {
+    const char *text = "";
+    for (int i = 0; i < c->images_count; i++)
+        text = arena_printf(c->arena, "%s// %s\n%s", text, c->images[i].arch, (const char *)c->images[i].code);
+    return write_text(c, o, text);
+}
+
 static bool write_code(struct code *c, const struct output *o, enum artifact kind) {
     struct job jobs[MAX_EMITTERS] = {0};
     bool good;
-    if (kind == ARTIFACT_ASM && c->device) return write_text(c, o, c->images[0].code);
+    if (kind == ARTIFACT_ASM && c->device) return write_images(c, o);
     if (kind == ARTIFACT_LLVM) {
         struct emitter *e = c->device ? c->device : c->emitters[0];
         good = c->device || emitter_finish(e);
@@ -270,6 +278,6 @@ enum backend_status backend_emit_programs(const struct backend_program *programs
 }
 
 enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
-    struct backend_program p = {g, g->target->cpu};
+    struct backend_program p = {g, is_device(g->target) ? g->target->cpu : NULL};
     return backend_emit_programs(&p, 1, kind, options);
 }

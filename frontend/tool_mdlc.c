@@ -19,7 +19,7 @@ static const struct option_spec options[] = {
     {0, "emit", "graph|sharding|kernels|llvm|asm|ptx|obj|so|header", "what to write [so]",
      "graph: the model as parsed, or after the passes of --passes. sharding: where values live, as JSON. "
      "kernels: after all passes. llvm, asm, "
-     "obj: the machine's code. ptx: that of a GPU's kernels. "
+     "obj: the machine's code. ptx: that of a GPU's kernels, for each architecture under a line with its name. "
      "header: what a C or C++ program includes."},
     TOOL_TARGET_ROW,
     {0, "mcpu", "CPU", "the CPU to compile for [native; generic of another kind of machine]",

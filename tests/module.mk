@@ -1,5 +1,5 @@
 # tests: unit tests are Criterion programs, one a part; README.md says what each kind of test promises.
-EXTRA_DIST += tests/README.md tests/run.sh tests/setup.sh
+EXTRA_DIST += tests/README.md tests/expect.sh tests/run.sh tests/setup.sh tests/timed.sh tests/times.sh
 EXTRA_DIST += tests/frontend tests/options
 
 if HAVE_CRITERION
