@@ -136,13 +136,6 @@ LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly) {
     return code_of(e->machine, e->module, assembly ? LLVMAssemblyFile : LLVMObjectFile);
 }
 
-LLVMMemoryBufferRef emitter_text_for(const struct target *t, LLVMModuleRef module, int opt_level) {
-    LLVMTargetMachineRef machine = machine_new(t, opt_level);
-    LLVMMemoryBufferRef text = code_of(machine, module, LLVMAssemblyFile);
-    LLVMDisposeTargetMachine(machine);
-    return text;
-}
-
 void emitter_release(struct emitter *e) {
     LLVMDisposeDIBuilder(e->debug);
     LLVMDisposeBuilder(e->builder);
