@@ -96,6 +96,13 @@ void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *s
         sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arrays[2], emit_i64(e, bytes * i)), "");
 }
 
+V emulate_dot4(struct emitter *e, V w, V x, V sum) {
+    LLVMTypeRef type = LLVMTypeOf(sum), types[] = {e->ptr, e->ptr, e->ptr};
+    V arrays[] = {spill(e, LLVMTypeOf(w), &w, 1), spill(e, LLVMTypeOf(x), &x, 1), spill(e, type, &sum, 1)};
+    call(e, declare(e, "mdl_emulate_dot4", types, 3), arrays, 3);
+    return LLVMBuildLoad2(e->builder, type, arrays[2], "");
+}
+
 void emulate_copy(struct emitter *e, V to, V from, V exists) {
     LLVMTypeRef bytes = emit_vector(e, e->i8, e->lanes), types[] = {e->ptr, e->ptr, e->ptr, e->ptr};
     V all = LLVMConstAllOnes(emit_vector(e, e->i1, e->lanes));

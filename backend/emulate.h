@@ -11,6 +11,7 @@ void emulate_warp_end(struct emitter *e, const char *name);
 void emulate_barrier(struct emitter *e);
 /* As their namesakes in simt.h; pointers a lane. */
 void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+LLVMValueRef emulate_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
 void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
 void emulate_copy_commit(struct emitter *e);
 void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-enum { STACK = 1 << 18, MOST_BLOCKS = 7, COPY_BYTES = 16 };
+enum { STACK = 1 << 24, MOST_BLOCKS = 7, COPY_BYTES = 16 };
 
 enum state { READY, WAITING, ENDED };
 
@@ -118,7 +118,7 @@ void mdl_emulate(mdl_warp_code *code, void *const *buffers, const int64_t *dims,
     char *memory = take((size_t)shared);
     g.all = take((size_t)warps * sizeof *g.all);
     for (int64_t i = 0; i < warps; i++) {
-        g.all[i].stack = take(STACK);
+        g.all[i].stack = malloc(STACK);
         g.all[i].warp.scratch = aligned_alloc(64, ((size_t)scratch + 64) / 64 * 64);
         if (!g.all[i].warp.scratch) give_up("out of memory");
     }

@@ -18,6 +18,8 @@ void mdl_emulate_mma_bf16(const uint32_t a[4][32], const uint32_t b[2][32], floa
 void mdl_emulate_mma_f16(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_tf32(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_int8(const uint32_t a[4][32], const uint32_t b[2][32], int32_t sums[4][32]);
+/* sums += w . x of each lane's four bytes: dp4a.u32.s32. */
+void mdl_emulate_dot4(const uint8_t w[32][4], const int8_t x[32][4], int32_t sums[32]);
 /* Copies of 16 bytes a lane into shared memory, zeros where `exists` is 0. */
 void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const from[32], const uint8_t exists[32]);
 void mdl_emulate_copy_commit(struct mdl_warp *w);
