@@ -13,31 +13,25 @@
  * register tile has. */
 #ifndef BACKEND_ATTENTION_H
 #define BACKEND_ATTENTION_H
-#include "backend/emit.h"
+#include "backend/sdpa.h"
 
 enum { SOURCES = 2, SOURCE_MANY = 0, SOURCE_FEW = 1 };
 
 struct attention {
-    const struct node *node;
-    struct value *q, *k, *v, *at, *mask;
-    bool batched, causal;
+    struct sdpa sdpa;
     bool mask_of_keys; /* the mask says the same to all rows of a unit */
     enum atom atom;
     enum dtype type;                 /* of both factors of the products */
     int group_of_atom, unroll;       /* inputs multiplied at once; groups written out in a loop */
     int queries, keys;               /* of a block, of a part */
     int tile_rows, vectors;          /* of a register tile */
-    int64_t dim, padded;             /* head's extent of queries and keys, the same in whole vectors */
-    int64_t value_dim, value_padded; /* of values and results */
-    int64_t group;                   /* query heads for each key head */
-    double scale;
-    LLVMValueRef query_count, key_count, heads, key_heads;
+    int64_t padded, value_padded;    /* a head's extent of queries and keys, of values, in whole vectors */
     LLVMValueRef q_rows, k_block, v_block, v_tail, scores, probabilities, sums, largest, total;
     /* Of a tile's rows: the largest score lane by lane, then whole; factors of the sums before and of the
      * part's; its total. */
     LLVMValueRef lane_largest, part_largest, keep, join, part_total;
     /* The unit at work. */
-    LLVMValueRef batch, key_head, first_query, rows, past; /* past: keys before query 0, i64 */
+    LLVMValueRef first_query, rows, past; /* past: keys before query 0, i64 */
     LLVMValueRef keys_row, values_row;                     /* batch rows of the buffers that hold them */
     LLVMValueRef row, inverse;                             /* of the epilogue; 1 / total */
 };
@@ -75,9 +69,6 @@ LLVMValueRef attention_head(struct emitter *e, const struct attention *a, LLVMVa
 LLVMValueRef attention_float(struct emitter *e, LLVMValueRef base, LLVMValueRef index);
 LLVMValueRef attention_factor(struct emitter *e, const struct attention *a, LLVMValueRef base,
                               LLVMValueRef index);
-
-/* An extent that must be a positive constant, `what` it is; false after a diagnostic. */
-bool attention_extent(struct emitter *e, const struct value *v, int dim, const char *what, int64_t *value);
 
 /* attention_operands.c */
 void attention_reserve_operands(struct emitter *e, struct attention *a);

@@ -12,11 +12,11 @@
 static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, struct value *v,
                               LLVMValueRef position, LLVMValueRef head, LLVMValueRef dim) {
     struct point p = {.lanes = e->lanes};
-    if (a->batched) p.at[p.rank++] = index_uniform(a->batch);
+    if (a->sdpa.batched) p.at[p.rank++] = index_uniform(a->sdpa.batch);
     p.at[p.rank++] = index_uniform(position);
     p.at[p.rank++] = index_uniform(head);
     p.at[p.rank++] = index_lanes(dim, e->lanes);
-    int64_t extent = v == a->v ? a->value_dim : a->dim;
+    int64_t extent = v == a->sdpa.v ? a->sdpa.value_dim : a->sdpa.dim;
     if (extent % ((int64_t)e->lanes * a->group_of_atom))
         p.mask = p.tail = emit_tail_mask(e, dim, emit_i64(e, extent), e->lanes);
     LLVMValueRef value = emit_cast(e, v->type.dtype, DTYPE_F32, emit_value(e, v, &p));
@@ -27,7 +27,7 @@ static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, stru
 /* A tile's queries, scaled for exponentials in base 2. Made again for each part of keys, so that they are in
  * L1. */
 void attention_find_queries(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
-    LLVMValueRef factor = emit_splat(e, emit_f32(e, a->scale * 1.4426950408889634), e->lanes);
+    LLVMValueRef factor = emit_splat(e, emit_f32(e, a->sdpa.scale * LOG2_E), e->lanes);
     struct emit_loop rows;
     emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
     LLVMValueRef row = attention_row(e, a, t, rows.counter);
@@ -35,7 +35,7 @@ void attention_find_queries(struct emitter *e, const struct attention *a, const 
     LLVMValueRef to = emit_mul(e, rows.counter, emit_i64(e, a->padded));
     for (int64_t dim = 0; dim < a->padded; dim += e->lanes) {
         LLVMValueRef at = emit_i64(e, dim);
-        LLVMValueRef q = LLVMBuildFMul(e->builder, tensor_at(e, a, a->q, query, head, at), factor, "");
+        LLVMValueRef q = LLVMBuildFMul(e->builder, tensor_at(e, a, a->sdpa.q, query, head, at), factor, "");
         emit_store_lanes(e, emit_narrow(e, a->type, q),
                          attention_factor(e, a, a->q_rows, emit_add(e, to, at)), NULL);
     }
@@ -74,14 +74,15 @@ static void transpose(struct emitter *e, LLVMValueRef *rows) {
 /* Groups of dims dim .. of one key: a vector of groups. */
 static LLVMValueRef groups_of_key(struct emitter *e, const struct attention *a, LLVMValueRef key,
                                   LLVMValueRef dim) {
-    LLVMValueRef low = tensor_at(e, a, a->k, key, a->key_head, dim);
+    LLVMValueRef low = tensor_at(e, a, a->sdpa.k, key, a->sdpa.key_head, dim);
     if (a->group_of_atom == 1) return low;
-    LLVMValueRef high = tensor_at(e, a, a->k, key, a->key_head, emit_add(e, dim, emit_i64(e, e->lanes)));
+    LLVMValueRef high =
+        tensor_at(e, a, a->sdpa.k, key, a->sdpa.key_head, emit_add(e, dim, emit_i64(e, e->lanes)));
     return pairs_of(e, emit_narrow(e, a->type, low), emit_narrow(e, a->type, high), false);
 }
 
 static int64_t packed_rows(const struct emitter *e, const struct attention *a) {
-    return round_up(a->dim, (int64_t)e->lanes * a->group_of_atom) / a->group_of_atom;
+    return round_up(a->sdpa.dim, (int64_t)e->lanes * a->group_of_atom) / a->group_of_atom;
 }
 
 /* Panels of keys in scratch; keys past the last repeat it, and their scores are hidden. */
@@ -112,7 +113,7 @@ static LLVMValueRef values_of_key(struct emitter *e, const struct attention *a,
                                   const struct attention_part *part, LLVMValueRef key, LLVMValueRef dim) {
     LLVMValueRef last = emit_sub(e, part->count, emit_i64(e, 1));
     LLVMValueRef position = emit_add(e, part->first, emit_min(e, key, last));
-    LLVMValueRef v = tensor_at(e, a, a->v, position, a->key_head, dim);
+    LLVMValueRef v = tensor_at(e, a, a->sdpa.v, position, a->sdpa.key_head, dim);
     LLVMValueRef exists = LLVMBuildICmp(e->builder, LLVMIntSLE, key, last, "");
     return emit_narrow(e, a->type, LLVMBuildSelect(e->builder, exists, v, LLVMConstNull(LLVMTypeOf(v)), ""));
 }
@@ -161,9 +162,9 @@ static const struct buffer *source_of(struct emitter *e, const struct value *v) 
 }
 
 LLVMValueRef attention_source_row(struct emitter *e, const struct attention *a, const struct value *v) {
-    if (!v->def || !source_of(e, v)) return a->batch;
+    if (!v->def || !source_of(e, v)) return a->sdpa.batch;
     struct value *ids = v->def->operands[1];
-    struct point p = {.rank = ids->type.rank, .lanes = 1, .at = {index_uniform(a->batch)}};
+    struct point p = {.rank = ids->type.rank, .lanes = 1, .at = {index_uniform(a->sdpa.batch)}};
     return emit_index_value(e, ids, &p);
 }
 
@@ -184,7 +185,7 @@ static bool lies_so(struct emitter *e, const struct attention *a, const struct v
 
 /* Number of a source's batch row and the unit's key head, outermost in both layouts. */
 static LLVMValueRef head_number(struct emitter *e, const struct attention *a, LLVMValueRef row) {
-    return emit_add(e, emit_mul(e, row, a->key_heads), a->key_head);
+    return emit_add(e, emit_mul(e, row, a->sdpa.key_heads), a->sdpa.key_head);
 }
 
 /* Whether the unit has a tile of all rows, so that a part is read often enough to be converted once. */
@@ -207,17 +208,18 @@ static void convert(struct emitter *e, const struct attention *a, struct attenti
 
 static void find_keys(struct emitter *e, const struct attention *a, struct attention_part *part) {
     struct attention_source *s = part->keys;
-    if (!lies_so(e, a, a->k, layout_of_keys, &s[SOURCE_FEW])) {
+    if (!lies_so(e, a, a->sdpa.k, layout_of_keys, &s[SOURCE_FEW])) {
         part->panel_rows = packed_rows(e, a);
         pack_keys(e, a, part);
         s[SOURCE_MANY] = s[SOURCE_FEW] = (struct attention_source){.base = a->k_block, .type = a->type};
         return;
     }
-    part->panel_rows = round_up(a->dim, a->group_of_atom) / a->group_of_atom;
+    part->panel_rows = round_up(a->sdpa.dim, a->group_of_atom) / a->group_of_atom;
     int64_t panel = part->panel_rows * a->group_of_atom * PANEL_KEYS;
-    LLVMValueRef number = emit_add(
-        e, emit_mul(e, head_number(e, a, a->keys_row), emit_div_up(e, a->key_count, emit_i64(e, PANEL_KEYS))),
-        emit_div(e, part->first, emit_i64(e, PANEL_KEYS)));
+    LLVMValueRef number = emit_add(e,
+                                   emit_mul(e, head_number(e, a, a->keys_row),
+                                            emit_div_up(e, a->sdpa.key_count, emit_i64(e, PANEL_KEYS))),
+                                   emit_div(e, part->first, emit_i64(e, PANEL_KEYS)));
     s[SOURCE_FEW].base = emit_offset(
         e, s[SOURCE_FEW].base, emit_mul(e, number, emit_i64(e, panel * dtype_bytes(s[SOURCE_FEW].type))));
     LLVMValueRef panels = emit_div_up(e, part->count, emit_i64(e, PANEL_KEYS));
@@ -258,7 +260,7 @@ static void copy_tail(struct emitter *e, const struct attention *a, const struct
 
 /* Zeros for keys from .. to of v_block, in f32. */
 static void clear(struct emitter *e, const struct attention *a, LLVMValueRef from, LLVMValueRef to) {
-    LLVMValueRef dim = emit_i64(e, a->value_dim), none = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
+    LLVMValueRef dim = emit_i64(e, a->sdpa.value_dim), none = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     struct emit_loop loop;
     emit_loop_begin(e, &loop, emit_mul(e, from, dim), emit_mul(e, to, dim), e->lanes, 0, NULL);
     emit_store_lanes(e, none, attention_float(e, a->v_block, loop.counter), NULL);
@@ -269,20 +271,20 @@ static void find_values(struct emitter *e, const struct attention *a, struct att
     struct attention_source *s = part->values;
     int64_t step = (int64_t)a->unroll * a->group_of_atom;
     LLVMValueRef up = emit_mul(e, emit_div_up(e, part->count, emit_i64(e, step)), emit_i64(e, step));
-    if (a->value_padded != a->value_dim || !lies_so(e, a, a->v, layout_of_values, &s[SOURCE_FEW])) {
+    if (a->value_padded != a->sdpa.value_dim || !lies_so(e, a, a->sdpa.v, layout_of_values, &s[SOURCE_FEW])) {
         pack_values(e, a, part, up);
         s[SOURCE_MANY] = s[SOURCE_FEW] =
             (struct attention_source){.base = a->v_block, .type = a->type, .whole = up};
         return;
     }
-    LLVMValueRef groups = emit_div_up(e, a->key_count, emit_i64(e, a->group_of_atom));
+    LLVMValueRef groups = emit_div_up(e, a->sdpa.key_count, emit_i64(e, a->group_of_atom));
     LLVMValueRef number = emit_add(e, emit_mul(e, head_number(e, a, a->values_row), groups),
                                    emit_div(e, part->first, emit_i64(e, a->group_of_atom)));
-    int64_t bytes = a->value_dim * a->group_of_atom * dtype_bytes(s[SOURCE_FEW].type);
+    int64_t bytes = a->sdpa.value_dim * a->group_of_atom * dtype_bytes(s[SOURCE_FEW].type);
     s[SOURCE_FEW].base = emit_offset(e, s[SOURCE_FEW].base, emit_mul(e, number, emit_i64(e, bytes)));
     s[SOURCE_FEW].whole = emit_mul(e, emit_div(e, part->count, emit_i64(e, step)), emit_i64(e, step));
     copy_tail(e, a, part, &s[SOURCE_FEW]);
-    convert(e, a, s, emit_mul(e, part->count, emit_i64(e, a->value_dim)), a->v_block);
+    convert(e, a, s, emit_mul(e, part->count, emit_i64(e, a->sdpa.value_dim)), a->v_block);
     if (s[SOURCE_MANY].type == s[SOURCE_FEW].type) return;
     clear(e, a, part->count, up);
     s[SOURCE_MANY].in_place = false; /* converted values have no tail elsewhere: zeros lie behind them */

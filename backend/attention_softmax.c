@@ -14,28 +14,11 @@ static LLVMValueRef hidden_like(LLVMValueRef scores) {
 
 /* ---- what rows see ---- */
 
-/* The mask's elements for a vector of keys, broadcast as numpy does from the right: [..., heads, queries,
- * keys]. */
 static LLVMValueRef mask_at(struct emitter *e, const struct attention *a, LLVMValueRef row, LLVMValueRef key,
                             LLVMValueRef exists) {
-    const struct type *t = &a->mask->type;
-    struct index full[4] = {index_uniform(a->batch), index_uniform(attention_head(e, a, row)),
-                            index_uniform(attention_query(e, a, row)), index_lanes(key, 1)};
-    struct point p = {.rank = t->rank, .lanes = e->lanes, .mask = exists, .tail = NULL};
-    for (int i = 0; i < t->rank; i++) {
-        int64_t extent;
-        bool one = extent_is_const(t->extents[i], &extent) && extent == 1;
-        p.at[i] = one ? index_constant(e, 0) : full[4 - t->rank + i];
-    }
-    LLVMValueRef mask = emit_value(e, a->mask, &p);
-    return t->dtype == DTYPE_BOOL ? mask : emit_cast(e, t->dtype, DTYPE_F32, mask);
-}
-
-static LLVMValueRef apply_mask(struct emitter *e, const struct attention *a, LLVMValueRef mask,
-                               LLVMValueRef scores) {
-    if (a->mask->type.dtype == DTYPE_BOOL)
-        return LLVMBuildSelect(e->builder, mask, scores, hidden_like(scores), "");
-    return emit_fma(e, mask, emit_constant_like(LLVMTypeOf(scores), 1.4426950408889634), scores);
+    struct index head = index_uniform(attention_head(e, a, row)),
+                 query = index_uniform(attention_query(e, a, row));
+    return sdpa_mask(e, &a->sdpa, head, query, index_lanes(key, 1), exists);
 }
 
 /* Lanes of keys key .. key + lanes below `end`. */
@@ -45,9 +28,8 @@ static LLVMValueRef keys_below(struct emitter *e, LLVMValueRef key, LLVMValueRef
 
 static LLVMValueRef seen_end(struct emitter *e, const struct attention *a, LLVMValueRef row,
                              LLVMValueRef visible) {
-    if (!a->causal) return visible;
-    LLVMValueRef before = emit_add(e, a->past, attention_query(e, a, row));
-    return emit_min(e, visible, emit_add(e, before, emit_i64(e, 1)));
+    LLVMValueRef query = attention_query(e, a, row);
+    return sdpa_visible(e, &a->sdpa, a->past, query, visible);
 }
 
 /* ---- scores as they are made ---- */
@@ -92,7 +74,8 @@ static void hide_by_rows(struct emitter *e, const struct attention *a, const str
         LLVMValueRef address = score_address(e, a, rows.counter, at), key = emit_add(e, part->first, at);
         LLVMValueRef exists = keys_below(e, key, end);
         scores[v] = load_floats(e, address, e->lanes);
-        if (a->mask) scores[v] = apply_mask(e, a, mask_at(e, a, row, key, exists), scores[v]);
+        if (a->sdpa.mask)
+            scores[v] = sdpa_apply_mask(e, &a->sdpa, mask_at(e, a, row, key, exists), scores[v]);
         scores[v] = LLVMBuildSelect(e->builder, exists, scores[v], hidden_like(scores[v]), "");
         emit_store_lanes(e, scores[v], address, NULL);
     }
@@ -108,7 +91,8 @@ static void hide_by_keys(struct emitter *e, const struct attention *a, const str
         LLVMValueRef exists = keys_below(e, key, part->visible), mask = mask_at(e, a, t->row, key, exists);
         for (int r = 0; r < t->rows; r++) {
             LLVMValueRef *s = &scores[r * a->vectors + v];
-            *s = LLVMBuildSelect(e->builder, exists, apply_mask(e, a, mask, *s), hidden_like(*s), "");
+            *s = LLVMBuildSelect(e->builder, exists, sdpa_apply_mask(e, &a->sdpa, mask, *s), hidden_like(*s),
+                                 "");
         }
     }
 }
@@ -119,7 +103,7 @@ void attention_note_scores(struct emitter *e, const struct attention *a, const s
     store_scores(e, a, t, column, scores);
     if (a->mask_of_keys) {
         keep_all_largest(e, a, t, scores);
-    } else if (a->mask) {
+    } else if (a->sdpa.mask) {
         hide_by_rows(e, a, part, t, column);
     } else {
         LLVMValueRef end =

@@ -28,7 +28,7 @@ static void scores_at(struct emitter *e, const struct attention *a, const struct
                       LLVMValueRef column) {
     LLVMValueRef sums[MAX_TILE_SUMS], panel = emit_i64(e, PANEL_KEYS);
     int64_t group = a->group_of_atom * dtype_bytes(keys->type),
-            inputs = (a->dim + a->group_of_atom - 1) / a->group_of_atom;
+            inputs = (a->sdpa.dim + a->group_of_atom - 1) / a->group_of_atom;
     struct micro m = micro_of(e, a, t, a->q_rows, a->padded, emit_i64(e, inputs * a->group_of_atom));
     LLVMValueRef in_panel = emit_mul(e, emit_rem(e, column, panel), emit_i64(e, group));
     LLVMValueRef panels =
@@ -109,7 +109,7 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
 /* How many of the part's keys the tile's last row sees. */
 static LLVMValueRef keys_seen(struct emitter *e, const struct attention *a, const struct attention_part *part,
                               const struct attention_tile *t) {
-    if (!a->causal) return part->count;
+    if (!a->sdpa.causal) return part->count;
     LLVMValueRef last = emit_min(e, emit_add(e, t->row, emit_i64(e, t->rows)), a->rows);
     LLVMValueRef query = attention_query(e, a, emit_sub(e, last, emit_i64(e, 1)));
     LLVMValueRef seen = emit_add(e, emit_add(e, a->past, query), emit_i64(e, 1));

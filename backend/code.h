@@ -21,6 +21,7 @@ struct kernel_code {
     int64_t scratch;  /* bytes a thread needs; a warp of a GPU */
     int warps;        /* of a GPU's block */
     int64_t shared;   /* bytes of its shared memory */
+    int64_t part;     /* bytes of memory that blocks share, for each */
     struct kernel_code *next;
 };
 

@@ -16,7 +16,8 @@ enum {
     WARP = 32,
     BLOCK_WARPS = 4,
     SHARING_WARPS = 8, /* of blocks whose warps share what is summed up */
-    MANY_BLOCKS = 1024
+    MANY_BLOCKS = 1024,
+    SPLIT_BLOCKS = 255 /* about twice what a large GPU has of processors */
 };
 
 typedef LLVMValueRef V;
@@ -76,6 +77,9 @@ static void find_warp(struct emitter *e) {
     V scratch = LLVMGetParam(e->function, (unsigned)parameters_before_last(e));
     e->scratch_of_warp = LLVMBuildMul(e->builder, e->thread, emit_i64(e, MDL_ALIGN), "");
     e->scratch = LLVMBuildGEP2(e->builder, e->i8, scratch, &e->scratch_of_warp, 1, "scratch");
+    e->scratch_of_grid = LLVMBuildMul(e->builder, e->threads, emit_i64(e, MDL_ALIGN), "");
+    e->parts = LLVMBuildGEP2(e->builder, e->i8, scratch, &e->scratch_of_grid, 1, "parts");
+    e->joins = emit_offset(e, scratch, emit_i64(e, -(int64_t)(MDL_JOINS * sizeof(uint32_t))));
 }
 
 void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims) {
@@ -90,7 +94,7 @@ void device_entry_begin(struct emitter *e, const char *name, int warps, int buff
     e->function = LLVMAddFunction(e->module, name, type);
     e->buffers_count = buffers;
     e->block_warps = warps;
-    e->shared_bytes = 0;
+    e->shared_bytes = e->part_bytes = 0;
     LLVMSetFunctionCallConv(e->function, KERNEL_CONVENTION);
     const char *threads = arena_printf(e->arena, "%d", warps * WARP);
     LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.maxntid", threads);
@@ -102,8 +106,9 @@ void device_entry_begin(struct emitter *e, const char *name, int warps, int buff
 }
 
 void device_entry_end(struct emitter *e) {
-    if (LLVMIsAInstruction(e->scratch_of_warp))
-        LLVMSetOperand(e->scratch_of_warp, 1, emit_i64(e, e->scratch_bytes));
+    V sizes[] = {e->scratch_of_warp, e->scratch_of_grid};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (LLVMIsAInstruction(sizes[i])) LLVMSetOperand(sizes[i], 1, emit_i64(e, e->scratch_bytes));
     LLVMBuildRetVoid(e->builder);
 }
 
@@ -174,17 +179,27 @@ static const struct extent *contract_tiles(struct extents *x, const struct node 
     return tiles;
 }
 
-/* A block for each query of each head. */
-static const struct extent *attention_rows(struct extents *x, const struct node *kernel) {
+/* A block for each tile of rows of the heads that share a key head, and some more, for parts of the keys, which
+ * count where tiles are few. */
+static const struct extent *attention_tiles(struct extents *x, const struct node *kernel) {
     const struct node *n = kernel->body->first;
+    const struct schedule *s = kernel->schedule;
     while (op_info(n->op)->family != FAMILY_sdpa) n = n->next;
-    return rows_of(x, &n->results[0]->type, n->results[0]->type.rank - 1);
+    const struct type *q = &n->operands[0]->type, *k = &n->operands[1]->type;
+    int64_t heads, key_heads;
+    bool known = extent_is_const(q->extents[q->rank - 2], &heads) &&
+                 extent_is_const(k->extents[k->rank - 2], &key_heads) && key_heads > 0 && s->tile[0] > 0;
+    if (!known) return NULL; /* which the lowering says */
+    const struct extent *rows = extent_mul(x, q->extents[q->rank - 3], extent_const(x, heads / key_heads));
+    const struct extent *tiles = extent_mul(x, divided_up(x, rows, s->tile[0]), extent_const(x, key_heads));
+    if (q->rank == 4) tiles = extent_mul(x, tiles, q->extents[0]);
+    return extent_add(x, tiles, extent_const(x, s->block[0] > 1 ? SPLIT_BLOCKS : 0));
 }
 
 const struct extent *device_blocks(struct code *c, const struct node *n) {
     struct extents *x = c->graph->extents;
     if (n->op == OP_guard) return extent_const(x, 1);
-    const struct extent *blocks = has_domain(n, DOMAIN_attention) ? attention_rows(x, n)
+    const struct extent *blocks = has_domain(n, DOMAIN_attention) ? attention_tiles(x, n)
                                   : has_domain(n, DOMAIN_contract)
                                       ? contract_tiles(x, n)
                                       : divided_up(x, units_of(x, n), BLOCK_WARPS);

@@ -92,6 +92,9 @@ struct emitter {
     LLVMValueRef shared;          /* emulated: the block's shared memory */
     int64_t shared_bytes;         /* of a GPU: reserved so far of the block's shared memory */
     LLVMValueRef scratch_of_warp; /* threaded: where a warp's scratch begins */
+    LLVMValueRef scratch_of_grid; /* threaded: bytes of all warps' */
+    LLVMValueRef parts, joins;    /* of a GPU: memory and counters that a grid's blocks share (simt_join.h) */
+    int64_t part_bytes;           /* of a GPU: of one part; 0: the kernel has none */
     bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */
     struct rope_table *ropes; /* of the kernel: emit_rope.c */

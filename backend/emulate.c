@@ -33,7 +33,7 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
     e->buffers = LLVMGetParam(e->function, 0);
     e->dims = LLVMGetParam(e->function, 1);
     e->block_warps = warps;
-    e->shared_bytes = 0;
+    e->shared_bytes = e->part_bytes = 0;
     e->entry = LLVMAppendBasicBlockInContext(e->context, e->function, "entry");
     LLVMPositionBuilderAtEnd(e->builder, e->entry);
     e->block = field(e, e->i64, offsetof(struct mdl_warp, block));
@@ -41,6 +41,8 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
     e->warp = field(e, e->i64, offsetof(struct mdl_warp, warp));
     e->shared = field(e, e->ptr, offsetof(struct mdl_warp, shared));
     e->scratch = field(e, e->ptr, offsetof(struct mdl_warp, scratch));
+    e->parts = field(e, e->ptr, offsetof(struct mdl_warp, parts));
+    e->joins = field(e, e->ptr, offsetof(struct mdl_warp, joins));
     V all = emit_i64(e, warps);
     e->thread = LLVMBuildAdd(e->builder, LLVMBuildMul(e->builder, e->block, all, ""), e->warp, "");
     e->threads = LLVMBuildMul(e->builder, e->blocks, all, "");
@@ -49,8 +51,13 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
 /* The struct mdl_emulated of `warp`. */
 static V description(struct emitter *e, V warp, const char *name) {
     V text = LLVMBuildGlobalString(e->builder, name, "");
-    V fields[] = {warp, text, emit_i64(e, e->block_warps), emit_i64(e, e->shared_bytes), emit_i64(e, e->scratch_bytes)};
-    V constant = LLVMConstStructInContext(e->context, fields, 5, 0);
+    V fields[] = {warp,
+                  text,
+                  emit_i64(e, e->block_warps),
+                  emit_i64(e, e->shared_bytes),
+                  emit_i64(e, e->scratch_bytes),
+                  emit_i64(e, e->part_bytes)};
+    V constant = LLVMConstStructInContext(e->context, fields, 6, 0);
     V made = LLVMAddGlobal(e->module, LLVMTypeOf(constant), arena_printf(e->arena, "%s.emulated", name));
     LLVMSetInitializer(made, constant);
     LLVMSetGlobalConstant(made, 1);
@@ -120,6 +127,9 @@ void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *s
     static const char *const names[ATOM_COUNT] = {[ATOM_mma_bf16] = "mdl_emulate_mma_bf16",
                                                   [ATOM_mma_f16] = "mdl_emulate_mma_f16",
                                                   [ATOM_mma_tf32] = "mdl_emulate_mma_tf32",
+                                                  [ATOM_wgmma_bf16] = "mdl_emulate_mma_bf16",
+                                                  [ATOM_wgmma_f16] = "mdl_emulate_mma_f16",
+                                                  [ATOM_wgmma_tf32] = "mdl_emulate_mma_tf32",
                                                   [ATOM_mma_int8] = "mdl_emulate_mma_int8"};
     LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), type = LLVMTypeOf(sums[0]);
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
@@ -135,6 +145,25 @@ V emulate_dot4(struct emitter *e, V w, V x, V sum) {
     V arrays[] = {spill(e, LLVMTypeOf(w), &w, 1), spill(e, LLVMTypeOf(x), &x, 1), spill(e, type, &sum, 1)};
     call(e, declare(e, "mdl_emulate_dot4", types, 3), arrays, 3);
     return LLVMBuildLoad2(e->builder, type, arrays[2], "");
+}
+
+void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                   V *sums) {
+    static const char *const names[ATOM_COUNT] = {[ATOM_wgmma_bf16] = "mdl_emulate_wgmma_bf16",
+                                                  [ATOM_wgmma_f16] = "mdl_emulate_wgmma_f16",
+                                                  [ATOM_wgmma_tf32] = "mdl_emulate_wgmma_tf32"};
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->ptr}, type = LLVMTypeOf(sums[0]);
+    V arguments[] = {LLVMGetParam(e->function, 2),
+                     emit_offset(e, a->base, a->bytes),
+                     emit_i64(e, a->pitch),
+                     emit_offset(e, b->base, b->bytes),
+                     emit_i64(e, b->pitch),
+                     emit_i64(e, outputs),
+                     spill(e, type, sums, (unsigned)outputs / 2)};
+    call(e, declare(e, names[atom], types, 7), arguments, 7);
+    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
+    for (int i = 0; i < outputs / 2; i++)
+        sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arguments[6], emit_i64(e, bytes * i)), "");
 }
 
 void emulate_copy(struct emitter *e, V to, V from, V exists) {

@@ -2,6 +2,7 @@
 #ifndef BACKEND_EMULATE_H
 #define BACKEND_EMULATE_H
 #include "backend/code.h"
+#include "backend/simt.h"
 
 /* Begins e->function as a warp's code; the builder stands in e->entry. */
 void emulate_warp_begin(struct emitter *e, const char *name, int warps);
@@ -15,6 +16,8 @@ void emulate_store(struct emitter *e, LLVMValueRef value, LLVMValueRef pointers,
 /* As their namesakes in simt.h; pointers a lane. */
 void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
 LLVMValueRef emulate_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
+void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                   LLVMValueRef *sums);
 void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
 void emulate_copy_commit(struct emitter *e);
 void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);

@@ -243,6 +243,7 @@ static struct kernel_code *compile(struct code *c, const struct function *f, con
     k->scratch = e->scratch_bytes > 64 ? e->scratch_bytes : 64; /* a guard's value */
     k->warps = device_warps(n);
     k->shared = e->shared_bytes;
+    k->part = e->part_bytes;
     *c->kernels_end = k;
     c->kernels_end = &k->next;
     return k;

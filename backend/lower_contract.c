@@ -252,7 +252,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
-    g->mma = atom_info(s->atom)->unit == UNIT_warp;
+    g->mma = atom_info(s->atom)->unit != UNIT_lane;
     g->stride = g->blocks_at_once * g->block_outputs + (g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
         g->stride = round_up(most, panel);

@@ -37,6 +37,21 @@ void simt_load_transposed(struct emitter *e, LLVMValueRef base, struct index at,
 void simt_copy_async(struct emitter *e, LLVMValueRef to, struct index at, LLVMValueRef from, struct index from_at, LLVMValueRef exists);
 void simt_copy_commit(struct emitter *e);
 void simt_copy_wait(struct emitter *e, int pending);
+/* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. */
+struct simt_columns {
+    LLVMValueRef base, bytes;
+    int64_t pitch;
+};
+/* sums += A B of 64 lines of A and `outputs` lines of B, two chunks of each, by four warps of an atom wgmma_..., each of which has the
+ * sums of 16 rows as fragments of mma, [outputs / 8][4]. Between begin and commit; neither the sums nor what the products read may be
+ * touched before a wait that leaves at most `pending` commits under way. */
+void simt_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                LLVMValueRef *sums);
+void simt_wgmma_begin(struct emitter *e);
+void simt_wgmma_commit(struct emitter *e);
+void simt_wgmma_wait(struct emitter *e, int pending);
+/* What this thread wrote to shared memory may be read by such products, behind a barrier. */
+void simt_proxy_fence(struct emitter *e);
 /* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
 void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
                   LLVMValueRef order);

@@ -1,308 +1,308 @@
-/* Kernels of domain `attention` on a GPU: a thread block for each query of each head, whose warps share the
- * keys; keys are lanes for scores, dims for values.
+/* Kernels of domain `attention` on a GPU. A thread block takes a unit of rows and a part of their keys; the
+ * warps' states are joined to the block's, the blocks' to the unit's by the last of them (simt_join.h), which
+ * makes the results.
  *
- *     warp w:  for keys 32 w, 32 w + 1, ... then on by 32 * warps:
- *                  s = scale * log2(e) * q k^T        a lane a key
- *                  m' = max(m, max s)    p = 2^(s - m')    l = l * 2^(m - m') + sum p
- *                  o = o * 2^(m - m') + sum over keys of p v        a lane a dim, p by shuffles
- *              m, l, o into shared memory
- *     warp 0:  joins the warps' in their order, o / l, then the row program
+ *     block:   for (unit, part of its keys):
+ *                  warps: softmax and sums over their share of the keys         simt_attention_fma.c
+ *                  join the warps' states in their order
+ *                  if there are several parts: to memory; who is not the last goes on; join the parts' in
+ * their order for row: sums / total, then the row program
  *
- * Online softmax: Milakov and Gimelshein, arXiv 1805.02867; keys split and joined: FlashDecoding. */
-#include "backend/attention.h"
+ * How many parts there are is seen at run time: as the grid has blocks for each unit, but of no fewer keys
+ * than a warp takes at once. States are joined as FlashDecoding does: with M the largest of the m_i, w_i =
+ * 2^(m_i - M), the total is the sum of w_i l_i, the sums are those of w_i o_i. */
+#include "backend/simt_attention.h"
 #include "backend/emit_family.h"
 #include "backend/emit_math.h"
 #include "backend/simt.h"
-
-#define LOG2_E 1.4426950408889634
+#include "backend/simt_join.h"
+#include "ir/number.h"
+#include "runtime/abi.h"
 
 enum {
-    MOST_PARTS = 16,
+    STATES = 8,     /* whose sums are added in a step of a join */
+    MOST_SUMS = 16, /* vectors of values, of all rows of a unit */
     LARGEST = 0,
     TOTAL = 1,
-    SUMS = 2,
-    DIMS = 16, /* multiplied in a step: so many loads are under way at once */
-    KEYS = 4,  /* whose values are added in a step */
+    SUMS = 2
 };
 
 typedef LLVMValueRef V;
 
-struct simt_attention {
-    const struct node *node;
-    struct value *q, *k, *v, *at, *mask;
-    bool batched, causal;
-    enum dtype compute; /* of both factors of the products */
-    int64_t dim, value_dim, group;
-    int parts; /* vectors of a row of values */
-    double scale;
-    V queries, keys, heads;         /* of the whole kernel */
-    V batch, query, head, key_head; /* the row at work */
-    V inverse;                      /* 1 / l */
-    V largest, totals;              /* in shared memory, of each warp */
-    V sums; /* [warps][vectors of a row], of each warp; in the end the row's are the first's */
-};
+/* ---- rows and their elements ---- */
 
-static bool describe(struct emitter *e, struct simt_attention *a) {
-    const struct node *n = e->kernel->body->first;
-    while (n && op_info(n->op)->family != FAMILY_sdpa) n = n->next;
-    if (!n) ice("kernel %s is scheduled as attention and has none", e->kernel->name);
-    int first = n->operands[0]->type.rank - 3;
-    int64_t heads, key_heads;
-    *a = (struct simt_attention){.node = n, .q = n->operands[0], .k = n->operands[1], .v = n->operands[2]};
-    a->at = n->operands_count > 3 ? n->operands[3] : NULL;
-    a->mask = n->operands_count > 4 ? n->operands[4] : NULL;
-    a->batched = first == 1;
-    a->causal = node_attr(n, "causal")->i;
-    a->scale = node_attr(n, "scale")->f;
-    a->compute = node_attr(n, "compute")->dtype;
-    if (!attention_extent(e, a->q, first + 2, "head's extent", &a->dim)) return false;
-    if (!attention_extent(e, a->q, first + 1, "number of heads", &heads)) return false;
-    if (!attention_extent(e, a->k, first + 1, "number of key heads", &key_heads)) return false;
-    if (!attention_extent(e, a->v, first + 2, "extent of a head's values", &a->value_dim)) return false;
-    a->group = heads / key_heads;
-    a->parts = (int)((a->value_dim + e->lanes - 1) / e->lanes);
-    if (a->parts > MOST_PARTS) {
-        emit_error(e, n->loc, "sdpa: heads of %lld values are more than the %d that a GPU's schedule holds",
-                   (long long)a->value_dim, MOST_PARTS * e->lanes);
-        return false;
-    }
-    a->queries = emit_extent(e, a->q->type.extents[first]);
-    a->keys = emit_extent(e, a->k->type.extents[first]);
-    a->heads = emit_i64(e, heads);
-    a->largest = simt_shared(e, e->block_warps * 4);
-    a->totals = simt_shared(e, e->block_warps * 4);
-    a->sums = simt_shared(e, (int64_t)e->block_warps * a->parts * e->lanes * 4);
-    return true;
+V simt_attention_query(struct emitter *e, const struct simt_attention *a, V row) {
+    return emit_div(e, row, emit_i64(e, a->sdpa.group));
 }
 
-/* An element of queries, keys or values as a factor of products, in f32. */
-static V factor(struct emitter *e, const struct simt_attention *a, struct value *v, const struct point *p) {
-    V x = emit_value(e, v, p);
-    return x ? emit_round(e, a->compute, emit_cast(e, v->type.dtype, DTYPE_F32, x)) : NULL;
+V simt_attention_head(struct emitter *e, const struct simt_attention *a, V row) {
+    V group = emit_i64(e, a->sdpa.group);
+    return emit_add(e, emit_mul(e, a->sdpa.key_head, group), emit_rem(e, row, group));
 }
 
-/* Point [batch,] row, head, d. */
-static struct point point_of(const struct simt_attention *a, struct index row, V head, struct index d,
-                             int lanes) {
+V simt_attention_row(struct emitter *e, const struct simt_attention *a, V i) {
+    return emit_min(e, emit_add(e, a->first_row, i), emit_sub(e, a->rows_end, emit_i64(e, 1)));
+}
+
+struct point simt_attention_point(const struct simt_attention *a, struct index position, V head,
+                                  struct index d, int lanes) {
     struct point p = {.lanes = lanes};
-    if (a->batched) p.at[p.rank++] = index_uniform(a->batch);
-    p.at[p.rank++] = row;
+    if (a->sdpa.batched) p.at[p.rank++] = index_uniform(a->sdpa.batch);
+    p.at[p.rank++] = position;
     p.at[p.rank++] = index_uniform(head);
     p.at[p.rank++] = d;
     return p;
 }
 
-/* sum + q[d] k[d]. */
-static V add_product(struct emitter *e, const struct simt_attention *a, struct index key, struct index d,
-                     V sum) {
-    struct point q = point_of(a, index_uniform(a->query), a->head, d, 1),
-                 k = point_of(a, key, a->key_head, d, e->lanes);
-    V x = factor(e, a, a->q, &q), y = factor(e, a, a->k, &k);
-    return x && y ? emit_fma(e, emit_splat(e, x, e->lanes), y, sum) : sum;
+V simt_attention_factor(struct emitter *e, const struct simt_attention *a, struct value *v,
+                        const struct point *p) {
+    V x = emit_value(e, v, p);
+    return x ? emit_round(e, a->compute, emit_cast(e, v->type.dtype, DTYPE_F32, x)) : NULL;
 }
 
-/* q . k for 32 keys, DIMS at a time. */
-static V products(struct emitter *e, const struct simt_attention *a, struct index key) {
-    V sum = emit_splat(e, emit_f32(e, 0), e->lanes);
-    int64_t whole = a->dim / DIMS * DIMS;
-    struct emit_loop dims;
-    emit_loop_begin(e, &dims, emit_i64(e, 0), emit_i64(e, whole), DIMS, 1, &sum);
-    sum = dims.carried[0];
-    struct index first = {dims.counter, 0, DIMS, NULL};
-    for (int i = 0; i < DIMS; i++)
-        sum = add_product(e, a, key, index_add(e, first, index_constant(e, i), 1), sum);
-    emit_loop_end(e, &dims, &sum);
-    sum = dims.carried[0];
-    for (int64_t d = whole; d < a->dim; d++) sum = add_product(e, a, key, index_constant(e, d), sum);
-    return sum;
-}
-
-/* The mask's elements for 32 keys, broadcast as numpy does from the right: [..., heads, queries, keys]. */
-static V apply_mask(struct emitter *e, const struct simt_attention *a, struct index key, V scores) {
-    const struct type *t = &a->mask->type;
-    struct index full[4] = {index_uniform(a->batch), index_uniform(a->head), index_uniform(a->query), key};
-    struct point p = {.rank = t->rank, .lanes = e->lanes};
-    for (int i = 0; i < t->rank; i++) {
-        int64_t extent;
-        bool one = extent_is_const(t->extents[i], &extent) && extent == 1;
-        p.at[i] = one ? index_constant(e, 0) : full[4 - t->rank + i];
-    }
-    V mask = emit_value(e, a->mask, &p), hidden = emit_constant_like(LLVMTypeOf(scores), -__builtin_inf());
-    if (!mask) return scores;
-    if (t->dtype == DTYPE_BOOL) return LLVMBuildSelect(e->builder, mask, scores, hidden, "");
-    return emit_fma(e, emit_cast(e, t->dtype, DTYPE_F32, mask),
-                    emit_constant_like(LLVMTypeOf(scores), LOG2_E), scores);
-}
-
-/* 2^(x - by), where `by` may be -inf if x is. */
-static V falling(struct emitter *e, const struct simt_attention *a, V x, V by) {
+V simt_attention_falling(struct emitter *e, const struct simt_attention *a, V x, V by) {
     V none = LLVMBuildFCmp(e->builder, LLVMRealOEQ, by, emit_f32(e, -__builtin_inf()), "");
     V shift = LLVMBuildSelect(e->builder, none, emit_f32(e, 0), by, "");
     shift = emit_splat(e, shift, emit_lanes_of(x));
     return math_exp2_falling(e, LLVMBuildFSub(e->builder, x, shift, ""), a->compute);
 }
 
-/* o + p v of one key; what is not there has p = 0, and is read where something is. */
-static void add_value(struct emitter *e, const struct simt_attention *a, V first, V count, V key, V p,
-                      V *sums) {
-    V last = emit_sub(e, count, emit_i64(e, 1)),
-      one = simt_shuffle_from(e, p, LLVMBuildTrunc(e->builder, key, e->i32, ""));
-    V row = emit_add(e, first, emit_min(e, key, last));
-    for (int i = 0; i < a->parts; i++) {
-        V begin = emit_i64(e, (int64_t)i * e->lanes);
-        struct point v = point_of(a, index_uniform(row), a->key_head, index_lanes(begin, e->lanes), e->lanes);
-        if ((i + 1) * e->lanes > a->value_dim)
-            v.mask = v.tail = emit_tail_mask(e, begin, emit_i64(e, a->value_dim), e->lanes);
-        V x = factor(e, a, a->v, &v);
-        if (x) sums[i] = emit_fma(e, emit_splat(e, one, e->lanes), x, sums[i]);
-    }
-}
+/* ---- states ---- */
 
-/* o = o * keep + p v of `count` keys, KEYS at a time. */
-static void add_values(struct emitter *e, const struct simt_attention *a, V first, V count, V p, V keep,
-                       V *sums) {
-    for (int i = 0; i < a->parts; i++)
-        sums[i] = LLVMBuildFMul(e->builder, sums[i], emit_splat(e, keep, e->lanes), "");
-    struct emit_loop keys;
-    emit_loop_begin(e, &keys, emit_i64(e, 0), count, KEYS, a->parts, sums);
-    for (int i = 0; i < a->parts; i++) sums[i] = keys.carried[i];
-    for (int k = 0; k < KEYS; k++)
-        add_value(e, a, first, count, emit_add(e, keys.counter, emit_i64(e, k)), p, sums);
-    emit_loop_end(e, &keys, sums);
-    for (int i = 0; i < a->parts; i++) sums[i] = keys.carried[i];
-}
-
-/* Keys that the row sees: those before query 0 of its batch row, and up to itself. */
-static V visible_keys(struct emitter *e, const struct simt_attention *a) {
-    if (!a->causal) return a->keys;
-    V past = emit_i64(e, 0);
-    if (a->at) {
-        struct point p = {.rank = a->at->type.rank, .lanes = 1, .at = {index_uniform(a->batch)}};
-        past = emit_index_value(e, a->at, &p);
-    }
-    V end = emit_add(e, emit_add(e, past, a->query), emit_i64(e, 1));
-    return emit_max(e, emit_min(e, a->keys, end), emit_i64(e, 0));
-}
-
-/* Element `index` of floats. */
 static V float_at(struct emitter *e, V base, V index) {
     return emit_offset(e, base, emit_mul(e, index, emit_i64(e, 4)));
 }
 
-static struct index sums_at(struct emitter *e, const struct simt_attention *a, V warp, int part) {
-    V row = emit_mul(e, warp, emit_i64(e, (int64_t)a->parts * e->lanes));
-    return index_lanes(emit_add(e, row, emit_i64(e, (int64_t)part * e->lanes)), e->lanes);
+V simt_state_largest(struct emitter *e, const struct simt_attention *a, V state, V row) {
+    (void)a;
+    return float_at(e, state, row);
 }
 
-/* 32 keys from `first` on; in place of those that are not there the last one, so that no load needs a mask.
- */
-static struct index existing_keys(struct emitter *e, V first, V end) {
-    struct index key = index_lanes(first, e->lanes);
-    V last = emit_splat(e, emit_sub(e, end, emit_i64(e, 1)), e->lanes);
-    return (struct index){.vector = emit_min(e, index_vector(e, &key, e->lanes), last), .align = 1};
+V simt_state_total(struct emitter *e, const struct simt_attention *a, V state, V row) {
+    return float_at(e, state, emit_add(e, row, emit_i64(e, a->rows)));
 }
 
-/* This warp's part of the keys; its sums, their total and the largest score go to shared memory. */
-static void attend(struct emitter *e, struct simt_attention *a) {
-    V state[SUMS + MOST_PARTS] = {emit_f32(e, -__builtin_inf()), emit_f32(e, 0)}, end = visible_keys(e, a);
-    for (int i = 0; i < a->parts; i++) state[SUMS + i] = emit_splat(e, emit_f32(e, 0), e->lanes);
-    V lanes = emit_i64(e, e->lanes);
-    struct emit_loop keys;
-    emit_loop_begin(e, &keys, emit_mul(e, e->warp, lanes), end, (int64_t)e->lanes * e->block_warps,
-                    SUMS + a->parts, state);
-    V exists = emit_tail_mask(e, keys.counter, end, e->lanes);
-    struct index key = existing_keys(e, keys.counter, end);
-    V scores = products(e, a, key);
-    scores = LLVMBuildFMul(e->builder, scores, emit_constant_like(LLVMTypeOf(scores), a->scale * LOG2_E), "");
-    if (a->mask) scores = apply_mask(e, a, key, scores);
-    V hidden = emit_constant_like(LLVMTypeOf(scores), -__builtin_inf());
-    scores = LLVMBuildSelect(e->builder, exists, scores, hidden, "");
-    V next[SUMS + MOST_PARTS];
-    next[LARGEST] = emit_larger(e, keys.carried[LARGEST], emit_largest_lane(e, scores));
-    V p = falling(e, a, scores, next[LARGEST]), keep = falling(e, a, keys.carried[LARGEST], next[LARGEST]);
-    next[TOTAL] = emit_fma(e, keys.carried[TOTAL], keep, emit_horizontal(e, SCALAR_add, p));
-    for (int i = 0; i < a->parts; i++) next[SUMS + i] = keys.carried[SUMS + i];
-    V count = emit_min(e, lanes, emit_sub(e, end, keys.counter));
-    add_values(e, a, keys.counter, count, emit_round(e, a->compute, p), keep, next + SUMS);
-    emit_loop_end(e, &keys, next);
-    LLVMBuildStore(e->builder, keys.carried[LARGEST], float_at(e, a->largest, e->warp));
-    LLVMBuildStore(e->builder, keys.carried[TOTAL], float_at(e, a->totals, e->warp));
-    for (int i = 0; i < a->parts; i++)
-        emit_store_at(e, keys.carried[SUMS + i], a->sums, sums_at(e, a, e->warp, i), e->lanes, NULL);
+V simt_state_sums(struct emitter *e, const struct simt_attention *a, V state, V row, V d) {
+    V at = emit_add(e, emit_mul(e, row, emit_i64(e, a->padded)), d);
+    return float_at(e, state, emit_add(e, at, emit_i64(e, 2 * a->rows)));
 }
 
-/* The warps' sums as one, in place of the first's. */
-static void join(struct emitter *e, struct simt_attention *a) {
-    V state[SUMS + MOST_PARTS] = {emit_f32(e, -__builtin_inf()), emit_f32(e, 0)}, next[SUMS + MOST_PARTS];
-    for (int i = 0; i < a->parts; i++) state[SUMS + i] = emit_splat(e, emit_f32(e, 0), e->lanes);
-    struct emit_loop warps;
-    emit_loop_begin(e, &warps, emit_i64(e, 0), emit_i64(e, e->block_warps), 1, SUMS + a->parts, state);
-    V largest = LLVMBuildLoad2(e->builder, e->f32, float_at(e, a->largest, warps.counter), "");
-    V total = LLVMBuildLoad2(e->builder, e->f32, float_at(e, a->totals, warps.counter), "");
-    next[LARGEST] = emit_larger(e, warps.carried[LARGEST], largest);
-    V keep = falling(e, a, warps.carried[LARGEST], next[LARGEST]),
-      add = falling(e, a, largest, next[LARGEST]);
-    next[TOTAL] = emit_fma(e, total, add, LLVMBuildFMul(e->builder, warps.carried[TOTAL], keep, ""));
-    for (int i = 0; i < a->parts; i++) {
-        V sum = emit_load_at(e, e->f32, a->sums, sums_at(e, a, warps.counter, i), e->lanes, NULL);
-        V kept = LLVMBuildFMul(e->builder, warps.carried[SUMS + i], emit_splat(e, keep, e->lanes), "");
-        next[SUMS + i] = emit_fma(e, sum, emit_splat(e, add, e->lanes), kept);
+static V rows_there(struct emitter *e, const struct simt_attention *a) {
+    return emit_min(e, emit_i64(e, a->rows), emit_sub(e, a->rows_end, a->first_row));
+}
+
+/* A float of each of the states, a lane each; `else_` where there is none. */
+static V of_states(struct emitter *e, V address, int64_t step, V count, double else_) {
+    struct index at = index_scale_by(e, index_lanes(emit_i64(e, 0), e->lanes), step / 4, e->lanes);
+    V exists = emit_tail_mask(e, emit_i64(e, 0), count, e->lanes);
+    V x = emit_load_at(e, e->f32, address, at, e->lanes, exists);
+    return LLVMBuildSelect(e->builder, exists, x, emit_constant_like(LLVMTypeOf(x), else_), "");
+}
+
+/* Sum of 32 dims at `address` of the first of `count` states, of weight number i that of state i. */
+static V weighted(struct emitter *e, V address, int64_t step, V count, V weights) {
+    V sum = emit_splat(e, emit_f32(e, 0), e->lanes), last = emit_sub(e, count, emit_i64(e, 1));
+    struct emit_loop states;
+    emit_loop_begin(e, &states, emit_i64(e, 0), count, STATES, 1, &sum);
+    sum = states.carried[0];
+    for (int i = 0; i < STATES; i++) {
+        V number = emit_add(e, states.counter, emit_i64(e, i));
+        V from = emit_offset(e, address, emit_mul(e, emit_min(e, number, last), emit_i64(e, step)));
+        V one = simt_shuffle_from(e, weights, LLVMBuildTrunc(e->builder, number, e->i32, ""));
+        sum =
+            emit_fma(e, emit_splat(e, one, e->lanes), emit_load_lanes(e, e->f32, from, e->lanes, NULL), sum);
     }
-    emit_loop_end(e, &warps, next);
-    V none = LLVMBuildFCmp(e->builder, LLVMRealOEQ, warps.carried[TOTAL], emit_f32(e, 0), "");
-    a->inverse = LLVMBuildFDiv(e->builder, emit_f32(e, 1), warps.carried[TOTAL], "");
-    a->inverse = LLVMBuildSelect(e->builder, none, emit_f32(e, __builtin_nan("")), a->inverse, "");
-    for (int i = 0; i < a->parts; i++)
-        emit_store_at(e, warps.carried[SUMS + i], a->sums, sums_at(e, a, emit_i64(e, 0), i), e->lanes, NULL);
-    simt_warp_barrier(e);
+    emit_loop_end(e, &states, &sum);
+    return states.carried[0];
 }
 
-static V load_row(struct emitter *e, const struct binding *b, const struct point *p) {
-    const struct simt_attention *a = b->data;
-    V sums = emit_load_at(e, e->f32, a->sums, p->at[p->rank - 1], p->lanes, p->mask);
-    return emit_cast(e, DTYPE_F32, b->value->type.dtype,
-                     LLVMBuildFMul(e->builder, sums, emit_splat(e, a->inverse, p->lanes), ""));
-}
-
-/* Joins the warps' parts, and makes the kernel's results of the row. */
-static void finish_row(struct emitter *e, struct simt_attention *a, const struct row_program *program,
-                       V row) {
-    struct binding binding = {.value = a->node->results[0], .load = load_row, .data = a};
+/* A vector of a row's sums, with what the row's first vector brings. */
+static void put(struct emitter *e, const struct simt_attention *a, V state, V row, V d, const V *made) {
     struct emit_if first;
-    emit_if_begin(e, &first, LLVMBuildICmp(e->builder, LLVMIntEQ, e->warp, emit_i64(e, 0), ""));
-    join(e, a);
-    emit_bind(e, &binding);
-    emit_row_program(e, program, row, emit_i64(e, 0), emit_i64(e, a->value_dim), 1 << 20);
-    emit_unbind(e, &binding);
+    emit_store_lanes(e, made[SUMS], simt_state_sums(e, a, state, row, d), NULL);
+    emit_if_begin(e, &first, LLVMBuildICmp(e->builder, LLVMIntEQ, d, emit_i64(e, 0), ""));
+    LLVMBuildStore(e->builder, made[LARGEST], simt_state_largest(e, a, state, row));
+    LLVMBuildStore(e->builder, made[TOTAL], simt_state_total(e, a, state, row));
     emit_if_end(e, &first);
 }
 
-/* Which row of which batch this is. */
-static void find_row(struct emitter *e, struct simt_attention *a, V number) {
-    V place = emit_div(e, number, a->heads);
-    a->head = emit_rem(e, number, a->heads);
-    a->key_head = emit_div(e, a->head, emit_i64(e, a->group));
-    a->batch = emit_div(e, place, a->queries);
-    a->query = emit_rem(e, place, a->queries);
+/* `count` states (at most 32), `step` bytes apart from `from` on, as one: the block's; and where `shared`, at
+ * `part` too. The block's warps share the rows' vectors. */
+static void join(struct emitter *e, const struct simt_attention *a, V from, int64_t step, V count, V part,
+                 V shared) {
+    V chunks = emit_i64(e, a->chunks), made[3];
+    struct emit_loop tasks;
+    struct emit_if several;
+    emit_loop_begin(e, &tasks, e->warp, emit_mul(e, rows_there(e, a), chunks), e->block_warps, 0, NULL);
+    V row = emit_div(e, tasks.counter, chunks),
+      d = emit_mul(e, emit_rem(e, tasks.counter, chunks), emit_i64(e, e->lanes));
+    V m = of_states(e, simt_state_largest(e, a, from, row), step, count, -__builtin_inf());
+    V l = of_states(e, simt_state_total(e, a, from, row), step, count, 0);
+    made[LARGEST] = emit_largest_lane(e, m);
+    V weights = simt_attention_falling(e, a, m, made[LARGEST]);
+    made[TOTAL] = emit_horizontal(e, SCALAR_add, LLVMBuildFMul(e->builder, weights, l, ""));
+    made[SUMS] = weighted(e, simt_state_sums(e, a, from, row, d), step, count, weights);
+    put(e, a, a->joined, row, d, made);
+    if (part) {
+        emit_if_begin(e, &several, shared);
+        put(e, a, part, row, d, made);
+        emit_if_end(e, &several);
+    }
+    emit_loop_end(e, &tasks, NULL);
+}
+
+/* ---- results ---- */
+
+struct result {
+    const struct simt_attention *a;
+    V row, inverse; /* of the unit; 1 / total */
+};
+
+static V load_row(struct emitter *e, const struct binding *b, const struct point *p) {
+    const struct result *r = b->data;
+    V none = emit_i64(e, 0), base = simt_state_sums(e, r->a, r->a->joined, r->row, none);
+    V sums = emit_load_at(e, e->f32, base, p->at[p->rank - 1], p->lanes, p->mask);
+    return emit_cast(e, DTYPE_F32, b->value->type.dtype,
+                     LLVMBuildFMul(e->builder, sums, emit_splat(e, r->inverse, p->lanes), ""));
+}
+
+/* The kernel's results of the unit's rows, which the warps share. */
+static void finish_rows(struct emitter *e, const struct simt_attention *a,
+                        const struct row_program *program) {
+    struct emit_loop rows;
+    emit_loop_begin(e, &rows, e->warp, rows_there(e, a), e->block_warps, 0, NULL);
+    struct result result = {.a = a, .row = rows.counter};
+    struct binding binding = {.value = a->sdpa.node->results[0], .load = load_row, .data = &result};
+    V total = LLVMBuildLoad2(e->builder, e->f32, simt_state_total(e, a, a->joined, rows.counter), "");
+    V none = LLVMBuildFCmp(e->builder, LLVMRealOEQ, total, emit_f32(e, 0), "");
+    result.inverse = LLVMBuildFDiv(e->builder, emit_f32(e, 1), total, "");
+    result.inverse = LLVMBuildSelect(e->builder, none, emit_f32(e, __builtin_nan("")), result.inverse, "");
+    V row = emit_add(e, a->first_row, rows.counter);
+    V place = emit_add(e, emit_mul(e, a->sdpa.batch, a->sdpa.query_count), simt_attention_query(e, a, row));
+    V flat = emit_add(e, emit_mul(e, place, a->sdpa.heads), simt_attention_head(e, a, row));
+    emit_bind(e, &binding);
+    emit_row_program(e, program, flat, emit_i64(e, 0), emit_i64(e, a->sdpa.value_dim), 1 << 20);
+    emit_unbind(e, &binding);
+    emit_loop_end(e, &rows, NULL);
+}
+
+/* ---- units and parts ---- */
+
+/* What there is to do: `units` rows of all, each in up to `splits` parts. */
+struct work {
+    V units, splits;
+};
+
+static V rows_of_head(struct emitter *e, const struct simt_attention *a) {
+    return emit_mul(e, a->sdpa.query_count, emit_i64(e, a->sdpa.group));
+}
+
+static struct work find_work(struct emitter *e, const struct simt_attention *a) {
+    V tiles = emit_div_up(e, rows_of_head(e, a), emit_i64(e, a->rows)), one = emit_i64(e, 1);
+    struct work w = {.units = emit_mul(e, emit_mul(e, a->sdpa.batches, a->sdpa.key_heads), tiles)};
+    V most = emit_div(e, e->blocks, emit_max(e, w.units, one));
+    w.splits = emit_min(e, emit_max(e, most, one), emit_i64(e, a->most_parts));
+    return w;
+}
+
+/* Later rows see more keys: they come first. */
+static void find_unit(struct emitter *e, struct simt_attention *a, V number) {
+    V heads = emit_mul(e, a->sdpa.batches, a->sdpa.key_heads), head = emit_rem(e, number, heads);
+    V tiles = emit_div_up(e, rows_of_head(e, a), emit_i64(e, a->rows));
+    V tile = emit_sub(e, emit_sub(e, tiles, emit_i64(e, 1)), emit_div(e, number, heads));
+    a->sdpa.batch = emit_div(e, head, a->sdpa.key_heads);
+    a->sdpa.key_head = emit_rem(e, head, a->sdpa.key_heads);
+    a->first_row = emit_mul(e, tile, emit_i64(e, a->rows));
+    a->rows_end = emit_min(e, emit_add(e, a->first_row, emit_i64(e, a->rows)), rows_of_head(e, a));
+    a->past = sdpa_past(e, &a->sdpa);
+}
+
+/* Keys of part number `part` of the unit; how many parts it has. */
+static V find_part(struct emitter *e, struct simt_attention *a, V splits, V part) {
+    V zero = emit_i64(e, 0), last = emit_sub(e, a->rows_end, emit_i64(e, 1)), grain = emit_i64(e, e->lanes);
+    V end = sdpa_visible(e, &a->sdpa, a->past, simt_attention_query(e, a, last), a->sdpa.key_count);
+    end = emit_max(e, end, zero);
+    V share = emit_mul(e, emit_div_up(e, emit_div_up(e, end, splits), grain), grain);
+    share = emit_max(e, share, grain);
+    a->first_key = emit_mul(e, part, share);
+    a->end_key = emit_min(e, emit_add(e, a->first_key, share), end);
+    return emit_max(e, emit_div_up(e, end, share), emit_i64(e, 1));
+}
+
+/* The block's state has what the warps found; if the unit has several parts the last block's, what all did.
+ * Then the results. */
+static void finish_part(struct emitter *e, const struct simt_attention *a, const struct row_program *program,
+                        V first_part, V part, V parts) {
+    struct emit_if last, several;
+    V split = LLVMBuildICmp(e->builder, LLVMIntSGT, parts, emit_i64(e, 1), "");
+    V unit = emit_rem(e, first_part, emit_i64(e, MDL_JOINS));
+    simt_block_barrier(e);
+    join(e, a, a->of_warps, a->state_bytes, emit_i64(e, e->block_warps),
+         simt_part(e, emit_add(e, first_part, part)), split);
+    emit_if_begin(e, &last, simt_is_last(e, unit, parts));
+    emit_if_begin(e, &several, split);
+    join(e, a, simt_part(e, first_part), e->part_bytes, parts, NULL, NULL);
+    simt_block_barrier(e);
+    emit_if_end(e, &several);
+    finish_rows(e, a, program);
+    emit_if_end(e, &last);
+}
+
+/* ---- the kernel ---- */
+
+static bool follow_schedule(struct emitter *e, struct simt_attention *a) {
+    const struct schedule *s = e->kernel->schedule;
+    a->rows = s->tile[0];
+    a->most_parts = s->block[0] > 1 ? (int)s->block[0] : 1;
+    a->chunks = (int)((a->sdpa.value_dim + e->lanes - 1) / e->lanes);
+    a->padded = (int64_t)a->chunks * e->lanes;
+    if (s->atom == ATOM_fma && a->rows > 0 && a->rows * a->chunks <= MOST_SUMS && a->most_parts <= e->lanes)
+        return true;
+    if (a->chunks > MOST_SUMS)
+        emit_error(e, a->sdpa.node->loc,
+                   "sdpa: heads of %lld values are more than the %d that a GPU's schedule holds",
+                   (long long)a->sdpa.value_dim, MOST_SUMS * e->lanes);
+    else
+        emit_error(e, e->kernel->loc,
+                   "schedule: attention on a GPU has atom=fma, tile=[rows, 32] with at most %d rows of this "
+                   "head, block=[parts, 0, 0] with at most %d parts",
+                   MOST_SUMS / a->chunks, e->lanes);
+    return false;
+}
+
+static bool describe(struct emitter *e, struct simt_attention *a, struct simt_attention_fma *f) {
+    *a = (struct simt_attention){0};
+    if (!sdpa_describe(e, &a->sdpa) || !follow_schedule(e, a)) return false;
+    a->compute = node_attr(a->sdpa.node, "compute")->dtype;
+    a->state_bytes = a->rows * (2 + a->padded) * 4;
+    simt_attention_fma_reserve(e, a, f);
+    a->of_warps = simt_shared(e, e->block_warps * a->state_bytes);
+    a->joined = simt_shared(e, a->state_bytes);
+    simt_reserve_parts(e, a->state_bytes);
+    return true;
 }
 
 bool lower_simt_attention(struct emitter *e) {
     struct simt_attention a;
+    struct simt_attention_fma f;
     int errors = e->errors;
-    if (!describe(e, &a)) return false;
-    const struct row_program *program = row_plan(e, a.node->results[0]);
+    if (!describe(e, &a, &f)) return false;
+    const struct row_program *program = row_plan(e, a.sdpa.node->results[0]);
     if (!program) ice("kernel %s: no way from its attention to its results", e->kernel->name);
-    V batches = a.batched ? emit_extent(e, a.q->type.extents[0]) : emit_i64(e, 1);
-    V count = emit_mul(e, emit_mul(e, batches, a.queries), a.heads);
+    struct work work = find_work(e, &a);
+    struct emit_loop items;
+    struct emit_if some;
     V begin, end;
-    simt_split(e, count, &begin, &end);
-    struct emit_loop rows;
-    emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
-    find_row(e, &a, rows.counter);
-    attend(e, &a);
-    simt_block_barrier(e);
-    finish_row(e, &a, program, rows.counter);
-    simt_block_barrier(e); /* before the next row's sums */
-    emit_loop_end(e, &rows, NULL);
+    simt_split(e, emit_mul(e, work.units, work.splits), &begin, &end);
+    emit_loop_begin(e, &items, begin, end, 1, 0, NULL);
+    V unit = emit_div(e, items.counter, work.splits), part = emit_rem(e, items.counter, work.splits);
+    find_unit(e, &a, unit);
+    V parts = find_part(e, &a, work.splits, part);
+    emit_if_begin(e, &some, LLVMBuildICmp(e->builder, LLVMIntSLT, part, parts, ""));
+    simt_attend_fma(e, &a, &f);
+    finish_part(e, &a, program, emit_mul(e, unit, work.splits), part, parts);
+    simt_block_barrier(e); /* before the next one's states */
+    emit_if_end(e, &some);
+    emit_loop_end(e, &items, NULL);
     return e->errors == errors;
 }

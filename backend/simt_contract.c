@@ -20,15 +20,21 @@ static int stages_of(const struct emitter *e) {
 
 bool simt_schedule_fits(struct emitter *e) {
     const struct schedule *s = e->kernel->schedule;
-    int rows = MMA_ROWS * e->block_warps;
+    bool group = atom_info(s->atom)->unit == UNIT_group;
+    int rows = MMA_ROWS * e->block_warps, most = group ? 256 : 128, least = group ? 3 : 2;
+    if (group && e->target->capability != 90) {
+        emit_error(e, e->kernel->loc,
+                   "schedule: %s has no %s: sm_90a has; mma_bf16 and mma_f16 are everywhere", e->target->cpu,
+                   atom_info(s->atom)->name);
+        return false;
+    }
     bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
-                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= 128 &&
-                stages_of(e) >= 2 && stages_of(e) <= MOST_STAGES;
+                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= most && stages_of(e) >= least &&
+                stages_of(e) <= MOST_STAGES && !(group && s->tile[0] != rows);
     if (!good)
         emit_error(e, e->kernel->loc,
-                   "schedule: tile=[%d, %d] is not %d, %d or more rows by a multiple of %d outputs, at most "
-                   "128, in 2 to %d stages",
-                   s->tile[0], s->tile[1], rows, 2 * rows, e->lanes, MOST_STAGES);
+                   "schedule: tile=[%d, %d] is not %d%s rows by a multiple of %d outputs, at most %d, in %d to %d stages",
+                   s->tile[0], s->tile[1], rows, group ? "" : " or a multiple of", e->lanes, most, least, MOST_STAGES);
     return good;
 }
 

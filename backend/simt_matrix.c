@@ -12,6 +12,9 @@ static const char *const instructions[ATOM_COUNT] = {
     [ATOM_mma_bf16] = "llvm.nvvm.mma.m16n8k16.row.col.bf16",
     [ATOM_mma_f16] = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32",
     [ATOM_mma_tf32] = "llvm.nvvm.mma.m16n8k8.row.col.tf32",
+    [ATOM_wgmma_bf16] = "llvm.nvvm.mma.m16n8k16.row.col.bf16", /* what a warp makes alone */
+    [ATOM_wgmma_f16] = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32",
+    [ATOM_wgmma_tf32] = "llvm.nvvm.mma.m16n8k8.row.col.tf32",
     [ATOM_mma_int8] = "llvm.nvvm.mma.m16n8k32.row.col.s8.u8",
 };
 
@@ -21,7 +24,7 @@ void simt_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *sums
         return;
     }
     V arguments[A_WORDS + B_WORDS + SUMS];
-    LLVMTypeRef type = atom == ATOM_mma_f16 ? LLVMVectorType(e->f16, 2) : e->i32;
+    LLVMTypeRef type = atom_info(atom)->a == DTYPE_F16 ? LLVMVectorType(e->f16, 2) : e->i32;
     for (int i = 0; i < A_WORDS; i++) arguments[i] = LLVMBuildBitCast(e->builder, a[i], type, "");
     for (int i = 0; i < B_WORDS; i++) arguments[A_WORDS + i] = LLVMBuildBitCast(e->builder, b[i], type, "");
     for (int i = 0; i < SUMS; i++) arguments[A_WORDS + B_WORDS + i] = sums[i];

@@ -29,7 +29,8 @@ struct side { /* an operand in the ring */
 };
 struct tile {
     const struct mma_product *p;
-    int stages;
+    int stages, ahead; /* ahead: steps whose copies are under way; a group's products of the step before still
+                          read theirs */
     struct side a, b;
     int warp_rows, warp_outputs;   /* of a warp's part */
     V row_in_tile, output_in_tile; /* where it begins */
@@ -162,12 +163,33 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     }
 }
 
+/* The same by groups of four warps, each of 64 rows; begun, not done. */
+static void multiply_group(struct emitter *e, const struct tile *t, V slot, V *sums) {
+    V group = emit_mul(e, emit_div(e, e->warp, emit_i64(e, 4)), emit_i64(e, 64 * CHUNK_BYTES));
+    simt_wgmma_begin(e);
+    for (int k = 0; k < INPUT_PRODUCTS; k++) {
+        struct simt_columns a = {t->a.ring, emit_mul(e, slot, emit_i64(e, t->a.stage)), t->a.pitch},
+                            b = {t->b.ring, emit_mul(e, slot, emit_i64(e, t->b.stage)), t->b.pitch};
+        a.bytes = emit_add(e, emit_add(e, a.bytes, group), emit_i64(e, 2 * k * t->a.pitch));
+        b.bytes = emit_add(e, b.bytes, emit_i64(e, 2 * k * t->b.pitch));
+        simt_wgmma(e, t->a.operand->atom, t->b.lines, &a, &b, sums);
+    }
+    simt_wgmma_commit(e);
+}
+
 /* ---- the tile ---- */
 
 static struct side side_of(struct emitter *e, const struct mma_operand *o, int lines, V ring, V first,
                            V end) {
     return (struct side){
         o, lines, pitch_of(lines), stage_of(lines), ring, first, emit_sub(e, end, emit_i64(e, 1))};
+}
+
+static void share_rows(struct emitter *e, struct tile *t) {
+    t->warp_rows = MMA_ROWS;
+    t->warp_outputs = t->b.lines;
+    t->row_in_tile = emit_mul(e, e->warp, emit_i64(e, MMA_ROWS));
+    t->output_in_tile = emit_i64(e, 0);
 }
 
 /* The warps' parts: as near to squares as they can be, since a part loads its rows and its outputs for each
@@ -189,24 +211,28 @@ static void share_tile(struct emitter *e, struct tile *t) {
     t->output_in_tile = emit_mul(e, emit_rem(e, e->warp, across), emit_i64(e, t->warp_outputs));
 }
 
-/* The first steps, as many as stages but one. */
+/* The first steps, as many as copies are under way. */
 static void fill(struct emitter *e, const struct tile *t) {
     V words[MOST_UNITS][CHUNK_WORDS];
     const struct side *sides[] = {&t->a, &t->b};
-    for (int i = 0; i + 1 < t->stages; i++) copy_step(e, t, emit_add(e, t->p->begin, emit_i64(e, i)));
+    for (int i = 0; i < t->ahead; i++) copy_step(e, t, emit_add(e, t->p->begin, emit_i64(e, i)));
     for (int i = 0; i < 2; i++) {
+        struct emit_if some;
+        emit_if_begin(e, &some, LLVMBuildICmp(e->builder, LLVMIntSLT, t->p->begin, t->p->end, ""));
         compute(e, t, sides[i], t->p->begin, words);
         store(e, sides[i], emit_i64(e, 0), words);
+        emit_if_end(e, &some);
     }
 }
 
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring,
                    const struct mma_sums *sums) {
     V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
-    struct tile t = {.p = p, .stages = stages};
+    bool group = atom_info(p->a->atom)->unit == UNIT_group;
+    struct tile t = {.p = p, .stages = stages, .ahead = group ? stages - 2 : stages - 1};
     t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
     t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b));
-    share_tile(e, &t);
+    (group ? share_rows : share_tile)(e, &t);
     int count = t.warp_rows / MMA_ROWS * (t.warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
     V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
     if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
@@ -216,16 +242,19 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     struct emit_loop steps;
     emit_loop_begin(e, &steps, p->begin, p->end, 1, count, state);
     for (int i = 0; i < count; i++) state[i] = steps.carried[i];
-    simt_copy_wait(e, stages - 2);
+    simt_copy_wait(e, t.ahead - 1);
+    if (group) simt_proxy_fence(e);
     simt_block_barrier(e);
-    copy_step(e, &t, emit_add(e, steps.counter, emit_i64(e, stages - 1)));
+    copy_step(e, &t, emit_add(e, steps.counter, emit_i64(e, t.ahead)));
     V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
     compute(e, &t, &t.a, ahead, a);
     compute(e, &t, &t.b, ahead, b);
-    multiply(e, &t, slot_of(e, &t, steps.counter), state);
+    (group ? multiply_group : multiply)(e, &t, slot_of(e, &t, steps.counter), state);
     store(e, &t.a, slot_of(e, &t, next), a);
     store(e, &t.b, slot_of(e, &t, next), b);
+    if (group) simt_wgmma_wait(e, 1);
     emit_loop_end(e, &steps, state);
+    if (group) simt_wgmma_wait(e, 0);
     simt_copy_wait(e, 0);
     simt_block_barrier(e);
     mma_store_sums(e, steps.carried, t.warp_rows, t.warp_outputs, t.row_in_tile, t.output_in_tile, sums);

@@ -7,7 +7,7 @@ static const char any[] = "";
 /* Those without values are for parts that are not there yet; `any` is checked where it is used. */
 static const struct {
     const char *name, *values[8];
-} options[] = {{"precision", {"f32", "bf16", "int8"}},
+} options[] = {{"precision", {"f32", "tf32", "bf16", "int8"}},
                {"quantize", {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}},
                {"fast-math", {"0", "1"}},
                {"dim", {any}},    /* S=1,128 */

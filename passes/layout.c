@@ -65,7 +65,7 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
                    k == 4 ? 4 : 1); /* floats of any width come of codes one by one */
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
     }
-    if (atom_info(s->atom)->unit == UNIT_warp) {
+    if (atom_info(s->atom)->unit != UNIT_lane) {
         enum dtype t = atom_info(s->atom)->b;
         *l = layout_of_chunks(rank, c->b_outputs, c->b_inputs, 16 / dtype_bytes(t));
         return format_info(w->store)->dtype == t;

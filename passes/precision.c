@@ -1,5 +1,5 @@
-/* What contractions compute in, and how weights are stored: option precision = f32 | bf16 | int8, option
- * quantize = q8_0 ...
+/* What contractions compute in, and how weights are stored: option precision = f32 | tf32 | bf16 | int8, option
+ * quantize = q8_0 ... tf32 is f32 whose factors a GPU may cut to 10 bits of mantissa (schedule.c); elsewhere it is f32.
  *
  *     y = linear(x, w)      int8, w stored q4_1, inner extent a multiple of 32:
  *                               codes, scales, sums = quantize(x)
@@ -20,8 +20,8 @@
 
 enum { BLOCK = 32 };
 
-enum precision { PRECISION_F32, PRECISION_BF16, PRECISION_INT8, PRECISIONS };
-static const char *const precision_names[PRECISIONS] = {"f32", "bf16", "int8"};
+enum precision { PRECISION_F32, PRECISION_TF32, PRECISION_BF16, PRECISION_INT8, PRECISIONS };
+static const char *const precision_names[PRECISIONS] = {"f32", "tf32", "bf16", "int8"};
 
 struct chooser {
     struct graph *g;
@@ -44,7 +44,7 @@ static void read_options(struct chooser *c) {
     c->quantize = FORMAT_COUNT;
     while (o && c->precision < PRECISIONS && strcmp(o->value, precision_names[c->precision])) c->precision++;
     if (c->precision == PRECISIONS) {
-        diag_error(c->g->diag, o->loc, "precision is f32, bf16 or int8, not '%s'", o->value);
+        diag_error(c->g->diag, o->loc, "precision is f32, tf32, bf16 or int8, not '%s'", o->value);
         c->precision = PRECISION_F32;
     }
     o = last_option(c->g, "quantize");

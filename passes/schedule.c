@@ -20,6 +20,8 @@ enum {
     MAX_ROWS = 14,
     MAX_VECTORS = 4,
     SIMT_ROWS = 8,
+    SIMT_SUMS = 16, /* vectors of sums that a warp holds */
+    SIMT_PARTS = 32,
     MMA_TILE_ROWS = 128,
     MMA_TILE_OUTPUTS = 64,
     MMA_MOST_OUTPUTS = 128,
@@ -104,16 +106,21 @@ static const struct global *weight_of(const struct node *kernel, const struct va
 static bool is_blocks(const struct global *w) { return w && format_info(w->store)->bits; }
 
 /* Of a GPU's tensor cores: sums are f32, so products of narrow floats lose nothing there. */
-static enum atom matrix_atom(const struct node *anchor) {
+static enum atom matrix_atom(const struct graph *g, const struct node *anchor) {
+    const char *precision = graph_option(g, "precision");
     enum dtype compute = node_attr(anchor, "compute")->dtype, a = anchor->operands[0]->type.dtype,
                b = anchor->operands[1]->type.dtype;
-    if (compute == DTYPE_BF16 || (a == DTYPE_BF16 && b == DTYPE_BF16)) return ATOM_mma_bf16;
-    return a == DTYPE_F16 && b == DTYPE_F16 ? ATOM_mma_f16 : ATOM_fma;
+    bool groups = target_of(g)->capability == 90; /* that have wgmma, and none later */
+    if (compute == DTYPE_BF16 || (a == DTYPE_BF16 && b == DTYPE_BF16)) return groups ? ATOM_wgmma_bf16 : ATOM_mma_bf16;
+    if (a == DTYPE_F16 && b == DTYPE_F16) return groups ? ATOM_wgmma_f16 : ATOM_mma_f16;
+    bool tf32 = precision && !strcmp(precision, "tf32") && a == DTYPE_F32 && b == DTYPE_F32;
+    return !tf32 ? ATOM_fma : groups ? ATOM_wgmma_tf32 : ATOM_mma_tf32;
 }
 
-static enum atom atom_of(const struct target *t, const struct node *anchor) {
+static enum atom atom_of(const struct graph *g, const struct node *anchor) {
+    const struct target *t = target_of(g);
     if (anchor->op == OP_qlinear) return ATOM_dot_int8;
-    if (t->simt && node_role(anchor) == ROLE_CONTRACT) return matrix_atom(anchor);
+    if (t->simt && node_role(anchor) == ROLE_CONTRACT) return matrix_atom(g, anchor);
     bool bf16 = node_attr(anchor, "compute")->dtype == DTYPE_BF16;
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
 }
@@ -148,22 +155,24 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     for (int i = 0; i < axes.map->loops_count; i++)
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
-    s->atom = atom_of(t, anchor);
+    s->atom = atom_of(g, anchor);
     bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, axes.b_value));
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
-    bool matrix = atom_info(s->atom)->unit == UNIT_warp;
+    bool matrix = atom_info(s->atom)->unit != UNIT_lane;
     if (matrix && (blocks || wide)) s->atom = ATOM_fma, matrix = false; /* codes become floats on the way */
     if (blocks) {
         s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
         s->tile[1] = PACKED_OUTPUTS;
     } else if (matrix) {
         /* Tiles of several products that meet are in shared memory at a time. */
-        bool many = outputs >= MMA_MANY_OUTPUTS && contractions_of(kernel) == 1 && together <= 1;
+        bool alone = contractions_of(kernel) == 1 && together <= 1;
         s->tile[0] = MMA_TILE_ROWS;
-        s->tile[1] = many ? MMA_MOST_OUTPUTS : MMA_TILE_OUTPUTS;
-        s->stages = many ? 4 : 3;
+        s->tile[1] = MMA_TILE_OUTPUTS;
+        if (alone && outputs >= MMA_MANY_OUTPUTS) s->tile[1] = MMA_MOST_OUTPUTS;
+        if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit == UNIT_group) s->tile[1] = 2 * MMA_MOST_OUTPUTS;
+        s->stages = 4;
     } else if (t->simt) {
         s->tile[0] = SIMT_ROWS;
         s->tile[1] = lanes_of(t);
@@ -184,6 +193,24 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
 
 /* ---- The others ---- */
 
+/* Rows of a block on a GPU, queries of the heads that share a key head: as many as its registers hold sums
+ * for, in whole groups if it can be. Their keys are split over blocks where there are fewer rows than the GPU
+ * has room for. */
+static void schedule_simt_attention(const struct target *t, const struct node *n, int64_t group,
+                                    struct schedule *s) {
+    const struct type *v = &n->operands[2]->type;
+    int64_t dim, vectors, rows = 1;
+    if (!extent_is_const(v->extents[v->rank - 1], &dim)) dim = 1;
+    vectors = (dim + lanes_of(t) - 1) / lanes_of(t);
+    if (vectors > 0 && vectors < SIMT_SUMS) rows = SIMT_SUMS / vectors;
+    if (rows > SIMT_ROWS) rows = SIMT_ROWS;
+    if (group > 0 && group <= rows) rows = rows / group * group;
+    s->atom = ATOM_fma;
+    s->tile[0] = (int)rows;
+    s->tile[1] = lanes_of(t);
+    s->block[0] = SIMT_PARTS;
+}
+
 /* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share what is
  * done to a part of keys; the part's keys and values stay in L2 meanwhile. Register tiles of scores are a
  * panel of keys wide, or an even part. */
@@ -196,8 +223,12 @@ static void schedule_attention(struct graph *g, const struct node *kernel, struc
     bool known = extent_is_const(q->extents[q->rank - 2], &heads) &&
                  extent_is_const(k->extents[k->rank - 2], &key_heads);
     if (known && key_heads > 0) group = heads / key_heads;
+    if (t->simt) {
+        schedule_simt_attention(t, n, group, s);
+        return;
+    }
     int vectors = t->vector_registers >= 32 ? MAX_VECTORS : 2;
-    s->atom = atom_of(t, n);
+    s->atom = atom_of(g, n);
     s->tile[0] = (int)(group < ROWS_OF_SCORES ? ROWS_OF_SCORES / group : 1);
     s->tile[1] = KEYS_OF_PART;
     s->block[0] = (t->vector_registers - 2 - vectors) / vectors;

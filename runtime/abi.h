@@ -12,9 +12,10 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 5u
+#define MDL_ABI_VERSION 6u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
 #define MDL_MAX_AXES 8
+#define MDL_JOINS 4096 /* of a device: counters (uint32_t) in front of a grid's scratch */
 
 /* A kernel, run by all threads of a call at once; `thread` in 0..threads takes its static share of the work.
  * buffers: one pointer for each of the kernel's operands and results, in order. dims: the call's dims, in the
@@ -158,25 +159,33 @@ struct mdl_session;
 /* How a kernel runs on a device; by mdl_step.kernel. Its parameters are 8 bytes each: a pointer for each of the step's
  * buffers in order; the call's dims; scratch; failure; the step's number in its variant (int64_t). Pointers are the
  * device's. `failure` points to {int64_t serial, value}, zeros before each call: a guard that finds a value outside
- * stores it and 1 + its step's number, unless one has before; kernels return at once where serial is not 0. */
+ * stores it and 1 + its step's number, unless one has before; kernels return at once where serial is not 0.
+ *
+ *     counters [MDL_JOINS] │ scratch of warp 0 │ warp 1 │ … │ part 0 │ part 1 │ …
+ *                          └ `scratch` points here          a part for each block, which all blocks may read and write
+ *
+ * Counters are zeros before a kernel, which leaves zeros. What else is there, the kernel finds undefined. */
 struct mdl_launch {
     const char *name;    /* its entry in the images */
     uint32_t threads;    /* of a block: a multiple of 32 */
     uint32_t shared;     /* bytes of dynamic shared memory a block */
     uint32_t max_blocks; /* the grid is the smaller of it and the step's `blocks`, at least 1; 0: no limit */
-    uint32_t reserved;
-    int64_t scratch; /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
+    uint32_t part;       /* bytes of a part, a multiple of MDL_ALIGN */
+    int64_t scratch;     /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
 };
 /* Where a GPU's kernels run on the processor, for tests (runtime/emulate.h): a kernel, and what a warp sees of its grid. */
 struct mdl_warp {
     int64_t block, blocks, warp;
     char *shared;  /* the block's */
     char *scratch; /* the warp's own */
+    char *parts;   /* the grid's */
+    uint32_t *joins;
 };
 struct mdl_emulated {
     void (*code)(void *const *buffers, const int64_t *dims, struct mdl_warp *w);
     const char *name;
-    int64_t warps, shared, scratch; /* of a block; bytes, of a block and of a warp */
+    int64_t warps;                 /* of a block */
+    int64_t shared, scratch, part; /* bytes, of a block, of a warp, of a block's part */
 };
 struct mdl_image {
     const char *arch; /* "sm_90a" */

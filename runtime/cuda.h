@@ -30,6 +30,9 @@ struct device {
     bool one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for; one that fails has a name */
 };
 
+/* In front of a step's scratch; the ABI's. */
+enum { CUDA_JOIN_BYTES = MDL_JOINS * 4 };
+
 /* Of one plan and choice of dims, with all addresses in it. */
 struct cuda_graph {
     struct cu_exec *exec; /* NULL: the place is free */
@@ -53,7 +56,7 @@ struct cuda_layout {
 struct device_session {
     struct cu_stream *stream;
     struct cuda_block arena, states;
-    struct cuda_block scratch, counters, exchange; /* as large as the calls so far needed */
+    struct cuda_block scratch, counters, exchange; /* as large as the calls so far needed; joins, then scratch */
     char *staging;                                 /* page-locked, as long as the exchange */
     struct cuda_layout layout;                     /* of the call */
     uint64_t *values;                              /* of one launch: its parameters, */

@@ -6,11 +6,12 @@
 /* Who asks for the GPU's memory to be filled wants to see reads of what nobody wrote. */
 static int poison(struct cuda_visit *v, struct mdl_session *s) {
     const struct cuda_driver *d = &v->device->driver;
-    const struct cuda_block *blocks[] = {&s->device->arena, &s->device->scratch};
+    const struct cuda_block *arena = &s->device->arena, *scratch = &s->device->scratch;
     int code = 0;
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks && !code; i++)
-        if (blocks[i]->at)
-            code = d->cuMemsetD8Async(blocks[i]->at, 0xff, blocks[i]->bytes, s->device->stream);
+    if (arena->at) code = d->cuMemsetD8Async(arena->at, 0xff, arena->bytes, s->device->stream);
+    if (scratch->at && !code)
+        code = d->cuMemsetD8Async(scratch->at + CUDA_JOIN_BYTES, 0xff, scratch->bytes - CUDA_JOIN_BYTES,
+                                  s->device->stream);
     return cuda_check(v, code, "its memory cannot be filled");
 }
 

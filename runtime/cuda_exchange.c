@@ -71,8 +71,9 @@ static struct needs find_needs(const struct mdl_session *s) {
             if (turns > n.turns) n.turns = turns;
         } else if (step->kind == MDL_STEP_KERNEL || step->kind == MDL_STEP_GUARD) {
             const struct mdl_launch *l = &d->device->launches[step->kernel];
-            size_t scratch = (size_t)cuda_blocks(s, step) * (l->threads / 32) * (size_t)l->scratch;
-            if (scratch > n.scratch) n.scratch = scratch;
+            size_t block = l->threads / 32 * (size_t)l->scratch + l->part;
+            size_t scratch = CUDA_JOIN_BYTES + (size_t)cuda_blocks(s, step) * block;
+            if (block && scratch > n.scratch) n.scratch = scratch;
         }
     }
     return n;
@@ -118,6 +119,17 @@ static int reserve_exchange(struct cuda_visit *v, struct device_session *on) {
     return status;
 }
 
+/* Its counters are zeros between kernels. */
+static int reserve_scratch(struct cuda_visit *v, struct device_session *on, size_t bytes) {
+    if (bytes <= on->scratch.bytes) return MDL_OK;
+    int status = cuda_grow(v, &on->scratch, bytes, "the scratch of a step");
+    if (status) return status;
+    int code = v->device->driver.cuMemsetD8Async(on->scratch.at, 0, CUDA_JOIN_BYTES, on->stream);
+    status = cuda_check(v, code, "the counters of parts cannot be set to zero");
+    if (status) cuda_free(v, &on->scratch);
+    return status;
+}
+
 int cuda_reserve(struct cuda_visit *v, struct mdl_session *s) {
     struct device_session *on = s->device;
     struct needs n = find_needs(s);
@@ -126,5 +138,5 @@ int cuda_reserve(struct cuda_visit *v, struct mdl_session *s) {
     if (grows) cuda_drop_graphs(v, on);
     int status = reserve_exchange(v, on);
     if (!status) status = reserve_counters(v, on, n.turns);
-    return status ? status : cuda_grow(v, &on->scratch, n.scratch, "the scratch of a step");
+    return status ? status : reserve_scratch(v, on, n.scratch);
 }

@@ -43,7 +43,7 @@ static void set_parameters(struct mdl_session *s, const struct mdl_step *step, u
     for (uint32_t i = 0; i < step->refs; i++)
         *next++ = cuda_resolve(s, &s->model->descriptor->refs[step->first_ref + i]);
     for (uint32_t i = 0; i < s->call.function->dims_count; i++) *next++ = (uint64_t)s->call.dims[i];
-    *next++ = on->scratch.at;
+    *next++ = on->scratch.at + CUDA_JOIN_BYTES;
     *next++ = on->exchange.at + on->layout.failure;
     *next = number;
 }

@@ -114,7 +114,8 @@ static void start_block(struct block *b, int64_t number, int64_t blocks) {
     for (int64_t i = 0; i < b->kernel->warps; i++) {
         struct coroutine *c = &b->warps[i];
         memset(c->scratch.start, 0xff, c->scratch.bytes);
-        c->warp = (struct mdl_warp){number, blocks, i, b->shared.start, c->scratch.start};
+        c->warp = (struct mdl_warp){
+            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start};
         c->state = READY;
         c->block = b;
         prepare(c);
@@ -168,6 +169,8 @@ __attribute__((destructor)) static void release_idle(void) {
             free(b->warps[i].copies);
         }
         region_release(&b->shared);
+        region_release(&b->parts);
+        region_release(&b->joins);
         free(b->warps);
         free(b->chunks);
         free(b);
@@ -184,23 +187,40 @@ static uint64_t seed_of(const struct mdl_emulated *kernel) {
     return seed;
 }
 
+/* Parts and counters of a grid, and what it left there. */
+static void begin_parts(struct block *b, int64_t blocks) {
+    region_fit(&b->parts, (size_t)(blocks * b->kernel->part));
+    region_fit(&b->joins, MDL_JOINS * sizeof(uint32_t));
+    memset(b->parts.start, 0xff, b->parts.bytes);
+    memset(b->joins.start, 0, b->joins.bytes);
+}
+static void end_parts(const struct block *b) {
+    const uint32_t *joins = (const uint32_t *)b->joins.start;
+    for (int64_t i = 0; i < MDL_JOINS; i++)
+        if (joins[i]) emulate_fail(&b->warps[0], "its grid leaves counter %" PRId64 " of parts as %" PRIu32, i, joins[i]);
+    if (!region_intact(&b->parts)) emulate_fail(&b->warps[0], "its grid wrote before the parts");
+}
+
 /* Every thread of the call finds the same number of blocks, and takes its own in an order of its own. */
 static void run_grid(struct block *b, int64_t thread, int64_t threads) {
     int64_t mine[MOST_BLOCKS], count = 0, blocks = 1 + next_random(&b->random) % MOST_BLOCKS;
     b->random += (uint64_t)thread;
     for (int64_t i = thread; i < blocks; i += threads) mine[count++] = i;
+    begin_parts(b, blocks);
     for (; count; count--) {
         int64_t next = next_random(&b->random) % (uint64_t)count;
         start_block(b, mine[next], blocks);
         run_block(b);
         mine[next] = mine[count - 1];
     }
+    end_parts(b);
 }
 
 void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const int64_t *dims, int64_t thread,
                  int64_t threads) {
     char faults[SIGNAL_STACK];
     stack_t ours = {.ss_sp = faults, .ss_size = sizeof faults}, old;
+    if (kernel->part && thread) return; /* blocks of one grid share them */
     struct block *b = take_block();
     fit(b, kernel);
     b->buffers = buffers;
@@ -208,7 +228,7 @@ void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const 
     b->random = seed_of(kernel);
     sigaltstack(&ours, &old);
     faults_watch();
-    run_grid(b, thread, threads);
+    run_grid(b, thread, kernel->part ? 1 : threads);
     faults_leave();
     sigaltstack(&old, NULL);
     give_block(b);

@@ -8,8 +8,8 @@
 
 enum { EMULATED_LANES = 32 };
 
-/* Runs thread number `thread`'s share of a grid's blocks. Shared memory and scratch begin as 0xff, between
- * guards. How many blocks there are, their order, and which warp goes on, is random from $MDL_EMULATE_SEED
+/* Runs thread number `thread`'s share of a grid's blocks; if they have parts, thread 0 runs them all. Shared
+ * memory, scratch and parts begin as 0xff, between guards. How many blocks there are, their order, and which warp goes on, is random from $MDL_EMULATE_SEED
  * [1]. */
 void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const int64_t *dims, int64_t thread,
                  int64_t threads);
@@ -33,6 +33,14 @@ void mdl_emulate_mma_bf16(const uint32_t a[4][32], const uint32_t b[2][32], floa
 void mdl_emulate_mma_f16(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_tf32(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_int8(const uint32_t a[4][32], const uint32_t b[2][32], int32_t sums[4][32]);
+/* wgmma.mma_async of 64 lines of A and `outputs` of B, from columns of 16-byte chunks of lines, `pitch` bytes
+ * apart: the sums of this warp's 16 rows, [outputs / 8][4][32]. */
+void mdl_emulate_wgmma_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                            int64_t b_pitch, int64_t outputs, float (*sums)[32]);
+void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
+                           int64_t outputs, float (*sums)[32]);
+void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                            int64_t b_pitch, int64_t outputs, float (*sums)[32]);
 /* sums += w . x of each lane's four bytes: dp4a.u32.s32. */
 void mdl_emulate_dot4(const uint8_t w[32][4], const int8_t x[32][4], int32_t sums[32]);
 

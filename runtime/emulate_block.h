@@ -55,6 +55,7 @@ struct block {
     struct coroutine *warps;
     int64_t warps_room;
     struct region shared;
+    struct region parts, joins; /* the grid's: parts [blocks], counters */
     struct chunk *chunks; /* [shared bytes / 16] */
     size_t chunks_room;
     uint32_t interval; /* from 1 on */

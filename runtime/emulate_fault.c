@@ -20,6 +20,7 @@ static void tell(int number, siginfo_t *info, void *context) {
         emulate_fail(c, "an access %td bytes %s shared memory", by < 0 ? -by : by, by < 0 ? "before" : "behind");
     if (c && region_around(&c->scratch, at, &by))
         emulate_fail(c, "an access %td bytes %s its scratch", by < 0 ? -by : by, by < 0 ? "before" : "behind");
+    if (c && region_around(&c->block->parts, at, &by)) emulate_fail(c, "an access outside of the grid's parts");
     if (c) emulate_fail(c, "an access outside of all buffers, at %p", info->si_addr);
     signal(number, SIG_DFL); /* not ours: it happens again, and ends as ever */
 }

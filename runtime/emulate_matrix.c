@@ -60,6 +60,42 @@ void mdl_emulate_mma_tf32(const fragment a[4], const fragment b[2], float sums[4
     multiply(a, b, sums, 1, tf32_of);
 }
 
+/* Eight lines by 32 bytes of them as registers of fragments: words l % 4 of line l / 4 of each chunk. */
+static void load_lines(const char *columns, int64_t pitch, int64_t line, uint32_t *low, uint32_t *high) {
+    for (int l = 0; l < 32; l++) {
+        const char *at = columns + 16 * (line + l / 4) + 4 * (l % 4);
+        memcpy(&low[l], at, 4);
+        memcpy(&high[l], at + pitch, 4);
+    }
+}
+
+static void multiply_group(const struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                           int64_t b_pitch, int64_t outputs, float (*sums)[32], int elements,
+                           double (*element)(uint32_t, int)) {
+    fragment rows[4], columns[2];
+    int64_t row = w->warp % 4 * 16;
+    load_lines(a, a_pitch, row, rows[0], rows[2]);
+    load_lines(a, a_pitch, row + 8, rows[1], rows[3]);
+    for (int64_t n = 0; n < outputs / 8; n++) {
+        load_lines(b, b_pitch, 8 * n, columns[0], columns[1]);
+        multiply((const fragment *)rows, (const fragment *)columns, sums + 4 * n, elements, element);
+    }
+}
+
+void mdl_emulate_wgmma_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                            int64_t b_pitch, int64_t outputs, float (*sums)[32]) {
+    multiply_group(w, a, a_pitch, b, b_pitch, outputs, sums, 2, bf16_of);
+}
+void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
+                           int64_t outputs, float (*sums)[32]) {
+    multiply_group(w, a, a_pitch, b, b_pitch, outputs, sums, 2, f16_of);
+}
+
+void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                            int64_t b_pitch, int64_t outputs, float (*sums)[32]) {
+    multiply_group(w, a, a_pitch, b, b_pitch, outputs, sums, 1, tf32_of);
+}
+
 void mdl_emulate_mma_int8(const fragment a[4], const fragment b[2], int32_t sums[4][32]) {
     for (int row = 0; row < ROWS; row++)
         for (int column = 0; column < COLUMNS; column++) {

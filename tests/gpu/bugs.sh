@@ -60,7 +60,7 @@ runs "$scratch/libgood.so" || complain "without a bug it fails"
 bug 'a missing barrier' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
 bug 'a fragment of the wrong lane' 'and.b32(.*), 3;' 'and.b32\1, 1;'
 bug 'a fragment of the wrong half' '(mma[^{]*\{[^{]*\{)(%r[0-9]+), (%r[0-9]+)' '\1\2, \2'
-bug 'a copy that nobody waits for' 'cp.async.wait_group 	1' 'cp.async.wait_group 	9' 'shared memory'
+bug 'a copy that nobody waits for' 'cp.async.wait_group 	[1-9]' 'cp.async.wait_group 	9' 'shared memory'
 bug 'rows of a fragment in the place of their neighbours' '(ldmatrix[^{]*\{)(%r[0-9]+), (%r[0-9]+)' '\1\3, \2'
 bug 'a sum over half of the lanes' 'shfl.sync.bfly.b32 (.*), 16, 31' 'shfl.sync.bfly.b32 \1, 0, 31'
 call="layer x=random N=1"

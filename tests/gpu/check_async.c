@@ -239,20 +239,7 @@ Test(async, maps_as_parameters) {
     ptx_module_free(m);
 }
 
-/* A [64, k] and B [n, k] of bf16 in shared memory, by 16-byte pieces: rows of 128, 64 or 32 bytes with the
- * pieces exchanged, or blocks of 8 rows by 16 bytes. */
-static unsigned place(unsigned swizzle, unsigned rows, unsigned row, unsigned piece) {
-    unsigned width = 1u << swizzle;
-    if (!swizzle) return (piece * (rows / 8) + row / 8) * 128 + row % 8 * 16;
-    unsigned line = (row * width + piece) * 16 / 128;
-    return row * width * 16 + ((piece ^ (line & (width - 1))) & (width - 1)) * 16;
-}
-static uint16_t bfloat(int v) {
-    float f = (float)v;
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return (uint16_t)(u >> 16);
-}
+/* A [64, k] and B [n, k] of bf16. */
 static void check_group(unsigned swizzle, bool registers, bool fence, bool overwrite, const char *error) {
     enum { N = 24, K = 16 };
     int a[64][K], b[N][K];
@@ -262,20 +249,20 @@ static void check_group(unsigned swizzle, bool registers, bool fence, bool overw
     memset(in, 0, sizeof in);
     for (unsigned r = 0; r < 64; r++)
         for (unsigned k = 0; k < K; k++) {
-            uint16_t v = bfloat(a[r][k] = (int)(check_random() % 9) - 4);
-            memcpy(in + place(swizzle, 64, r, k / 8) + k % 8 * 2, &v, 2);
+            uint16_t v = check_bfloat(a[r][k] = (int)(check_random() % 9) - 4);
+            memcpy(in + check_place(swizzle, 64, r, k / 8) + k % 8 * 2, &v, 2);
         }
     for (unsigned r = 0; r < N; r++)
         for (unsigned k = 0; k < K; k++) {
-            uint16_t v = bfloat(b[r][k] = (int)(check_random() % 9) - 4);
-            memcpy(in + b_at + place(swizzle, N, r, k / 8) + k % 8 * 2, &v, 2);
+            uint16_t v = check_bfloat(b[r][k] = (int)(check_random() % 9) - 4);
+            memcpy(in + b_at + check_place(swizzle, N, r, k / 8) + k % 8 * 2, &v, 2);
         }
     if (registers) /* fragments, at the end */
         for (unsigned t = 0; t < 128; t++)
             for (unsigned i = 0; i < 8; i++) {
                 unsigned row = t / 32 * 16 + t % 32 / 4 + (i / 2 % 2 ? 8 : 0),
                          k = t % 4 * 2 + i % 2 + (i >= 4 ? 8 : 0);
-                uint16_t v = bfloat(a[row][k]);
+                uint16_t v = check_bfloat(a[row][k]);
                 memcpy(in + 12288 + t * 16 + i * 2, &v, 2);
             }
     static const unsigned modes[] = {0, 3, 2, 1};

@@ -115,11 +115,11 @@ Test(errors, lanes_that_are_not_here) {
           "mov.b32 %r1, 0; mov.b32 %r2, 0; setp.lt.u32 %p1, %lane, 16; @%p1 "
           "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%r1, %r1, %r1, %r1}, {%r1, %r1}, {%r1}, {%r1, "
           "%r1, %r1, %r1};",
-          32, "needs all 32 lanes");
+          32, "all 32 lanes are needed");
     fails(BOX,
           "mov.b32 %r2, box; setp.lt.u32 %p1, %lane, 16; @%p1 ldmatrix.sync.aligned.m8n8.x1.shared.b16 "
           "{%r1}, [%r2];",
-          32, "moved by all 32 lanes");
+          32, "all 32 lanes are needed");
     passes(NULL,
            "setp.lt.u32 %p1, %lane, 6; @%p1 bra A; nanosleep.u32 5; A: bar.warp.sync -1; shfl.sync.bfly.b32 "
            "%r1, %lane, 1, 31, -1;",
@@ -184,6 +184,7 @@ Test(errors, texts) {
     check_refused(NULL, "add.u32 %r1, %r2;", "an operand is missing");
     check_refused(NULL, "add.u32 %r1, %r2, %r3, %r4;", "operand too many");
     check_refused(NULL, "add.u32 %r1, %rd2, 1;", "a register of another size");
+    check_refused(NULL, "add.u32 %r1, %r2+4, %r3;", "a sum cannot stand here");
     check_refused(NULL, "add.u32 %r1, %p1, 1;", "a predicate where a value is wanted");
     check_refused(NULL, "setp.lt.u8 %p1, %rs1, %rs2;", "the comparison is not known");
     check_refused(NULL, "setp.like.u32 %p1, %r1, %r2;", "the comparison is not known");

@@ -106,29 +106,36 @@ static float floats(float v) {
     return (float)(int32_t)((float)h + x) / 3;
 }
 
-static char *ptx_of(const char *cpu, const char *passes, LLVMCodeGenOptLevel level) {
+char *check_llvm(const char *text, const char *cpu, int optimise) {
+    static const char *const passes[] = {"default<O0>", "early-cse", "default<O2>"};
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
     LLVMContextRef context = LLVMContextCreate();
-    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(ir, sizeof ir - 1, "ir"), out;
+    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, strlen(text), "ir"), out;
     LLVMModuleRef m;
     LLVMTargetRef target;
     char *error = NULL;
     cr_assert(!LLVMParseIRInContext(context, buffer, &m, &error), "%s", error);
     cr_assert(!LLVMGetTargetFromTriple("nvptx64-nvidia-cuda", &target, &error), "%s", error);
-    LLVMTargetMachineRef machine = LLVMCreateTargetMachine(target, "nvptx64-nvidia-cuda", cpu, "+ptx86",
-                                                           level, LLVMRelocDefault, LLVMCodeModelDefault);
+    LLVMTargetMachineRef machine =
+        LLVMCreateTargetMachine(target, "nvptx64-nvidia-cuda", cpu, "+ptx86", (LLVMCodeGenOptLevel)optimise,
+                                LLVMRelocDefault, LLVMCodeModelDefault);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
     LLVMSetModuleDataLayout(m, layout);
     LLVMDisposeTargetData(layout);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    cr_assert(!LLVMRunPasses(m, passes, machine, options));
+    cr_assert(!LLVMRunPasses(m, passes[optimise], machine, options));
     cr_assert(!LLVMTargetMachineEmitToMemoryBuffer(machine, m, LLVMAssemblyFile, &error, &out), "%s", error);
-    char *text = strndup(LLVMGetBufferStart(out), LLVMGetBufferSize(out));
+    char *ptx = strndup(LLVMGetBufferStart(out), LLVMGetBufferSize(out));
     LLVMDisposeMemoryBuffer(out);
     LLVMDisposePassBuilderOptions(options);
     LLVMDisposeTargetMachine(machine);
     LLVMDisposeModule(m);
     LLVMContextDispose(context);
-    return text;
+    check_dump(ptx);
+    return ptx;
 }
 
 static void run(const struct ptx_module *m, const char *name, const void *in, void *out) {
@@ -145,8 +152,8 @@ static void run(const struct ptx_module *m, const char *name, const void *in, vo
     ptx_release(params.out);
 }
 
-static void check_made(const char *cpu, const char *passes, LLVMCodeGenOptLevel level) {
-    char *text = ptx_of(cpu, passes, level), message[PTX_MESSAGE];
+static void check_made(const char *cpu, int optimise) {
+    char *text = check_llvm(ir, cpu, optimise), message[PTX_MESSAGE];
     struct ptx_module *m = ptx_module_new(text, message);
     cr_assert(m, "%s\n%s", message, text);
     uint32_t in[256], out[256];
@@ -157,26 +164,18 @@ static void check_made(const char *cpu, const char *passes, LLVMCodeGenOptLevel 
     }
     run(m, "whole", in, out);
     for (uint32_t i = 0; i < 256; i++)
-        cr_expect_eq(out[i], whole(in[i], 77), "%s %s: of %#x: %#x, not %#x", cpu, passes, in[i], out[i],
+        cr_expect_eq(out[i], whole(in[i], 77), "%s O%d: of %#x: %#x, not %#x", cpu, optimise, in[i], out[i],
                      whole(in[i], 77));
     run(m, "floats", numbers, sums);
     for (uint32_t i = 0; i < 256; i++) expected[i] = floats(numbers[i ^ 37]);
     for (uint32_t i = 0; i < 256; i++)
-        cr_expect(sums[i] == expected[i] + expected[i ^ 1], "%s %s: %g, not %g", cpu, passes, (double)sums[i],
-                  (double)(expected[i] + expected[i ^ 1]));
+        cr_expect(sums[i] == expected[i] + expected[i ^ 1], "%s O%d: %g, not %g", cpu, optimise,
+                  (double)sums[i], (double)(expected[i] + expected[i ^ 1]));
     ptx_module_free(m);
     free(text);
 }
 
 Test(llvm, its_text_means_what_its_IR_means) {
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
     static const char *const cpus[] = {"sm_80", "sm_90a", "sm_100a"};
-    for (int i = 0; i < 3; i++) {
-        check_made(cpus[i], "default<O0>", LLVMCodeGenLevelNone);
-        check_made(cpus[i], "early-cse", LLVMCodeGenLevelLess);
-        check_made(cpus[i], "default<O2>", LLVMCodeGenLevelDefault);
-    }
+    for (int i = 0; i < 9; i++) check_made(cpus[i / 3], i % 3);
 }

@@ -177,7 +177,7 @@ Test(cuda_failures, memory_that_there_is_not) {
               mdl_error(NULL));
     f.watch.fail("cuMemAlloc_v2", 2, CU_OUT_OF_MEMORY); /* the exchange, then the scratch */
     cr_assert_eq(device_mix(&f, S), MDL_NO_MEMORY);
-    cr_assert(strstr(mdl_error(f.session), "25600 bytes for the scratch of a step: CUDA_ERROR_OUT_OF_MEMORY"),
+    cr_assert(strstr(mdl_error(f.session), "41984 bytes for the scratch of a step: CUDA_ERROR_OUT_OF_MEMORY"),
               "%s", mdl_error(f.session));
     cr_assert_eq(device_mix(&f, S), MDL_OK, "%s", mdl_error(f.session));
     cr_assert(device_mix_is_right(&f, S));
@@ -198,7 +198,7 @@ Test(cuda_failures, memory_that_is_just_enough) {
     cr_assert(device_mix_is_right(&f, S + 16));
     mdl_api.memory(f.session, &m);
     cr_assert_eq(m.buffers, 512 + 512 + 64 + 64 + 512 + 64);
-    cr_assert_eq(m.scratch, 2 * S * 2 * 128);
+    cr_assert_eq(m.scratch, 2 * (CUDA_JOIN_BYTES + S * 2 * 128));
     device_end(&f);
 }
 

@@ -132,7 +132,7 @@ static const struct mdl_variant outer_variants[] = {VARIANT(only_two, outer_two_
 static const struct mdl_variant peek_variants[] = {VARIANT(NULL, peek_steps, 0)};
 static const struct mdl_variant crash_variants[] = {VARIANT(NULL, crash_steps, 0)};
 
-static const uint32_t extents_s[] = {S_}, extents_428[] = {FOUR, TWO, EIGHT}, extents_two[] = {TWO},
+static const uint32_t extents_s[] = {S_}, extents_428[] = {FOUR, TWO, EIGHT}, extents_four[] = {FOUR},
                       extents_m[] = {M_}, extents_n[] = {N_}, extents_mn[] = {M_, N_};
 static const int32_t first_dim[] = {0}, second_dim[] = {1}, both_dims[] = {0, 1}, no_dims[] = {-1, -1, -1};
 static const struct mdl_tensor mix_inputs[] = {{"x", MDL_F32, 1, extents_s, first_dim, NULL},
@@ -145,7 +145,7 @@ static const struct mdl_tensor scan_results[] = {{"0", MDL_F32, 3, extents_428, 
 static const struct mdl_tensor outer_inputs[] = {{"x", MDL_I32, 1, extents_m, first_dim, NULL},
                                                  {"y", MDL_I32, 1, extents_n, second_dim, NULL}};
 static const struct mdl_tensor outer_results[] = {{"0", MDL_I32, 2, extents_mn, both_dims, NULL}};
-static const struct mdl_tensor peek_results[] = {{"0", MDL_I32, 1, extents_two, no_dims, NULL}};
+static const struct mdl_tensor peek_results[] = {{"0", MDL_I32, 1, extents_four, no_dims, NULL}};
 static const struct mdl_tensor crash_results[] = {{"0", MDL_I32, 0, NULL, NULL, NULL}};
 static const struct mdl_dim dim_s[] = {{"S", 1, 1000, 1, -1, 0}},
                             dims_mn[] = {{"M", 1, 100, 1, -1, 0}, {"N", 1, 100, 1, -1, 0}};

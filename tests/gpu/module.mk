@@ -29,6 +29,9 @@ PTX_PARTS = \
 	tests/gpu/ptx_number.c \
 	tests/gpu/ptx_parse.c \
 	tests/gpu/ptx_shared.c \
+	tests/gpu/ptx_tcgen05.c \
+	tests/gpu/ptx_tile.c \
+	tests/gpu/ptx_tmem.c \
 	tests/gpu/ptx_warp.c \
 	tests/gpu/ptx_wgmma.c \
 	tests/gpu/ptx.h \
@@ -37,7 +40,9 @@ PTX_PARTS = \
 	tests/gpu/ptx_lex.h \
 	tests/gpu/ptx_number.h \
 	tests/gpu/ptx_ops.h \
-	tests/gpu/ptx_tensor.h
+	tests/gpu/ptx_tensor.h \
+	tests/gpu/ptx_tile.h \
+	tests/gpu/ptx_tmem.h
 check_LIBRARIES = tests/gpu/libptx.a
 tests_gpu_libptx_a_SOURCES = $(PTX_PARTS)
 tests_gpu_libptx_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
@@ -60,7 +65,7 @@ if HAVE_CRITERION
 check_PROGRAMS += tests/gpu/ptx
 TESTS += tests/gpu/ptx
 tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
-	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_driver.c tests/gpu/check_errors.c tests/gpu/check_llvm.c tests/gpu/check_matrix.c
+	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_driver.c tests/gpu/check_errors.c tests/gpu/check_gemm.c tests/gpu/check_llvm.c tests/gpu/check_matrix.c tests/gpu/check_tcgen05.c
 tests_gpu_ptx_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
 tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(LLVM_LIBS) $(UNIT_LIBS) -ldl

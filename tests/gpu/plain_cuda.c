@@ -184,6 +184,7 @@ static void outer(const struct block *b) {
 static void peek(const struct block *b) {
     I32(b->p[1]) = I32(b->p[0]);
     I32(b->p[1] + 4) = I32(b->p[2]);
+    I32(b->p[1] + 8) = I32(b->p[2] - 4) | I32(b->p[2] - 16384);
 }
 static void crash(const struct block *b) { I32(64) = (int32_t)b->block; }
 

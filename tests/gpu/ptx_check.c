@@ -15,7 +15,7 @@ static const char begin[] =
     "cvta.to.global.u64 %in, %in;\ncvta.to.global.u64 %out, %out;\n"
     "mov.u32 %thread, %tid.x;\nmov.u32 %lane, %laneid;\n";
 
-static void dump(const char *text) {
+void check_dump(const char *text) {
     static int number;
     const char *folder = getenv("MDL_PTX_DUMP");
     char path[512];
@@ -31,10 +31,10 @@ static struct ptx_module *module_of(const char *before, const char *body, char *
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
-    fprintf(f, head, strstr(body, "f32x2") || strstr(body, "f32.bf16 %d4, %a2") ? "sm_100a" : "sm_90a",
-            before ? before : "", begin, body);
+    bool newer = strstr(body, "f32x2") || strstr(body, "f32.bf16 %d4, %a2") || strstr(body, "tcgen05");
+    fprintf(f, head, newer ? "sm_100a" : "sm_90a", before ? before : "", begin, body);
     fclose(f);
-    dump(text);
+    check_dump(text);
     struct ptx_module *m = ptx_module_new(text, message);
     free(text);
     return m;
@@ -92,4 +92,18 @@ uint64_t check_random(void) {
     state ^= state << 13;
     state ^= state >> 7;
     return state ^= state << 17;
+}
+
+uint16_t check_bfloat(int v) {
+    float f = (float)v;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return (uint16_t)(u >> 16);
+}
+
+unsigned check_place(unsigned swizzle, unsigned rows, unsigned row, unsigned piece) {
+    unsigned width = 1u << swizzle;
+    if (!swizzle) return (piece * (rows / 8) + row / 8) * 128 + row % 8 * 16;
+    unsigned line = (row * width + piece) * 16 / 128;
+    return row * width * 16 + ((piece ^ (line & (width - 1))) & (width - 1)) * 16;
 }

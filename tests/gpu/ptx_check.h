@@ -24,5 +24,13 @@ bool check_run(const struct check_run *run, struct ptx_stats *stats, char messag
 void check_good(const struct check_run *run, struct ptx_stats *stats); /* it must be */
 void check_fails(const struct check_run *run, const char *words);      /* with these words in the message */
 void check_refused(const char *before, const char *body, const char *words); /* it is no module */
+void check_dump(const char *text);
+/* PTX of a module in LLVM's IR, to be freed; optimise: 0, 1, 2. */
+char *check_llvm(const char *ir, const char *cpu, int optimise);
 uint64_t check_random(void);
+uint16_t check_bfloat(int v);
+/* Bytes from a matrix's beginning in shared memory to 16 of a row, the piece-th: rows of 16 << swizzle bytes
+ * with their pieces exchanged, or, without swizzle (0), blocks of 8 rows by 16 bytes, pieces of a row far
+ * apart. */
+unsigned check_place(unsigned swizzle, unsigned rows, unsigned row, unsigned piece);
 #endif

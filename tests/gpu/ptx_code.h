@@ -75,6 +75,7 @@ enum ptx_flag {
     F_PAIR = 2048,
     F_NOT2 = 4096,
     F_ABS = 8192,
+    F_NOTES = 16384, /* it notes itself what of its results is written */
 };
 enum ptx_round { R_NONE, R_RN, R_RZ, R_RM, R_RP, R_RNA, R_RNI, R_RZI, R_RMI, R_RPI };
 enum ptx_compare {

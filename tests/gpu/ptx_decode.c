@@ -81,8 +81,9 @@ bool ptx_has(const struct opcode *o, const char *word) {
 }
 
 static const struct op_table *const tables[] = {
-    &ptx_integer_ops, &ptx_float_ops,  &ptx_half_ops, &ptx_move_ops,     &ptx_memory_ops, &ptx_control_ops,
-    &ptx_warp_ops,    &ptx_matrix_ops, &ptx_copy_ops, &ptx_mbarrier_ops, &ptx_engine_ops, &ptx_wgmma_ops};
+    &ptx_integer_ops, &ptx_float_ops, &ptx_half_ops,   &ptx_move_ops,   &ptx_memory_ops,
+    &ptx_control_ops, &ptx_warp_ops,  &ptx_matrix_ops, &ptx_copy_ops,   &ptx_mbarrier_ops,
+    &ptx_engine_ops,  &ptx_wgmma_ops, &ptx_tmem_ops,   &ptx_tcgen05_ops};
 
 /* Rows with a word come before those without, in their tables. */
 static const struct op_row *find_row(const struct opcode *o, enum ptx_type type) {
@@ -236,6 +237,7 @@ static bool value(struct decoder *d, const struct arg *a, enum ptx_type type, ui
     case A_REGISTER: {
         const struct register_info *r = &f->registers[a->reg];
         *o = (struct operand){r->at, f->register_base + a->reg, ptx_type_register(r->type)};
+        if (a->offset) return no(d, "a sum cannot stand here");
         if ((r->type == T_PRED) != (type == T_PRED))
             return no(d, "a predicate where a value is wanted, or the reverse");
         return !size || o->size == size || no(d, "a register of another size is wanted");
@@ -312,6 +314,12 @@ bool ptx_emit(struct decoder *d, const struct arg *a, char letter, enum ptx_type
         return address(d, a);
     case 'k':
         return true;
+    case 'S': {
+        struct arg plain = *a;
+        plain.offset = 0;
+        if (!value(d, &plain, T_B64, 8, &o) || !push(d, o)) return false;
+        return push(d, constant(d, a->kind == A_REGISTER ? (uint64_t)a->offset : 0, 8));
+    }
     case 'p':
         if (a->negated) d->insn->flags |= F_NOT;
         return value(d, a, T_PRED, 4, &o) && push(d, o);
@@ -433,7 +441,8 @@ static bool instruction(struct decoder *d) {
     in->vector = (uint8_t)o.vector;
     modes(&o, in);
     if (!ptx_special_op(d, &o, &special) || !ptx_matrix_op(d, &o, &special) ||
-        !ptx_copy_op(d, &o, &special) || !ptx_engine_op(d, &o, &special) || !ptx_wgmma_op(d, &o, &special))
+        !ptx_copy_op(d, &o, &special) || !ptx_engine_op(d, &o, &special) || !ptx_wgmma_op(d, &o, &special) ||
+        !ptx_tcgen05_op(d, &o))
         return false;
     size_t errors = d->module->errors;
     if (!special && !strcmp(o.base, "mov") && ptx_move_op(d, type)) special = true;

@@ -79,8 +79,11 @@ bool ptx_engine_step(struct block *b) {
     struct transfer t = b->transfers[chosen];
     memmove(&b->transfers[chosen], &b->transfers[chosen + 1], (b->transfers_count - chosen - 1) * sizeof t);
     b->transfers_count--;
+    bool arrives = t.kind == COPIES_ARRIVE || t.kind == PRODUCTS_ARRIVE;
     if (t.kind == COPIES_ARRIVE)
         ptx_copies_arrive(t.warp, t.mask, t.last_copy);
+    else if (t.kind == PRODUCTS_ARRIVE)
+        ; /* the sums are there, and now others may know */
     else if (t.kind == BULK_LOAD || t.kind == BULK_STORE)
         bulk(b, &t);
     else
@@ -88,11 +91,12 @@ bool ptx_engine_step(struct block *b) {
     struct mbarrier *m = t.mbarrier ? ptx_mbarrier_at(b, t.mbarrier) : NULL;
     if (t.mbarrier && !m) ptx_fail(t.warp, t.in, t.lane, "its mbarrier is gone before the copy arrived");
     if (m) {
+        if (arrives && !m->pending)
+            ptx_fail(t.warp, t.in, t.lane, "an arrival, but the mbarrier's phase waits for none");
         struct clocks own = t.known;
-        own.of[ENGINE] = b->engine_clock;
+        if (t.kind != PRODUCTS_ARRIVE) own.of[ENGINE] = b->engine_clock;
         ptx_know(&m->gathered, &own);
-        ptx_mbarrier_arrive(b, m, t.kind == COPIES_ARRIVE ? 1 : 0,
-                            t.kind == COPIES_ARRIVE ? 0 : -(int64_t)t.bytes);
+        ptx_mbarrier_arrive(b, m, arrives ? 1 : 0, arrives ? 0 : -(int64_t)t.bytes);
     }
     b->engine_clock++;
     b->progress++;

@@ -78,6 +78,11 @@ bool ptx_converged(struct warp *w, const struct insn *in, uint32_t mask, uint32_
     return false;
 }
 
+void ptx_whole_warp(struct warp *w, const struct insn *in, uint32_t mask) {
+    if (mask != UINT32_MAX)
+        ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask), "all 32 lanes are needed: only %#x are here", mask);
+}
+
 static void check_sources(struct warp *w, const struct insn *in, uint32_t mask) {
     for (uint32_t i = in->results; i < (uint32_t)in->results + in->sources; i++) {
         uint32_t missing = mask & ~w->written[in->ops[i].reg];
@@ -128,7 +133,8 @@ static void step(struct warp *w) {
         check_sources(w, in, mask);
         in->run(w, in, mask);
         b->stats.lane_operations += (uint32_t)__builtin_popcount(mask);
-        for (uint32_t i = 0; i < in->results && !w->stalled; i++) w->written[in->ops[i].reg] |= mask;
+        uint32_t written = w->stalled || in->flags & F_NOTES ? 0 : in->results;
+        for (uint32_t i = 0; i < written; i++) w->written[in->ops[i].reg] |= mask;
     }
     w->paths[0].pc = w->next;
     w->paths[0].stalled = w->stalled;
@@ -194,7 +200,10 @@ static void run_block(struct block *b) {
             live += b->warps[i].state != W_DONE;
             if (b->warps[i].state == W_READY) ready[count++] = i;
         }
-        if (!live) return;
+        if (!live) {
+            ptx_tmem_end(b);
+            return;
+        }
         if (!count && ptx_engine_step(b)) continue;
         if (!count) deadlock(b, ", and the others have ended or wait elsewhere");
         struct warp *w = &b->warps[ready[ptx_random(&b->random) % count]];
@@ -277,6 +286,7 @@ static void start_warp(struct block *b, struct warp *w) {
     w->reads_count = 0;
     w->product_group = 0;
     w->fenced = 0;
+    w->tensor = (struct tensor_side){0};
     w->instructions = 0;
     memset(w->group, 0, sizeof w->group);
     memset(w->depth, 0, sizeof w->depth);
@@ -293,6 +303,7 @@ static void start_block(struct block *b, uint32_t x, uint32_t y, uint32_t z) {
     memset(b->barriers, 0, sizeof b->barriers);
     b->engine_clock = 1;
     ptx_engine_reset(b);
+    ptx_tmem_reset(b);
     for (uint32_t i = 0; i < b->warps_count; i++) start_warp(b, &b->warps[i]);
 }
 
@@ -301,7 +312,7 @@ static void allocate(struct block *b) {
     size_t words = (b->shared_bytes + 3) / 4;
     b->shared = malloc(b->shared_bytes + 16);
     b->words = calloc(words + 1, sizeof *b->words);
-    b->read_clocks = calloc(words * b->warps_count + 1, sizeof *b->read_clocks);
+    b->read_clocks = calloc(2 * words * b->warps_count + 1, sizeof *b->read_clocks);
     b->warps = calloc(b->warps_count, sizeof *b->warps);
     for (uint32_t i = 0; i < b->warps_count; i++) {
         struct warp *w = &b->warps[i];
@@ -315,6 +326,7 @@ static void allocate(struct block *b) {
     }
 }
 static void release(struct block *b) {
+    ptx_tmem_free(b);
     for (uint32_t i = 0; i < b->warps_count; i++) {
         struct warp *w = &b->warps[i];
         free(w->file);

@@ -4,17 +4,20 @@
 #include "tests/gpu/ptx_code.h"
 #include <setjmp.h>
 
-/* Who has done what: clock[w] is what is known of warp w's progress; the last is the copy engine's. */
-enum { ENGINE = MAX_WARPS, CLOCKS = MAX_WARPS + 1, BARRIERS = 16, CLUSTER_BARRIER = BARRIERS, DEPTH = 16 };
+/* Who has done what: of[w] is what is known of warp w's progress, of[PRODUCTS + w] of the tensor core's with
+ * its tcgen05 products, of[MOVES + w] of its loads and stores of tensor memory; ENGINE is the copy engine. */
+enum { PRODUCTS = MAX_WARPS, ENGINE = 2 * MAX_WARPS, MOVES, CLOCKS = MOVES + MAX_WARPS };
+enum { BARRIERS = 16, CLUSTER_BARRIER = BARRIERS, DEPTH = 16 };
 struct clocks {
     uint32_t of[CLOCKS];
 };
 
 /* A 4-byte word of shared memory. Masks have a bit a byte. */
 struct word {
-    uint32_t write_clock, readers; /* readers since the last write, a bit a warp */
-    uint8_t writer, write_mask;    /* writer + 1, or 0; the bytes it wrote at that clock */
-    uint8_t written, pending;      /* bytes with a value; bytes that a copy on its way will write */
+    uint64_t readers; /* since the last write, a bit a warp and a bit its products */
+    uint32_t write_clock;
+    uint8_t writer, write_mask; /* writer + 1, or 0; the bytes it wrote at that clock */
+    uint8_t written, pending;   /* bytes with a value; bytes that a copy on its way will write */
     bool atomic;
 };
 
@@ -37,6 +40,14 @@ struct reads {
     const struct insn *in;
 };
 
+/* A warp's side of tensor memory. Its loads and stores have a clock of their own, and so have its products.
+ */
+struct tensor_side {
+    struct clocks known;                  /* what its tcgen05 operations come after */
+    uint32_t products, committed, issuer; /* issued; tracked by a commit; the lane of the last */
+    uint32_t moves, waiting[2];           /* loads and stores; the first of each not waited for, or 0 */
+};
+
 enum warp_state { W_READY, W_BARRIER, W_DONE };
 struct warp {
     struct block *block;
@@ -46,7 +57,7 @@ struct warp {
     uint32_t next;       /* where its lanes go */
     struct path paths[LANES];
     uint32_t paths_count, live; /* live: lanes that have not ended */
-    uint32_t awaited; /* by lanes at an aligned barrier: all that must come; 0: none waits */
+    uint32_t awaited;           /* by lanes at an aligned barrier: all that must come; 0: none waits */
     uint32_t number;
     enum warp_state state;
     uint32_t barrier;
@@ -63,6 +74,7 @@ struct warp {
     size_t reads_count, reads_room;
     uint32_t product_group; /* not yet committed */
     uint32_t fenced;        /* what it wrote up to this clock, the copy engine and products see */
+    struct tensor_side tensor;
     uint64_t instructions;
     uint32_t lane; /* of which an error is */
 };
@@ -81,7 +93,7 @@ struct block {
     unsigned char *shared; /* [shared_bytes], at address SHARED_BASE */
     uint32_t shared_bytes;
     struct word *words;    /* [shared_bytes / 4] */
-    uint32_t *read_clocks; /* [warps][words] clock << 4 | bytes */
+    uint32_t *read_clocks; /* [2][warps][words] of warps, of their products: clock << 4 | bytes */
     struct barrier barriers[BARRIERS + 1];
     struct warp *warps;
     uint64_t random;
@@ -91,6 +103,7 @@ struct block {
     size_t mbarriers_count, mbarriers_room;
     struct transfer *transfers; /* of the copy engine, under way */
     size_t transfers_count, transfers_room;
+    struct tmem *tmem; /* NULL: nothing was allocated yet */
     struct ptx_stats stats;
     uint64_t *lines;
     char *message;
@@ -106,6 +119,7 @@ void ptx_goto(struct warp *w, uint32_t mask, uint32_t target); /* some lanes of 
 void ptx_end_lanes(struct warp *w, uint32_t mask);
 /* False: the lanes of `need` are not all here yet, and the instruction has not happened. */
 bool ptx_converged(struct warp *w, const struct insn *in, uint32_t mask, uint32_t need);
+void ptx_whole_warp(struct warp *w, const struct insn *in, uint32_t mask); /* an error if lanes are missing */
 void ptx_know(struct clocks *to, const struct clocks *of);
 
 double ptx_float_at(const struct warp *w, const struct operand *o, enum ptx_type type, uint32_t lane);
@@ -123,6 +137,9 @@ unsigned char *ptx_shared(struct warp *w, const struct insn *in, uint32_t lane, 
                           uint32_t bytes, uint32_t align);
 void ptx_shared_read(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address, uint32_t bytes,
                      bool atomic);
+/* By a tcgen05 product of this warp, the clock-th: until that is known to be complete. */
+void ptx_shared_read_by_product(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address,
+                                uint32_t bytes, uint32_t clock);
 void ptx_shared_write(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address, uint32_t bytes,
                       bool atomic);
 void ptx_shared_pending(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address,
@@ -145,7 +162,7 @@ void ptx_mbarrier_arrive(struct block *b, struct mbarrier *m, uint32_t arrivals,
 /* What the copy engine does at a time of its own. */
 struct tensor_map;
 struct transfer {
-    enum { BULK_LOAD, BULK_STORE, TENSOR_LOAD, TENSOR_STORE, COPIES_ARRIVE } kind;
+    enum { BULK_LOAD, BULK_STORE, TENSOR_LOAD, TENSOR_STORE, COPIES_ARRIVE, PRODUCTS_ARRIVE } kind;
     struct warp *warp;
     const struct insn *in;
     uint32_t lane, mask, shared, bytes, mbarrier, group;
@@ -164,6 +181,11 @@ void ptx_copies_arrive(struct warp *w, uint32_t mask,
 /* Whether stores were made visible to the copy engine. */
 void ptx_shared_fenced(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address,
                        uint32_t bytes);
+
+/* Tensor memory: free when a block starts, and again when it ends. */
+void ptx_tmem_reset(struct block *b);
+void ptx_tmem_end(struct block *b);
+void ptx_tmem_free(struct block *b);
 
 static inline void *lanes_of(const struct warp *w, const struct operand *o) { return w->file + o->at; }
 #define OP(i) lanes_of(w, &in->ops[i])

@@ -83,9 +83,7 @@ static void mma(struct warp *w, const struct insn *in, uint32_t mask) {
     enum ptx_type type_a = (enum ptx_type)in->from, type_b = (enum ptx_type)in->mode;
     uint32_t k = in->vector, bits = ptx_element_bits(type_a), p = 32 / bits;
     uint32_t regs_a = M * k * bits / 1024, regs_b = N * k * bits / 1024;
-    if (mask != UINT32_MAX)
-        ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask),
-                 "a matrix product needs all 32 lanes: only %#x are here", mask);
+    ptx_whole_warp(w, in, mask);
     const struct operand *ops_a = in->ops + in->results, *ops_b = ops_a + regs_a, *ops_c = ops_b + regs_b;
     for (uint32_t i = 0; i < regs_a; i++) {
         ptx_expand(type_a, lanes_of(w, &ops_a[i]), LANES, some);
@@ -122,9 +120,7 @@ static void mma(struct warp *w, const struct insn *in, uint32_t mask) {
 /* Addresses of rows come from lanes 0-7 for the first matrix, 8-15 for the second and so on. */
 static void rows(struct warp *w, const struct insn *in, uint32_t mask, uint32_t operand, uint32_t count,
                  unsigned char *row[32], uint32_t address[32]) {
-    if (mask != UINT32_MAX)
-        ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask),
-                 "matrices are moved by all 32 lanes: only %#x are here", mask);
+    ptx_whole_warp(w, in, mask);
     for (uint32_t l = 0; l < 8 * count; l++) {
         uint64_t a = ptx_address(w, in, operand, l, in->offset);
         if (in->space == S_GENERIC && ptx_space_of(&a) != S_SHARED)

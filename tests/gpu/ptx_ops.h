@@ -21,8 +21,9 @@ bool ptx_has(const struct opcode *o, const char *word);
 
 /* Operands by letter, results before '=': t the instruction's type, f its second type, W twice t's width,
  * h l q 16, 32, 64 bits, p predicate, P predicates p|q, E a 32-bit register and perhaps |p, C the carry flag
- * (not written in the text), r any register, R any register, or several in braces, a address; k an operand
- * without meaning here; '?' before a letter: may be missing. */
+ * (not written in the text), r any register, R any register, or several in braces, a address, S 64 bits and a
+ * number that is added to them (two operands: x, or x+8); k an operand without meaning here; '?' before a
+ * letter: may be missing. */
 struct op_row {
     const char *base, *word; /* the first word of the opcode; a word that it must have, or NULL */
     enum ptx_type type;      /* its type, or T_NONE: any */
@@ -36,7 +37,7 @@ struct op_table {
 #define OP_TABLE(name, rows) const struct op_table name = {rows, sizeof(rows) / sizeof *(rows)}
 extern const struct op_table ptx_integer_ops, ptx_float_ops, ptx_half_ops, ptx_move_ops, ptx_memory_ops,
     ptx_atomic_ops, ptx_control_ops, ptx_warp_ops, ptx_matrix_ops, ptx_copy_ops, ptx_mbarrier_ops,
-    ptx_engine_ops, ptx_wgmma_ops;
+    ptx_engine_ops, ptx_wgmma_ops, ptx_tmem_ops, ptx_tcgen05_ops;
 
 /* Instructions whose operands or flags the table cannot say are finished by these. */
 struct decoder {
@@ -59,5 +60,6 @@ bool ptx_matrix_op(struct decoder *d, const struct opcode *o, bool *known); /* m
 bool ptx_copy_op(struct decoder *d, const struct opcode *o, bool *known);   /* cp.async */
 bool ptx_engine_op(struct decoder *d, const struct opcode *o, bool *known); /* cp.async.bulk */
 bool ptx_wgmma_op(struct decoder *d, const struct opcode *o, bool *known);
+bool ptx_tcgen05_op(struct decoder *d, const struct opcode *o);
 bool ptx_special_op(struct decoder *d, const struct opcode *o, bool *known); /* call, bra, brx.idx */
 #endif

@@ -36,7 +36,7 @@ static uint32_t bytes_of(uint32_t i, uint32_t offset, uint32_t bytes) {
 
 static const char *who(uint32_t writer, char *name, size_t room) {
     if (writer == ENGINE) return "the bulk copy engine";
-    snprintf(name, room, "warp %u", writer);
+    snprintf(name, room, "%swarp %u", writer >= PRODUCTS ? "a product of " : "", writer % MAX_WARPS);
     return name;
 }
 
@@ -51,11 +51,16 @@ static void check_writer(struct warp *w, const struct insn *in, uint32_t lane, c
                  SHARED_BASE + 4 * i, who(writer, name, sizeof name));
 }
 
-void ptx_shared_read(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address, uint32_t bytes,
-                     bool atomic) {
+/* When the words of shared memory were last read: by a warp, or by its products. */
+static uint32_t *clocks_of(const struct block *b, uint32_t reader) {
+    uint32_t row = reader < PRODUCTS ? reader : b->warps_count + reader - PRODUCTS;
+    return b->read_clocks + (size_t)row * ((b->shared_bytes + 3) / 4);
+}
+
+static void read_as(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address, uint32_t bytes,
+                    bool atomic, uint32_t reader, uint32_t clock) {
     struct block *b = w->block;
-    uint32_t offset = address - SHARED_BASE,
-             *clocks = b->read_clocks + (size_t)w->number * ((b->shared_bytes + 3) / 4);
+    uint32_t offset = address - SHARED_BASE, *clocks = clocks_of(b, reader);
     EACH_WORD(i, mask) {
         struct word *word = &b->words[i];
         if (word->pending & mask)
@@ -67,21 +72,29 @@ void ptx_shared_read(struct warp *w, const struct insn *in, uint32_t lane, uint3
             ptx_fail(w, in, lane, "reads shared memory at %#x, which was never written", SHARED_BASE + 4 * i);
         check_writer(w, in, lane, word, i, mask, atomic, "read-after-write");
         if (atomic) continue;
-        uint32_t clock = w->known.of[w->number], before = word->readers >> w->number & 1 ? clocks[i] : 0;
+        uint32_t before = word->readers >> reader & 1 ? clocks[i] : 0;
         clocks[i] = clock << 4 | mask | (before >> 4 == clock ? before & 15 : 0);
-        word->readers |= 1u << w->number;
+        word->readers |= UINT64_C(1) << reader;
     }
+}
+void ptx_shared_read(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address, uint32_t bytes,
+                     bool atomic) {
+    read_as(w, in, lane, address, bytes, atomic, w->number, w->known.of[w->number]);
+}
+void ptx_shared_read_by_product(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address,
+                                uint32_t bytes, uint32_t clock) {
+    read_as(w, in, lane, address, bytes, false, PRODUCTS + w->number, clock);
 }
 
 static void check_readers(struct warp *w, const struct insn *in, uint32_t lane, uint32_t i, uint32_t mask) {
     struct block *b = w->block;
-    for (uint32_t rest = b->words[i].readers & ~(1u << w->number); rest; rest &= rest - 1) {
-        uint32_t reader = (uint32_t)__builtin_ctz(rest);
-        uint32_t clock = b->read_clocks[(size_t)reader * ((b->shared_bytes + 3) / 4) + i];
+    char name[32];
+    for (uint64_t rest = b->words[i].readers & ~(UINT64_C(1) << w->number); rest; rest &= rest - 1) {
+        uint32_t reader = (uint32_t)__builtin_ctzll(rest), clock = clocks_of(b, reader)[i];
         if ((clock & mask) && clock >> 4 > w->known.of[reader])
             ptx_fail(w, in, lane,
-                     "write-after-read race on shared memory at %#x with warp %u: no barrier is between",
-                     SHARED_BASE + 4 * i, reader);
+                     "write-after-read race on shared memory at %#x with %s: no barrier is between",
+                     SHARED_BASE + 4 * i, who(reader, name, sizeof name));
     }
 }
 

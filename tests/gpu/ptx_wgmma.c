@@ -3,54 +3,26 @@
  * and held to be read until it is waited for. */
 #include "tests/gpu/ptx_number.h"
 #include "tests/gpu/ptx_ops.h"
-#include "tests/gpu/ptx_tensor.h"
+#include "tests/gpu/ptx_tile.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { MOST_N = 256, MOST_K = 32 };
 
 /* Bits 0-13 address, 16-29 leading and 32-45 stride offset, all of them / 16; 62-63: no swizzle, 128, 64, 32
  * bytes. */
-struct descriptor {
-    uint32_t start, leading, stride, swizzle;
-};
-static struct descriptor descriptor(uint64_t bits) {
-    static const uint32_t swizzles[] = {0, 3, 2, 1};
-    return (struct descriptor){(uint32_t)(bits & 0x3fff) << 4, (uint32_t)(bits >> 16 & 0x3fff) << 4,
-                               (uint32_t)(bits >> 32 & 0x3fff) << 4, swizzles[bits >> 62]};
-}
-/* The address of 16 bytes of a row, k bytes from its beginning. Eight rows are a group, at multiples of the
- * stride; without a swizzle a row's 16-byte pieces are apart by the leading offset. */
-static uint32_t piece(struct descriptor d, uint32_t row, uint32_t k) {
-    if (!d.swizzle) return d.start + row / 8 * d.stride + k / 16 * d.leading + row % 8 * 16;
-    return tensor_swizzled(d.start + row / 8 * d.stride + row % 8 * (16u << d.swizzle) + k, d.swizzle);
+static struct tile tile(uint64_t bits) {
+    static const uint8_t swizzles[] = {0, 3, 2, 1};
+    return ptx_tile(bits, swizzles[bits >> 62]);
 }
 
-static void note_read(struct warp *w, const struct insn *in, uint32_t address) {
+static void note_read(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address) {
     if (w->reads_count == w->reads_room) {
         w->reads_room = w->reads_room ? 2 * w->reads_room : 256;
         w->reads = realloc(w->reads, w->reads_room * sizeof *w->reads);
     }
     w->reads[w->reads_count++] = (struct reads){address, 16, w->product_group, in};
-}
-
-/* rows x k elements from shared memory, row by row. */
-static void gather(struct warp *w, const struct insn *in, uint64_t bits, enum ptx_type type, uint32_t first,
-                   uint32_t rows, uint32_t k, float *to) {
-    struct descriptor d = descriptor(bits);
-    uint32_t width = ptx_element_bits(type), per = 128 / width;
-    for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t i = 0; i < k; i += per) {
-            uint32_t address = piece(d, first + r, i * width / 8);
-            const unsigned char *p = ptx_shared(w, in, 0, address, 16, 16);
-            ptx_shared_read(w, in, 0, address, 16, false);
-            ptx_shared_fenced(w, in, 0, address, 16);
-            note_read(w, in, address);
-            uint32_t words[4];
-            memcpy(words, p, sizeof words);
-            ptx_expand(type, words, 4, to + r * k + i);
-        }
+    ptx_shared_read(w, in, lane, address, 16, false);
 }
 
 /* Element e of register i of A in registers: as mma's. */
@@ -88,17 +60,16 @@ static void product(struct warp *w, const struct insn *in, uint32_t mask) {
     static _Thread_local float a[16 * MOST_K], b[MOST_N * MOST_K];
     static _Thread_local double sums[16 * MOST_N];
     uint32_t k = in->vector, n = in->compare * 8u, regs_a = in->mode;
-    if (mask != UINT32_MAX)
-        ptx_fail(w, in, (uint32_t)__builtin_ctz(~mask),
-                 "a matrix product needs all 32 lanes: only %#x are here", mask);
+    ptx_whole_warp(w, in, mask);
     const struct operand *src = in->ops + in->results;
     enum ptx_type type_a = (enum ptx_type)in->from, type_b = (enum ptx_type)in->combine;
     if (regs_a)
         gather_registers(w, src, type_a, k, a);
     else
-        gather(w, in, lane_value(w, &src[0], 0), type_a, w->number % 4 * 16, 16, k, a);
+        ptx_gather(w, in, 0, tile(lane_value(w, &src[0], 0)), type_a, w->number % 4 * 16, 16, k, note_read,
+                   a);
     src += regs_a ? regs_a : 1;
-    gather(w, in, lane_value(w, &src[0], 0), type_b, 0, n, k, b);
+    ptx_gather(w, in, 0, tile(lane_value(w, &src[0], 0)), type_b, 0, n, k, note_read, b);
     bool keep = predicate(w, &src[1]) & 1;
     for (uint32_t l = 0; keep && l < in->results; l++)
         if (w->written[in->ops[l].reg] != UINT32_MAX)
