@@ -173,13 +173,13 @@ void emulate_copy(struct emitter *e, V to, V from, V exists) {
     call(e, declare(e, "mdl_emulate_copy", types, 4), arguments, 4);
 }
 
-void emulate_copy_commit(struct emitter *e) {
+void emulate_commit(struct emitter *e, const char *of) {
     V warp = LLVMGetParam(e->function, 2);
-    call(e, declare(e, "mdl_emulate_copy_commit", &e->ptr, 1), &warp, 1);
+    call(e, declare(e, arena_printf(e->arena, "mdl_emulate_%s_commit", of), &e->ptr, 1), &warp, 1);
 }
 
-void emulate_copy_wait(struct emitter *e, V pending) {
+void emulate_wait(struct emitter *e, const char *of, int pending) {
     LLVMTypeRef types[] = {e->ptr, e->i32};
-    V arguments[] = {LLVMGetParam(e->function, 2), pending};
-    call(e, declare(e, "mdl_emulate_copy_wait", types, 2), arguments, 2);
+    V arguments[] = {LLVMGetParam(e->function, 2), emit_i32(e, pending)};
+    call(e, declare(e, arena_printf(e->arena, "mdl_emulate_%s_wait", of), types, 2), arguments, 2);
 }

@@ -19,7 +19,8 @@ LLVMValueRef emulate_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLV
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                    LLVMValueRef *sums);
 void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
-void emulate_copy_commit(struct emitter *e);
-void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);
+/* Groups of what is asynchronous: "copy", "wgmma". */
+void emulate_commit(struct emitter *e, const char *of);
+void emulate_wait(struct emitter *e, const char *of, int pending);
 
 #endif

@@ -34,6 +34,12 @@ void *emulate_allocate(void *old, size_t bytes) {
     return p;
 }
 
+void *emulate_grow(void *array, int64_t count, int64_t *room, size_t element) {
+    if (count < *room) return array;
+    *room = 2 * *room + 64;
+    return emulate_allocate(array, (size_t)*room * element);
+}
+
 /* splitmix64 */
 static uint32_t next_random(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -105,7 +111,10 @@ static void run_block(struct block *b) {
         resume(c);
     }
     check_guards(b);
-    copies_forget(b);
+    for (int64_t i = 0; i < b->kernel->warps; i++) {
+        copies_forget(&b->warps[i]);
+        products_forget(&b->warps[i]);
+    }
 }
 
 static void start_block(struct block *b, int64_t number, int64_t blocks) {
@@ -167,6 +176,7 @@ __attribute__((destructor)) static void release_idle(void) {
             region_release(&b->warps[i].stack);
             region_release(&b->warps[i].scratch);
             free(b->warps[i].copies);
+            free(b->warps[i].products);
         }
         region_release(&b->shared);
         region_release(&b->parts);

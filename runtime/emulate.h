@@ -41,6 +41,8 @@ void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, c
                            int64_t outputs, float (*sums)[32]);
 void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                             int64_t b_pitch, int64_t outputs, float (*sums)[32]);
+void mdl_emulate_wgmma_commit(struct mdl_warp *w);
+void mdl_emulate_wgmma_wait(struct mdl_warp *w, int32_t pending);
 /* sums += w . x of each lane's four bytes: dp4a.u32.s32. */
 void mdl_emulate_dot4(const uint8_t w[32][4], const int8_t x[32][4], int32_t sums[32]);
 

@@ -36,6 +36,16 @@ struct copy {
     int64_t group;    /* groups committed before it */
 };
 
+/* A wgmma under way: what it reads from shared memory, which must stay as it was when it was begun. */
+struct product {
+    struct product_operand {
+        const char *columns; /* of chunks of 16 bytes, a line after the other */
+        int64_t pitch, lines;
+    } a, b;
+    uint64_t sum;  /* of these bytes */
+    int64_t group; /* groups committed before it */
+};
+
 enum warp_state { READY, WAITING, ENDED };
 struct coroutine {
     struct mdl_warp warp; /* first: a warp is its coroutine */
@@ -44,7 +54,9 @@ struct coroutine {
     struct block *block;
     struct region stack, scratch;
     struct copy *copies; /* not yet there, oldest first */
-    int64_t copies_count, copies_room, committed;
+    int64_t copies_count, copies_room, copies_committed;
+    struct product *products; /* the same */
+    int64_t products_count, products_room, products_committed;
 };
 struct block {
     const struct mdl_emulated *kernel;
@@ -68,10 +80,18 @@ struct coroutine *emulate_current(void);
 _Noreturn void emulate_fail(const struct coroutine *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void *emulate_allocate(void *old, size_t bytes); /* as realloc; the end if there is none */
+/* `array` of `count` elements with room for one more. */
+void *emulate_grow(void *array, int64_t count, int64_t *room, size_t element);
 
 /* --- emulate_memory.c --- */
 void copies_begin(struct block *b);  /* of a thread block: no copy has come or is under way */
-void copies_forget(struct block *b); /* at its end */
+void copies_forget(struct coroutine *c); /* at its end */
+/* Of `bytes` at `p`: that they are aligned, and no copy is under way or new there. The end if not. */
+void memory_check(int64_t lane, const char *p, int64_t bytes, const char *verb);
+
+/* --- emulate_product.c --- */
+void product_begin(struct coroutine *c, struct product_operand a, struct product_operand b);
+void products_forget(struct coroutine *c);
 
 /* --- emulate_fault.c --- */
 /* While some thread of this library is between them, what touches a guard is told with the kernel's name. */

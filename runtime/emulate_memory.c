@@ -71,9 +71,7 @@ void copies_begin(struct block *b) {
     b->interval = 1;
 }
 
-void copies_forget(struct block *b) {
-    for (int64_t i = 0; i < b->kernel->warps; i++) b->warps[i].copies_count = b->warps[i].committed = 0;
-}
+void copies_forget(struct coroutine *c) { c->copies_count = c->copies_committed = 0; }
 
 static void begin_copy(struct coroutine *c, int lane, char *to, const char *from) {
     struct chunk *chunk = chunk_at(c, to);
@@ -84,11 +82,8 @@ static void begin_copy(struct coroutine *c, int lane, char *to, const char *from
     if (from) (void)*(const volatile char *)from, (void)*(const volatile char *)(from + CHUNK - 1);
     chunk->under_way = true;
     memset(to, POISON, CHUNK);
-    if (c->copies_count == c->copies_room) {
-        c->copies_room = c->copies_room ? 2 * c->copies_room : 1024;
-        c->copies = emulate_allocate(c->copies, (size_t)c->copies_room * sizeof *c->copies);
-    }
-    c->copies[c->copies_count++] = (struct copy){to, from, c->committed};
+    c->copies = emulate_grow(c->copies, c->copies_count, &c->copies_room, sizeof *c->copies);
+    c->copies[c->copies_count++] = (struct copy){to, from, c->copies_committed};
 }
 
 void mdl_emulate_copy(struct mdl_warp *w, char *const to[EMULATED_LANES],
@@ -97,7 +92,7 @@ void mdl_emulate_copy(struct mdl_warp *w, char *const to[EMULATED_LANES],
         begin_copy((struct coroutine *)w, l, to[l], exists[l] ? from[l] : NULL);
 }
 
-void mdl_emulate_copy_commit(struct mdl_warp *w) { ((struct coroutine *)w)->committed++; }
+void mdl_emulate_copy_commit(struct mdl_warp *w) { ((struct coroutine *)w)->copies_committed++; }
 
 static void deliver(struct coroutine *c, const struct copy *k) {
     struct chunk *chunk = chunk_at(c, k->to);
@@ -115,7 +110,7 @@ static void deliver(struct coroutine *c, const struct copy *k) {
 void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending) {
     struct coroutine *c = (struct coroutine *)w;
     int64_t there = 0;
-    while (there < c->copies_count && c->copies[there].group < c->committed - pending)
+    while (there < c->copies_count && c->copies[there].group < c->copies_committed - pending)
         deliver(c, &c->copies[there++]);
     c->copies_count -= there;
     if (there) memmove(c->copies, c->copies + there, (size_t)c->copies_count * sizeof *c->copies);
@@ -123,7 +118,7 @@ void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending) {
 
 /* ---- accesses by lanes ---- */
 
-static void check(int64_t lane, const char *p, int64_t bytes, const char *verb) {
+void memory_check(int64_t lane, const char *p, int64_t bytes, const char *verb) {
     const struct coroutine *c = emulate_current();
     if (!c) return; /* a guard: no warp's */
     if ((uintptr_t)p % (uintptr_t)bytes)
@@ -144,7 +139,7 @@ void mdl_emulate_load(const char *const *from, const uint8_t *mask, void *to, in
     for (int64_t l = 0; l < lanes; l++) {
         char *own = (char *)to + l * bytes;
         if (mask[l]) {
-            check(l, from[l], bytes, "loads");
+            memory_check(l, from[l], bytes, "loads");
             memcpy(own, from[l], (size_t)bytes);
         } else
             memset(own, 0, (size_t)bytes);
@@ -154,7 +149,7 @@ void mdl_emulate_load(const char *const *from, const uint8_t *mask, void *to, in
 void mdl_emulate_store(char *const *to, const uint8_t *mask, const void *from, int64_t bytes, int64_t lanes) {
     for (int64_t l = 0; l < lanes; l++) {
         if (!mask[l]) continue;
-        check(l, to[l], bytes, "stores");
+        memory_check(l, to[l], bytes, "stores");
         memcpy(to[l], (const char *)from + l * bytes, (size_t)bytes);
     }
 }

@@ -34,6 +34,7 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/emulate_fault.c \
 	runtime/emulate_matrix.c \
 	runtime/emulate_memory.c \
+	runtime/emulate_product.c \
 	runtime/float.h \
 	runtime/mdl.h \
 	runtime/mesh.c runtime/mesh.h \
