@@ -64,6 +64,8 @@ static void pause_as(struct coroutine *c, enum warp_state state) {
 static void start(unsigned high, unsigned low) {
     struct coroutine *c = (struct coroutine *)(uintptr_t)((uint64_t)high << 32 | low);
     c->block->kernel->code(c->block->buffers, c->block->dims, &c->warp);
+    if (c->copies_count) emulate_fail(c, "ends while copies are under way");
+    if (c->products_count) emulate_fail(c, "ends while products are under way");
     pause_as(c, ENDED);
 }
 
