@@ -53,6 +53,8 @@ static void initialize_targets(void) {
     LLVMInitializeAllAsmParsers();
 }
 
+/* Emulated code is large, since a warp's vector is several of this machine's, and runs for milliseconds: what
+ * costs is its compilation. */
 static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, initialize_targets);
@@ -60,6 +62,7 @@ static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     char *message = NULL, *triple = LLVMNormalizeTargetTriple(t->triple);
     if (LLVMGetTargetFromTriple(triple, &target, &message))
         ice("no code generator for %s: %s", t->triple, message);
+    if (t->emulated) opt_level = 0;
     LLVMCodeGenOptLevel level = opt_level <= 0   ? LLVMCodeGenLevelNone
                                 : opt_level >= 3 ? LLVMCodeGenLevelAggressive
                                                  : LLVMCodeGenLevelLess;
