@@ -140,3 +140,15 @@ void emulate_copy_wait(struct emitter *e, V pending) {
     V arguments[] = {LLVMGetParam(e->function, 2), pending};
     call(e, declare(e, "mdl_emulate_copy_wait", types, 2), arguments, 2);
 }
+
+void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i32, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), to, from, bytes, barrier};
+    call(e, declare(e, "mdl_emulate_copy_bulk", types, 5), arguments, 5);
+}
+
+void emulate_mbarrier(struct emitter *e, const char *name, V barrier, V argument) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i32};
+    V arguments[] = {LLVMGetParam(e->function, 2), barrier, argument};
+    call(e, declare(e, name, types, 3), arguments, 3);
+}

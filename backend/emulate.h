@@ -17,5 +17,8 @@ void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct 
 void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
 void emulate_copy_commit(struct emitter *e);
 void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);
+void emulate_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
+/* A function of the runtime on a barrier in shared memory, and what it takes (i32). */
+void emulate_mbarrier(struct emitter *e, const char *name, LLVMValueRef barrier, LLVMValueRef argument);
 
 #endif

@@ -1,6 +1,7 @@
 /* Thread blocks of a GPU as coroutines, one a warp; copies into shared memory are made at once. */
 #include "runtime/emulate.h"
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 
 enum { STACK = 1 << 18, MOST_BLOCKS = 7, COPY_BYTES = 16 };
 
-enum state { READY, WAITING, ENDED };
+enum state { READY, WAITING /* at the block's barrier */, POLLING /* an mbarrier */, ENDED };
 
 struct coroutine {
     struct mdl_warp warp; /* first: a warp is its coroutine */
@@ -16,6 +17,8 @@ struct coroutine {
     enum state state;
     struct grid *grid;
     char *stack;
+    const struct mdl_mbarrier *polled; /* until its phase of this parity is over */
+    int32_t parity;
 };
 struct grid {
     mdl_warp_code *code;
@@ -55,19 +58,26 @@ static void start(unsigned high, unsigned low) {
     swapcontext(&c->context, &c->grid->scheduler);
 }
 
-void mdl_emulate_barrier(struct mdl_warp *w) {
-    struct coroutine *c = (struct coroutine *)w;
-    c->state = WAITING;
+static void stop(struct coroutine *c, enum state why) {
+    c->state = why;
     swapcontext(&c->context, &c->grid->scheduler);
 }
 
-/* All that wait go on once all wait. */
+void mdl_emulate_barrier(struct mdl_warp *w) { stop((struct coroutine *)w, WAITING); }
+
+static bool is_over(const struct mdl_mbarrier *m, int32_t parity) { return (m->phase & 1) != parity; }
+
+/* All that wait go on once all wait; who polls, once what it waits for is over. */
 static int64_t release(struct grid *g) {
-    int64_t waiting = 0, ended = 0;
+    int64_t waiting = 0, ended = 0, polling = 0;
     for (int64_t i = 0; i < g->warps; i++) {
-        waiting += g->all[i].state == WAITING;
-        ended += g->all[i].state == ENDED;
+        struct coroutine *c = &g->all[i];
+        if (c->state == POLLING && is_over(c->polled, c->parity)) c->state = READY;
+        waiting += c->state == WAITING;
+        polling += c->state == POLLING;
+        ended += c->state == ENDED;
     }
+    if (polling && polling + waiting + ended == g->warps) give_up("an mbarrier that nobody arrives at");
     if (waiting && waiting + ended == g->warps && ended)
         give_up("a barrier that some warps have ended without");
     for (int64_t i = 0; i < g->warps && waiting == g->warps; i++) g->all[i].state = READY;
@@ -174,3 +184,36 @@ void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const 
 void mdl_emulate_copy_commit(struct mdl_warp *w) { (void)w; }
 
 void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending) { (void)w, (void)pending; }
+
+static void arrive(struct mdl_mbarrier *m, int arrivals, int32_t bytes) {
+    if (m->pending < arrivals) give_up("more arrivals than an mbarrier waits for");
+    m->pending = (uint8_t)(m->pending - arrivals);
+    m->bytes += bytes;
+    if (m->pending || m->bytes) return;
+    m->pending = m->arrivals;
+    m->phase++;
+}
+
+void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals) {
+    (void)w;
+    *m = (struct mdl_mbarrier){.arrivals = (uint8_t)arrivals, .pending = (uint8_t)arrivals};
+}
+
+void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes) {
+    (void)w;
+    arrive(m, 1, bytes);
+}
+
+void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity) {
+    struct coroutine *c = (struct coroutine *)w;
+    c->polled = m;
+    c->parity = parity;
+    stop(c, POLLING);
+}
+
+void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes,
+                           struct mdl_mbarrier *m) {
+    (void)w;
+    memcpy(to, from, (size_t)bytes);
+    arrive(m, 0, -bytes);
+}

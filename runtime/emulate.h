@@ -31,5 +31,16 @@ void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, 
 void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const from[32], const uint8_t exists[32]);
 void mdl_emulate_copy_commit(struct mdl_warp *w);
 void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending);
+/* An mbarrier: `arrivals` of each phase, those still to come, the phase's number, bytes still to come. */
+struct mdl_mbarrier {
+    uint8_t arrivals, pending;
+    uint16_t phase;
+    int32_t bytes;
+};
+void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
+void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes);
+/* Others go on until the phase of that parity is over. That nobody can go on ends the program. */
+void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity);
+void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes, struct mdl_mbarrier *m);
 
 #endif
