@@ -183,3 +183,15 @@ void emulate_wait(struct emitter *e, const char *of, int pending) {
     V arguments[] = {LLVMGetParam(e->function, 2), emit_i32(e, pending)};
     call(e, declare(e, arena_printf(e->arena, "mdl_emulate_%s_wait", of), types, 2), arguments, 2);
 }
+
+void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i32, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), to, from, bytes, barrier};
+    call(e, declare(e, "mdl_emulate_copy_bulk", types, 5), arguments, 5);
+}
+
+void emulate_mbarrier(struct emitter *e, const char *name, V barrier, V argument) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i32};
+    V arguments[] = {LLVMGetParam(e->function, 2), barrier, argument};
+    call(e, declare(e, name, types, 3), arguments, 3);
+}

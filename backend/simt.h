@@ -37,6 +37,31 @@ void simt_load_transposed(struct emitter *e, LLVMValueRef base, struct index at,
 void simt_copy_async(struct emitter *e, LLVMValueRef to, struct index at, LLVMValueRef from, struct index from_at, LLVMValueRef exists);
 void simt_copy_commit(struct emitter *e);
 void simt_copy_wait(struct emitter *e, int pending);
+/* What one thread of the block does, always the same: all warps come to both. In between lanes are not all there. */
+struct simt_one {
+    struct emit_if warp, lane;
+};
+void simt_one_begin(struct emitter *e, struct simt_one *o);
+void simt_one_end(struct emitter *e, struct simt_one *o);
+
+/* Barriers in shared memory, MBARRIER_BYTES each and aligned to as many: number `number` (i64) of several. A phase, 0 first, is over when
+ * so many have arrived and as many bytes as they expect; then the next one begins. One thread initialises those that it needs, publishes
+ * them, and a barrier of the block follows before they are used; it ends them, when nobody uses them any more, before the memory or they
+ * themselves are used anew. */
+enum { MBARRIER_BYTES = 8 };
+LLVMValueRef simt_mbarrier(struct emitter *e, LLVMValueRef first, LLVMValueRef number);
+void simt_mbarrier_init(struct emitter *e, LLVMValueRef barrier, int arrivals);
+void simt_mbarrier_publish(struct emitter *e);
+void simt_mbarrier_end(struct emitter *e, LLVMValueRef barrier);
+/* One thread arrives, and expects `bytes` (i32) in this phase. */
+void simt_mbarrier_expect(struct emitter *e, LLVMValueRef barrier, LLVMValueRef bytes);
+/* This warp, all its lanes, until the phase of that parity (i32) is over: the one under way or the one before, which of a new barrier is
+ * over and odd. */
+void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef parity);
+/* One thread has `bytes` (i32, a multiple of 16, from where both are aligned to 16) brought from global to shared memory, where `barrier`
+ * counts them. cp.async.bulk */
+void simt_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
+
 /* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. */
 struct simt_columns {
     LLVMValueRef base, bytes;

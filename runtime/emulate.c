@@ -55,7 +55,7 @@ static void resume(struct coroutine *c) {
     current = NULL;
 }
 
-static void pause_as(struct coroutine *c, enum warp_state state) {
+void emulate_pause(struct coroutine *c, enum warp_state state) {
     c->state = state;
     swapcontext(&c->context, &c->block->scheduler);
 }
@@ -66,10 +66,10 @@ static void start(unsigned high, unsigned low) {
     c->block->kernel->code(c->block->buffers, c->block->dims, &c->warp);
     if (c->copies_count) emulate_fail(c, "ends while copies are under way");
     if (c->products_count) emulate_fail(c, "ends while products are under way");
-    pause_as(c, ENDED);
+    emulate_pause(c, ENDED);
 }
 
-void mdl_emulate_barrier(struct mdl_warp *w) { pause_as((struct coroutine *)w, WAITING); }
+void mdl_emulate_barrier(struct mdl_warp *w) { emulate_pause((struct coroutine *)w, WAITING); }
 
 /* Apart, since getcontext returns twice in the compiler's eyes. */
 __attribute__((noinline)) static void prepare(struct coroutine *c) {
@@ -82,15 +82,18 @@ __attribute__((noinline)) static void prepare(struct coroutine *c) {
 
 /* ---- blocks ---- */
 
-/* All that wait go on once all wait. */
+/* All that wait go on once all wait; who polls, once what it waits for is over. */
 static int64_t release(struct block *b) {
-    int64_t waiting = 0, ended = 0, warps = b->kernel->warps;
-    const struct coroutine *waits = NULL;
+    int64_t waiting = 0, ended = 0, polling = 0, warps = b->kernel->warps;
+    const struct coroutine *waits = NULL, *polls = NULL;
     for (int64_t i = 0; i < warps; i++) {
+        if (b->warps[i].state == POLLING && polled_is_over(&b->warps[i])) b->warps[i].state = READY;
+        if (b->warps[i].state == POLLING) polling++, polls = &b->warps[i];
         waiting += b->warps[i].state == WAITING;
         ended += b->warps[i].state == ENDED;
         if (b->warps[i].state == WAITING) waits = &b->warps[i];
     }
+    if (polling && polling + waiting + ended == warps) emulate_fail(polls, "an mbarrier that nobody arrives at");
     if (waiting && ended && waiting + ended == warps)
         emulate_fail(waits, "a barrier that %" PRId64 " warps have ended without", ended);
     if (waiting != warps) return ended;

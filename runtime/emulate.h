@@ -46,4 +46,16 @@ void mdl_emulate_wgmma_wait(struct mdl_warp *w, int32_t pending);
 /* sums += w . x of each lane's four bytes: dp4a.u32.s32. */
 void mdl_emulate_dot4(const uint8_t w[32][4], const int8_t x[32][4], int32_t sums[32]);
 
+/* An mbarrier: `arrivals` of each phase, those still to come, the phase's number, bytes still to come. */
+struct mdl_mbarrier {
+    uint8_t arrivals, pending;
+    uint16_t phase;
+    int32_t bytes;
+};
+void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
+void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes);
+/* Others go on until the phase of that parity is over. That nobody can go on ends the program. */
+void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity);
+void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes, struct mdl_mbarrier *m);
+
 #endif
