@@ -14,6 +14,11 @@ void emulate_barrier(struct emitter *e);
 void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                    LLVMValueRef *sums);
+void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                     LLVMValueRef adds);
+void emulate_tensor_load(struct emitter *e, LLVMValueRef column, LLVMValueRef words[TENSOR_LOAD]);
+/* A function of the runtime on the block's tensor memory. */
+void emulate_tensor(struct emitter *e, const char *name);
 void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
 void emulate_copy_commit(struct emitter *e);
 void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);

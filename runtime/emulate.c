@@ -30,6 +30,7 @@ struct grid {
     struct coroutine *all; /* [warps] */
     char *parts;
     uint32_t *joins; /* [MDL_JOINS] */
+    float *tensor;   /* of the block that runs */
 };
 
 static uint32_t next_random(uint64_t *state) { /* splitmix64 */
@@ -91,6 +92,7 @@ static void run_block(struct grid *g) {
         while (c->state != READY);
         swapcontext(&g->scheduler, &c->context);
     }
+    if (g->tensor) give_up("tensor memory that a block has not given back");
 }
 
 /* Apart, since getcontext returns twice in the compiler's eyes. */
@@ -113,6 +115,7 @@ static void start_block(struct grid *g, int64_t block, int64_t blocks, char *sha
         c->warp.shared = shared;
         c->warp.parts = g->parts;
         c->warp.joins = g->joins;
+        c->warp.tensor = NULL;
         memset(c->warp.scratch, 0xff, (size_t)scratch);
         c->state = READY;
         c->grid = g;
@@ -216,4 +219,20 @@ void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32
     (void)w;
     memcpy(to, from, (size_t)bytes);
     arrive(m, 0, -bytes);
+}
+
+static void set_tensor(struct mdl_warp *w, float *tensor) {
+    struct grid *g = ((struct coroutine *)w)->grid;
+    if (!tensor == !g->tensor) give_up("tensor memory that is taken twice, or was not");
+    g->tensor = tensor;
+    for (int64_t i = 0; i < g->warps; i++) g->all[i].warp.tensor = tensor;
+}
+
+void mdl_emulate_tensor_begin(struct mdl_warp *w) {
+    set_tensor(w, take(sizeof(float[MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS])));
+}
+
+void mdl_emulate_tensor_end(struct mdl_warp *w) {
+    free(w->tensor);
+    set_tensor(w, NULL);
 }

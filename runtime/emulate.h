@@ -27,6 +27,19 @@ void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, c
                            float (*sums)[32]);
 void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
                             float (*sums)[32]);
+/* A block's tensor memory, [MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS], which is taken once, begins as 0xff, and must be given back. */
+enum { MDL_TENSOR_ROWS = 128, MDL_TENSOR_COLUMNS = 512 };
+void mdl_emulate_tensor_begin(struct mdl_warp *w);
+void mdl_emulate_tensor_end(struct mdl_warp *w);
+/* The warp's rows, columns of them. */
+void mdl_emulate_tensor_load(struct mdl_warp *w, int64_t column, int64_t count, float (*to)[32]);
+/* tcgen05.mma of all rows, made at once: operands as of wgmma; `adds`: to what was there. */
+void mdl_emulate_tcgen05_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
+                              int32_t adds);
+void mdl_emulate_tcgen05_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
+                             int32_t adds);
+void mdl_emulate_tcgen05_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
+                              int32_t adds);
 /* Copies of 16 bytes a lane into shared memory, zeros where `exists` is 0. */
 void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const from[32], const uint8_t exists[32]);
 void mdl_emulate_copy_commit(struct mdl_warp *w);
