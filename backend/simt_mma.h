@@ -3,6 +3,7 @@
  * (simt_tile.c). */
 #ifndef BACKEND_SIMT_MMA_H
 #define BACKEND_SIMT_MMA_H
+#include "backend/simt.h"
 #include "backend/simt_operand.h"
 
 enum {
@@ -12,12 +13,18 @@ enum {
     MMA_GROUP_CHUNKS = 4 /* of inputs, of which a lane of few rows takes one */
 };
 
+/* What a kernel keeps for products that one thread issues. */
+struct mma_tensor {
+    struct simt_tensor sums;
+    LLVMValueRef done; /* an mbarrier a stage of the ring */
+};
 struct mma_product {
     const struct mma_operand *a, *b;
     struct index *at;           /* [loops]: where the outer ones stand; the others are set here */
     int rows, outputs;          /* of the tile; multiples of MMA_ROWS and 2 * MMA_OUTPUTS */
     LLVMValueRef row, rows_end; /* the first; rows from `rows_end` on are those of the last before it */
     LLVMValueRef output;        /* the first; behind the last there is, the last is read */
+    const struct mma_tensor *tensor; /* of atoms of a block; else NULL */
     LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP_CHUNKS or in steps of STEP_CHUNKS */
 };
 /* Where the sums go, f32s, `stride` to a row (a row's neighbours adjacent). */
