@@ -16,12 +16,13 @@ complain() {
     failed=$((failed + 1))
 }
 
-# model FILE OPTION...: compiles it, and has the interpreter of graphs say what its call gives.
+# model FILE OPTION...: compiles it for $arch, and has the interpreter of graphs say what its call gives.
 model() {
     file=$1
     shift
-    mdlc --target=cuda:sm_80 "$@" "$file" -o "$scratch/libgood.so" || complain "$file does not compile"
-    mdlc --target=cuda:sm_80 "$@" --emit=kernels "$file" -o "$scratch/lowered.mdl"
+    mdlc --target=cuda:$arch "$@" "$file" -o "$scratch/libgood.so" || complain "$file does not compile"
+    ln -sf good.weights "$scratch/bad.weights"
+    mdlc --target=cuda:$arch "$@" --emit=kernels "$file" -o "$scratch/lowered.mdl"
     # shellcheck disable=SC2086 # arguments are words
     mdlc interpret "$scratch/lowered.mdl" $call --output="$scratch/want" >/dev/null || complain "$file is not interpreted"
 }
@@ -48,7 +49,7 @@ PYTHON
     [ $# -lt 4 ] || grep -q "$4" "$scratch/log" || complain "$1: not said: $4"
 }
 
-call='layer x=random N=40'
+arch=sm_80 call='layer x=random N=40'
 cat >"$scratch/product.mdl" <<'END'
 model product
 dim N in 1..64
@@ -71,5 +72,17 @@ model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 runs "$scratch/libgood.so" || complain "in int8 without a bug it fails"
 bug 'bytes taken as signed' 'dp4a.u32.s32' 'dp4a.s32.s32'
 bug 'a missing barrier in int8' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+
+arch=sm_100a call='layer x=random N=40' MDL_FAKE_SM=100
+export MDL_FAKE_SM
+sed 's/64\]/512]/' "$scratch/product.mdl" >"$scratch/long.mdl"
+model "$scratch/long.mdl" --precision=bf16
+runs "$scratch/libgood.so" || complain "on sm_100a without a bug it fails"
+bug 'sums that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'commit was not waited for'
+bug 'a stage that is filled while it is multiplied' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'with a product'
+bug 'a product without a commit' 'tcgen05.commit[^;]*;' ' '
+bug 'a missing fence before tensor memory is read' 'tcgen05.fence::after_thread_sync;' ' ' 'fence::after_thread_sync'
+bug 'a missing fence behind what was stored for a product' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never freed'
 echo "$count bugs, $failed failures"
 [ $failed = 0 ]

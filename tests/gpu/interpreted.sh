@@ -20,6 +20,8 @@ fi
 MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS=sm_90a MDL_RUN='mdl-run --device=cuda:0' sh "$tests/numeric.sh" "$@" || failed=1
 
 if [ "${whole:-no}" = yes ]; then
+    MDL_FAKE_SM=100 MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS=sm_100a MDL_RUN='mdl-run --device=cuda:0' \
+        sh "$tests/numeric.sh" "$tests/numeric/products.mdl" || failed=1
     for type in f32 i32; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
 fi
 
