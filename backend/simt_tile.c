@@ -10,6 +10,9 @@
  * a time; and eight chunks of a line, which neighbouring lanes bring from a row in memory, differ by a column
  * and 16 bytes: so neither has conflicts. Weights lie in such columns already (layout_of_chunks).
  *
+ * Products of groups of warps, and those that one thread issues for all, run on beside the next step's: so
+ * what copies fill is two steps behind, not one.
+ *
  * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
  * step before and stored behind them. (Stages: CUTLASS's multistage mainloop; 16-byte copies past L1: PTX
  * ISA, cp.async.cg.) */
@@ -192,7 +195,7 @@ static V done(struct emitter *e, const struct tile *t, V slot) {
     return simt_mbarrier(e, t->p->tensor->done, slot);
 }
 
-/* begun, not done */
+/* A step's products begin. */
 static void multiply_block(struct emitter *e, const struct tile *t, V step) {
     struct simt_one one;
     V slot = slot_of(e, t, step), adds = LLVMBuildICmp(e->builder, LLVMIntNE, step, t->p->begin, "");
@@ -260,7 +263,8 @@ static void take_sums(struct emitter *e, const struct tile *t, const struct mma_
         struct emit_if some;
         struct emit_loop columns;
         emit_if_begin(e, &some, LLVMBuildICmp(e->builder, there ? LLVMIntSLT : LLVMIntSGE, t->p->begin, t->p->end, ""));
-        if (there) wait_for_stage(e, t, emit_add(e, t->p->end, emit_i64(e, t->stages - 1)));
+        for (int i = 0; there && i < t->stages; i++)
+            wait_for_stage(e, t, emit_add(e, t->p->end, emit_i64(e, i)));
         simt_tensor_after(e);
         emit_loop_begin(e, &columns, first, end, TENSOR_LOAD, 0, NULL);
         for (int i = 0; i < TENSOR_LOAD; i++) words[i] = emit_constant_like(emit_vector(e, e->i32, e->lanes), 0);
@@ -356,15 +360,15 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     if (group || block) simt_proxy_fence(e);
     simt_block_barrier(e);
     V later = emit_add(e, steps.counter, emit_i64(e, t.ahead));
-    if (block) wait_for_stage(e, &t, later);
+    if (block) {
+        multiply_block(e, &t, steps.counter);
+        wait_for_stage(e, &t, later);
+    }
     copy_step(e, &t, later);
     V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
     compute(e, &t, &t.a, ahead, a);
     compute(e, &t, &t.b, ahead, b);
-    if (block)
-        multiply_block(e, &t, steps.counter);
-    else
-        (group ? multiply_group : multiply)(e, &t, slot_of(e, &t, steps.counter), state);
+    if (!block) (group ? multiply_group : multiply)(e, &t, slot_of(e, &t, steps.counter), state);
     store(e, &t.a, slot_of(e, &t, next), a);
     store(e, &t.b, slot_of(e, &t, next), b);
     if (group) simt_wgmma_wait(e, 1);

@@ -24,8 +24,10 @@ MDL_CPUS=sm_90a sh "$tests/numeric.sh" "$@" || failed=1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ "${whole:-no}" = yes ]; then
-    # Tensor cores of the generation before, on the stand-in alone.
-    case $MDL_CUDA in */tests/gpu/libcuda.so) MDL_FAKE_SM=80 MDL_CPUS=sm_80 sh "$tests/numeric.sh" "$tests/numeric/products.mdl" || failed=1 ;; esac
+    # Tensor cores of other generations, on the stand-in alone.
+    for sm in 80 100a; do
+        case $MDL_CUDA in */tests/gpu/libcuda.so) MDL_FAKE_SM=${sm%a} MDL_CPUS=sm_$sm sh "$tests/numeric.sh" "$tests/numeric/products.mdl" || failed=1 ;; esac
+    done
     # Of several programs a GPU takes its own: here that of sm_90a alone is broken.
     mdlc --target=cuda:sm_80,sm_90a "$tests/numeric/products.mdl" -o "$scratch/libproducts.so"
     LC_ALL=C sed 's/wgmma.fence/wgmma.fenze/' "$scratch/libproducts.so" >"$scratch/broken" && mv "$scratch/broken" "$scratch/libproducts.so"
