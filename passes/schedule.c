@@ -26,7 +26,10 @@ enum {
     MMA_TILE_OUTPUTS = 64,
     MMA_MOST_OUTPUTS = 128,
     MMA_MANY_OUTPUTS = 1024, /* from which wider tiles fill a GPU */
-    SHARING_WARPS = 8        /* of blocks whose warps share a tile */
+    SHARING_WARPS = 8,       /* of blocks whose warps share a tile */
+    SIMT_BLOCKS = 128,       /* that run at a time, and fill a GPU of today */
+    PART_BYTES = 65536,      /* of weights, that a block takes some microseconds to read */
+    PART_INPUTS = 128        /* a part is a multiple of */
 };
 
 static const struct target *target_of(const struct graph *g) {
@@ -154,6 +157,19 @@ static int64_t output_group(const struct node *kernel) {
     return group;
 }
 
+/* Inputs of a part where few tiles of few rows leave a GPU idle (backend/simt_split.c); 0: all. A part is worth a join of blocks if it
+ * reads that much. */
+static int64_t inputs_of_part(const struct node *kernel, const struct contraction *c, const struct schedule *s, double outputs,
+                              double inputs) {
+    const struct global *w = weight_of(kernel, c->b_value);
+    int64_t width = s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
+    double bits = w && is_blocks(w) ? format_info(w->store)->bits : 8.0 * dtype_bytes(atom_info(s->atom)->b);
+    double least = PART_BYTES * 8.0 / (bits * (double)width), tiles = outputs / (double)width;
+    double parts = inputs / least < SIMT_BLOCKS / tiles ? inputs / least : SIMT_BLOCKS / tiles;
+    if (!(parts >= 2)) return 0;
+    return round_up((int64_t)(inputs / (double)(int64_t)parts), PART_INPUTS);
+}
+
 static void schedule_contract(struct graph *g, const struct node *kernel, struct schedule *s) {
     const struct target *t = target_of(g);
     struct contraction axes = {0};
@@ -198,6 +214,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     rows = t->simt ? s->tile[0] : rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     s->block[1] = together > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], together) * together : 0;
+    if (t->simt && !axes.outer.count) s->block[2] = inputs_of_part(kernel, &axes, s, outputs, inputs);
     s->unroll = matrix ? 0 : 4;
     s->warps = t->simt ? SHARING_WARPS : 0;
 }
