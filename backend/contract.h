@@ -25,6 +25,7 @@ struct group {
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
+    LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
     bool mma;          /* its tensor cores make tiles */
     const struct mma_tensor *tensor; /* of the kernel, where one thread issues products; else NULL */
     LLVMValueRef row, first_output; /* at work: row in the tile, first output of the block */

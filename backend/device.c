@@ -214,31 +214,18 @@ int device_warps(const struct node *n) {
 
 /* ---- images ---- */
 
-/* The module as PTX for one architecture. Emission changes a module, so it is a copy's. */
-static struct mdl_image image_of(struct code *c, const char *arch) {
-    LLVMModuleRef copy = LLVMCloneModule(c->device->module);
-    LLVMMemoryBufferRef text = emitter_text_for(target_find(CUDA_TRIPLE, arch), copy, c->options->opt_level);
+bool device_images(struct code *c, enum artifact kind) {
+    struct emitter *e = c->device;
+    if (!emitter_finish(e)) return false;
+    LLVMMemoryBufferRef text = emitter_code(e, true);
     size_t size = LLVMGetBufferSize(text);
     char *code = arena_alloc(c->arena, size + 1, 1);
     memcpy(code, LLVMGetBufferStart(text), size);
     code[size] = 0;
     LLVMDisposeMemoryBuffer(text);
-    LLVMDisposeModule(copy);
-    return (struct mdl_image){arch, code, (int64_t)size + 1};
-}
-
-bool device_images(struct code *c, enum artifact kind) {
-    struct emitter *e = c->device;
-    int capacity = 0;
-    if (!emitter_finish(e)) return false;
-    for (const char *p = c->gpus; *p; p += *p == ',') {
-        const char *arch = arena_strndup(c->arena, p, strcspn(p, ","));
-        struct mdl_image ptx = image_of(c, arch), cubin;
-        arena_push(c->arena, c->images, c->images_count, capacity, ptx);
-        p += strlen(arch);
-        if (kind != ARTIFACT_SO || !c->options->assembler) continue;
-        if (!assemble(c, &ptx, &cubin)) return false;
-        arena_push(c->arena, c->images, c->images_count, capacity, cubin);
-    }
+    c->images = arena_new_array(c->arena, struct mdl_image, 2);
+    c->images[c->images_count++] = (struct mdl_image){e->target->cpu, code, (int64_t)size + 1};
+    bool assembled = kind == ARTIFACT_SO && c->options->assembler;
+    if (assembled && !assemble(c, &c->images[0], &c->images[c->images_count++])) return false;
     return e->errors == 0;
 }

@@ -53,6 +53,8 @@ static void initialize_targets(void) {
     LLVMInitializeAllAsmParsers();
 }
 
+/* Emulated code is large, since a warp's vector is several of this machine's, and runs for milliseconds: what
+ * costs is its compilation. */
 static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, initialize_targets);
@@ -60,6 +62,7 @@ static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     char *message = NULL, *triple = LLVMNormalizeTargetTriple(t->triple);
     if (LLVMGetTargetFromTriple(triple, &target, &message))
         ice("no code generator for %s: %s", t->triple, message);
+    if (t->emulated) opt_level = 0;
     LLVMCodeGenOptLevel level = opt_level <= 0   ? LLVMCodeGenLevelNone
                                 : opt_level >= 3 ? LLVMCodeGenLevelAggressive
                                                  : LLVMCodeGenLevelLess;
@@ -134,13 +137,6 @@ static LLVMMemoryBufferRef code_of(LLVMTargetMachineRef machine, LLVMModuleRef m
 
 LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly) {
     return code_of(e->machine, e->module, assembly ? LLVMAssemblyFile : LLVMObjectFile);
-}
-
-LLVMMemoryBufferRef emitter_text_for(const struct target *t, LLVMModuleRef module, int opt_level) {
-    LLVMTargetMachineRef machine = machine_new(t, opt_level);
-    LLVMMemoryBufferRef text = code_of(machine, module, LLVMAssemblyFile);
-    LLVMDisposeTargetMachine(machine);
-    return text;
 }
 
 void emitter_release(struct emitter *e) {

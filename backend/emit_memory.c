@@ -1,6 +1,6 @@
 /* Elements and vectors of buffers: where a point lies in a layout, and the load or store that its lanes
  * allow. */
-#include "backend/emit.h"
+#include "backend/emulate.h"
 
 enum {
     ZEROS = 1024, /* bytes a masked scalar load reads instead, so that nothing outside a buffer is touched */
@@ -149,13 +149,19 @@ static LLVMValueRef load_threads(struct emitter *e, LLVMTypeRef t, LLVMValueRef 
     return mask ? load_if(e, t, address, mask, align, constant) : emit_load_aligned(e, t, address, align, constant);
 }
 
+/* The runtime looks at each lane's address; whole vectors, and what is one for all lanes, need no care. (Nor could
+ * LLVM 22.1.8 be trusted: without AVX-512 it makes whole loads of the upper parts of a masked one of 32 lanes.) */
+static bool is_emulated_access(const struct emitter *e, const struct index *at, int lanes, LLVMValueRef mask) {
+    return e->target->emulated && lanes > 1 && (mask || at->vector || at->stride != 1);
+}
+
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
                           LLVMValueRef mask) {
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, t);
     if (e->threaded) return load_threads(e, t, base, &at, lanes, mask, false);
-    /* Without AVX-512, LLVM 22.1.8 makes whole loads of the upper parts of a masked one of 32 lanes. */
-    bool apart = e->target->emulated && mask && lanes > 1;
-    if (!apart && !at.vector && (lanes == 1 || at.stride == 1))
+    if (is_emulated_access(e, &at, lanes, mask))
+        return emulate_load(e, t, emit_addresses(e, base, at, bytes, lanes), mask);
+    if (!at.vector && (lanes == 1 || at.stride == 1))
         return emit_load_lanes(e, t, emit_offset(e, base, emit_mul(e, at.base, emit_i64(e, bytes))), lanes,
                                mask);
     LLVMTypeRef type = emit_vector(e, t, lanes);
@@ -179,6 +185,10 @@ void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, str
     int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, emit_element(type));
     if (e->threaded) {
         store_one(e, value, emit_addresses(e, base, at, bytes, lanes), mask);
+        return;
+    }
+    if (is_emulated_access(e, &at, lanes, mask)) {
+        emulate_store(e, value, emit_addresses(e, base, at, bytes, lanes), mask);
         return;
     }
     if (!at.vector && (lanes == 1 || at.stride == 1)) {

@@ -1,5 +1,5 @@
-/* Emulated kernels: void k.warp(buffers, dims, struct mdl_warp *), and i32 k(buffers, dims, scratch, thread,
- * threads), which has the runtime run a grid of it. */
+/* Emulated kernels: void k.warp(buffers, dims, struct mdl_warp *), a struct mdl_emulated of it, and i32
+ * k(buffers, dims, scratch, thread, threads), which has the runtime run a grid of it. */
 #include "backend/emulate.h"
 #include "backend/emit_memo.h"
 #include <stddef.h>
@@ -48,6 +48,23 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps) {
     e->threads = LLVMBuildMul(e->builder, e->blocks, all, "");
 }
 
+/* The struct mdl_emulated of `warp`. */
+static V description(struct emitter *e, V warp, const char *name) {
+    V text = LLVMBuildGlobalString(e->builder, name, "");
+    V fields[] = {warp,
+                  text,
+                  emit_i64(e, e->block_warps),
+                  emit_i64(e, e->shared_bytes),
+                  emit_i64(e, e->scratch_bytes),
+                  emit_i64(e, e->part_bytes)};
+    V constant = LLVMConstStructInContext(e->context, fields, 6, 0);
+    V made = LLVMAddGlobal(e->module, LLVMTypeOf(constant), arena_printf(e->arena, "%s.emulated", name));
+    LLVMSetInitializer(made, constant);
+    LLVMSetGlobalConstant(made, 1);
+    LLVMSetLinkage(made, LLVMInternalLinkage);
+    return made;
+}
+
 void emulate_warp_end(struct emitter *e, const char *name) {
     LLVMBuildRetVoid(e->builder);
     V warp = e->function;
@@ -55,17 +72,10 @@ void emulate_warp_end(struct emitter *e, const char *name) {
     e->function = LLVMAddFunction(e->module, name, kernel_type(e));
     LLVMSetVisibility(e->function, LLVMHiddenVisibility);
     LLVMPositionBuilderAtEnd(e->builder, LLVMAppendBasicBlockInContext(e->context, e->function, ""));
-    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->i64, e->i64, e->i64, e->i64};
-    V arguments[] = {warp,
-                     LLVMGetParam(e->function, 0),
-                     LLVMGetParam(e->function, 1),
-                     LLVMGetParam(e->function, 3),
-                     LLVMGetParam(e->function, 4),
-                     emit_i64(e, e->block_warps),
-                     emit_i64(e, e->shared_bytes),
-                     emit_i64(e, e->scratch_bytes),
-                     emit_i64(e, e->part_bytes)};
-    call(e, declare(e, "mdl_emulate", types, 9), arguments, 9);
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64};
+    V arguments[] = {description(e, warp, name), LLVMGetParam(e->function, 0), LLVMGetParam(e->function, 1),
+                     LLVMGetParam(e->function, 3), LLVMGetParam(e->function, 4)};
+    call(e, declare(e, "mdl_emulate", types, 5), arguments, 5);
     LLVMBuildRet(e->builder, emit_i32(e, 0));
 }
 
@@ -81,23 +91,17 @@ static const char *product_name(struct emitter *e, const char *unit, enum atom a
     return arena_printf(e->arena, "mdl_emulate_%s_%s", unit, inputs[atom_info(atom)->a]);
 }
 
-/* An array of vectors, for the runtime. */
-static V array_of(struct emitter *e, LLVMTypeRef type, unsigned count) {
-    LLVMBasicBlockRef back = emit_entry_begin(e);
-    V array = LLVMBuildAlloca(e->builder, LLVMArrayType2(type, count), "");
-    emit_entry_end(e, back);
-    return array;
-}
-
-/* Number `i` of it. */
+/* Number `i` of an array of vectors. */
 static V place_in(struct emitter *e, LLVMTypeRef type, V array, unsigned i) {
     return emit_offset(e, array, emit_i64(e, (int64_t)LLVMABISizeOfType(e->layout, type) * i));
 }
 
-/* Registers of all lanes in memory. */
+/* Registers of all lanes in memory: an array of vectors; `registers` NULL: room for them. */
 static V spill(struct emitter *e, LLVMTypeRef type, const V *registers, unsigned count) {
-    V array = array_of(e, type, count);
-    for (unsigned i = 0; i < count; i++)
+    LLVMBasicBlockRef back = emit_entry_begin(e);
+    V array = LLVMBuildAlloca(e->builder, LLVMArrayType2(type, count), "");
+    emit_entry_end(e, back);
+    for (unsigned i = 0; i < count && registers; i++)
         LLVMBuildStore(e->builder, registers[i], place_in(e, type, array, i));
     return array;
 }
@@ -107,12 +111,47 @@ static void reload(struct emitter *e, LLVMTypeRef type, V array, V *registers, u
         registers[i] = LLVMBuildLoad2(e->builder, type, place_in(e, type, array, i), "");
 }
 
+/* Conditions as bytes; NULL: all true. */
+static V spill_mask(struct emitter *e, V mask, int lanes) {
+    if (!mask) mask = LLVMConstAllOnes(emit_vector(e, e->i1, lanes));
+    LLVMTypeRef bytes = emit_vector(e, e->i8, lanes);
+    V wide = LLVMBuildZExt(e->builder, mask, bytes, "");
+    return spill(e, bytes, &wide, 1);
+}
+
+static void access_by_lanes(struct emitter *e, const char *name, V pointers, V mask, V memory, LLVMTypeRef element) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64};
+    int lanes = emit_lanes_of(pointers);
+    V arguments[] = {spill(e, LLVMTypeOf(pointers), &pointers, 1), spill_mask(e, mask, lanes), memory,
+                     emit_i64(e, (int64_t)LLVMABISizeOfType(e->layout, element)), emit_i64(e, lanes)};
+    call(e, declare(e, name, types, 5), arguments, 5);
+}
+
+V emulate_load(struct emitter *e, LLVMTypeRef element, V pointers, V mask) {
+    LLVMTypeRef type = emit_vector(e, element, emit_lanes_of(pointers));
+    V memory = spill(e, type, NULL, 1);
+    access_by_lanes(e, "mdl_emulate_load", pointers, mask, memory, element);
+    return LLVMBuildLoad2(e->builder, type, memory, "");
+}
+
+void emulate_store(struct emitter *e, V value, V pointers, V mask) {
+    V memory = spill(e, LLVMTypeOf(value), &value, 1);
+    access_by_lanes(e, "mdl_emulate_store", pointers, mask, memory, emit_element(LLVMTypeOf(value)));
+}
+
 void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *sums) {
     LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), type = LLVMTypeOf(sums[0]);
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
     V arrays[] = {spill(e, words, a, 4), spill(e, words, b, 2), spill(e, type, sums, 4)};
     call(e, declare(e, product_name(e, "mma", atom), types, 3), arrays, 3);
     reload(e, type, arrays[2], sums, 4);
+}
+
+V emulate_dot4(struct emitter *e, V w, V x, V sum) {
+    LLVMTypeRef type = LLVMTypeOf(sum), types[] = {e->ptr, e->ptr, e->ptr};
+    V arrays[] = {spill(e, LLVMTypeOf(w), &w, 1), spill(e, LLVMTypeOf(x), &x, 1), spill(e, type, &sum, 1)};
+    call(e, declare(e, "mdl_emulate_dot4", types, 3), arrays, 3);
+    return LLVMBuildLoad2(e->builder, type, arrays[2], "");
 }
 
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
@@ -148,29 +187,27 @@ void emulate_tensor(struct emitter *e, const char *name) {
 
 void emulate_tensor_load(struct emitter *e, V column, V words[TENSOR_LOAD]) {
     LLVMTypeRef type = emit_vector(e, e->i32, e->lanes), types[] = {e->ptr, e->i64, e->i64, e->ptr};
-    V arguments[] = {LLVMGetParam(e->function, 2), column, emit_i64(e, TENSOR_LOAD), array_of(e, type, TENSOR_LOAD)};
+    V arguments[] = {LLVMGetParam(e->function, 2), column, emit_i64(e, TENSOR_LOAD), spill(e, type, NULL, TENSOR_LOAD)};
     call(e, declare(e, "mdl_emulate_tensor_load", types, 4), arguments, 4);
     reload(e, type, arguments[3], words, TENSOR_LOAD);
 }
 
 void emulate_copy(struct emitter *e, V to, V from, V exists) {
-    LLVMTypeRef bytes = emit_vector(e, e->i8, e->lanes), types[] = {e->ptr, e->ptr, e->ptr, e->ptr};
-    V all = LLVMConstAllOnes(emit_vector(e, e->i1, e->lanes));
-    V there = LLVMBuildZExt(e->builder, exists ? exists : all, bytes, "");
-    V arguments[] = {LLVMGetParam(e->function, 2), spill(e, LLVMTypeOf(to), &to, 1), spill(e, LLVMTypeOf(from), &from, 1),
-                     spill(e, bytes, &there, 1)};
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), spill(e, LLVMTypeOf(to), &to, 1),
+                     spill(e, LLVMTypeOf(from), &from, 1), spill_mask(e, exists, e->lanes)};
     call(e, declare(e, "mdl_emulate_copy", types, 4), arguments, 4);
 }
 
-void emulate_copy_commit(struct emitter *e) {
+void emulate_commit(struct emitter *e, const char *of) {
     V warp = LLVMGetParam(e->function, 2);
-    call(e, declare(e, "mdl_emulate_copy_commit", &e->ptr, 1), &warp, 1);
+    call(e, declare(e, arena_printf(e->arena, "mdl_emulate_%s_commit", of), &e->ptr, 1), &warp, 1);
 }
 
-void emulate_copy_wait(struct emitter *e, V pending) {
+void emulate_wait(struct emitter *e, const char *of, int pending) {
     LLVMTypeRef types[] = {e->ptr, e->i32};
-    V arguments[] = {LLVMGetParam(e->function, 2), pending};
-    call(e, declare(e, "mdl_emulate_copy_wait", types, 2), arguments, 2);
+    V arguments[] = {LLVMGetParam(e->function, 2), emit_i32(e, pending)};
+    call(e, declare(e, arena_printf(e->arena, "mdl_emulate_%s_wait", of), types, 2), arguments, 2);
 }
 
 void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {

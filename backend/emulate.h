@@ -10,8 +10,12 @@ void emulate_warp_begin(struct emitter *e, const char *name, int warps);
 void emulate_warp_end(struct emitter *e, const char *name);
 
 void emulate_barrier(struct emitter *e);
+/* Each lane's own element, at pointers a lane; where `mask` (NULL: all true) is false, 0. */
+LLVMValueRef emulate_load(struct emitter *e, LLVMTypeRef element, LLVMValueRef pointers, LLVMValueRef mask);
+void emulate_store(struct emitter *e, LLVMValueRef value, LLVMValueRef pointers, LLVMValueRef mask);
 /* As their namesakes in simt.h; pointers a lane. */
 void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+LLVMValueRef emulate_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                    LLVMValueRef *sums);
 void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
@@ -20,8 +24,9 @@ void emulate_tensor_load(struct emitter *e, LLVMValueRef column, LLVMValueRef wo
 /* A function of the runtime on the block's tensor memory. */
 void emulate_tensor(struct emitter *e, const char *name);
 void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef exists);
-void emulate_copy_commit(struct emitter *e);
-void emulate_copy_wait(struct emitter *e, LLVMValueRef pending);
+/* Groups of what is asynchronous: "copy", "wgmma". */
+void emulate_commit(struct emitter *e, const char *of);
+void emulate_wait(struct emitter *e, const char *of, int pending);
 void emulate_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
 /* A function of the runtime on a barrier in shared memory, and what it takes (i32). */
 void emulate_mbarrier(struct emitter *e, const char *name, LLVMValueRef barrier, LLVMValueRef argument);

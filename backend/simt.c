@@ -93,25 +93,8 @@ void simt_split(struct emitter *e, V count, V *begin, V *end) {
     *end = emit_min(e, emit_add(e, *begin, share), count);
 }
 
-/* The same on true vectors, product by product. */
-static V dot4_of_lanes(struct emitter *e, V w, V x, V sum) {
-    int lanes = emit_lanes_of(sum);
-    LLVMTypeRef bytes = LLVMVectorType(e->i8, (unsigned)(4 * lanes)),
-                words = LLVMVectorType(e->i32, (unsigned)(4 * lanes));
-    w = LLVMBuildZExt(e->builder, LLVMBuildBitCast(e->builder, w, bytes, ""), words, "");
-    x = LLVMBuildSExt(e->builder, LLVMBuildBitCast(e->builder, x, bytes, ""), words, "");
-    V products = LLVMBuildMul(e->builder, w, x, ""), picks[MAX_LANES];
-    for (int i = 0; i < 4; i++) {
-        for (int l = 0; l < lanes; l++) picks[l] = emit_i32(e, 4 * l + i);
-        V part = LLVMBuildShuffleVector(e->builder, products, LLVMGetPoison(words),
-                                        LLVMConstVector(picks, (unsigned)lanes), "");
-        sum = LLVMBuildAdd(e->builder, sum, part, "");
-    }
-    return sum;
-}
-
 V simt_dot4(struct emitter *e, V w, V x, V sum) {
-    if (!e->threaded) return dot4_of_lanes(e, w, x, sum);
+    if (!e->threaded) return emulate_dot4(e, w, x, sum);
     V arguments[] = {LLVMBuildBitCast(e->builder, w, e->i32, ""), LLVMBuildBitCast(e->builder, x, e->i32, ""),
                      sum};
     return emit_intrinsic(e, "llvm.nvvm.idp4a.u.s", NULL, 0, arguments, 3);

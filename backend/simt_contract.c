@@ -75,10 +75,12 @@ void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
     }
     V all = simt_shared(e, work), places[MAX_ANCHORS] = {NULL};
     for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
+    V barriers = simt_shared(e, MOST_STAGES * MBARRIER_BYTES);
     bool block = atom_info(e->kernel->schedule->atom)->unit == UNIT_block;
     const struct mma_tensor *tensor = block ? take_tensor(e, groups, count) : NULL;
     for (int i = 0; i < count; i++) {
         groups[i].work = all;
+        groups[i].barriers = barriers;
         groups[i].tensor = tensor;
         for (int k = 0; k < groups[i].count; k++)
             groups[i].anchors[k]->tile = groups[i].mma && k == groups[i].count - 1 ? all : places[k];
@@ -140,7 +142,7 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
     p.begin = emit_i64(e, 0);
     p.end = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, STEP_CHUNKS));
     struct mma_sums sums = {a->tile, g->stride};
-    emit_mma_tile(e, &p, stages_of(e), g->work, &sums);
+    emit_mma_tile(e, &p, stages_of(e), g->work, g->barriers, &sums);
 }
 
 /* ---- a thread block's share ---- */

@@ -26,7 +26,7 @@ void simt_copy_commit(struct emitter *e) {
     if (e->threaded)
         emit_intrinsic(e, "llvm.nvvm.cp.async.commit.group", NULL, 0, NULL, 0);
     else
-        emulate_copy_commit(e);
+        emulate_commit(e, "copy");
 }
 
 void simt_copy_wait(struct emitter *e, int pending) {
@@ -34,5 +34,5 @@ void simt_copy_wait(struct emitter *e, int pending) {
     if (e->threaded)
         emit_intrinsic(e, "llvm.nvvm.cp.async.wait.group", NULL, 0, &left, 1);
     else
-        emulate_copy_wait(e, left);
+        emulate_wait(e, "copy", pending);
 }

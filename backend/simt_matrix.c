@@ -56,18 +56,10 @@ static V columns_of_matrix(struct emitter *e, V pointers, int part, int second) 
     return LLVMBuildGEP2(e->builder, e->i8, rows, &offsets, 1, "");
 }
 
-static V gather(struct emitter *e, LLVMTypeRef t, V pointers) {
-    LLVMTypeRef type = LLVMVectorType(t, (unsigned)e->lanes);
-    V arguments[] = {pointers, LLVMConstAllOnes(LLVMVectorType(e->i1, (unsigned)e->lanes)),
-                     LLVMGetPoison(type)};
-    return emit_intrinsic(e, "llvm.masked.gather", (LLVMTypeRef[]){type, LLVMTypeOf(pointers)}, 2, arguments,
-                          3);
-}
-
 static V load_columns(struct emitter *e, V pointers, int part) {
     LLVMTypeRef words = LLVMVectorType(e->i32, (unsigned)e->lanes);
-    V low = gather(e, e->i16, columns_of_matrix(e, pointers, part, 0)),
-      high = gather(e, e->i16, columns_of_matrix(e, pointers, part, 1));
+    V low = emulate_load(e, e->i16, columns_of_matrix(e, pointers, part, 0), NULL),
+      high = emulate_load(e, e->i16, columns_of_matrix(e, pointers, part, 1), NULL);
     low = LLVMBuildZExt(e->builder, low, words, "");
     high = LLVMBuildShl(e->builder, LLVMBuildZExt(e->builder, high, words, ""), emit_constant_like(words, 16),
                         "");
@@ -85,7 +77,7 @@ void simt_load_matrix(struct emitter *e, V base, struct index at, V words[4]) {
         load(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16", pointers, words);
         return;
     }
-    for (int i = 0; i < 4; i++) words[i] = gather(e, e->i32, rows_of_matrix(e, pointers, i));
+    for (int i = 0; i < 4; i++) words[i] = emulate_load(e, e->i32, rows_of_matrix(e, pointers, i), NULL);
 }
 
 void simt_load_transposed(struct emitter *e, V base, struct index at, V words[4]) {

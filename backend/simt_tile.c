@@ -35,6 +35,8 @@ struct tile {
     int stages, ahead; /* ahead: steps whose copies are under way; a group's products of the step before still
                           read theirs */
     struct side a, b;
+    struct mma_bulk bulk;          /* of B, if `in_bulk` */
+    bool in_bulk;
     int warp_rows, warp_outputs;   /* of a warp's part */
     V row_in_tile, output_in_tile; /* where it begins */
 };
@@ -123,7 +125,10 @@ static void copy_step(struct emitter *e, const struct tile *t, V step) {
     emit_if_begin(e, &more, LLVMBuildICmp(e->builder, LLVMIntSLT, step, t->p->end, ""));
     V slot = slot_of(e, t, step);
     copy(e, t, &t->a, step, slot);
-    copy(e, t, &t->b, step, slot);
+    if (t->in_bulk)
+        mma_bulk_copy(e, &t->bulk, step, slot);
+    else
+        copy(e, t, &t->b, step, slot);
     emit_if_end(e, &more);
     simt_copy_commit(e);
 }
@@ -305,6 +310,17 @@ static void share_tile(struct emitter *e, struct tile *t) {
     t->output_in_tile = emit_mul(e, emit_rem(e, e->warp, across), emit_i64(e, t->warp_outputs));
 }
 
+/* B in bulk, if it can be had so and the products read past the caches of threads, as those copies write. */
+static void plan_bulk(struct emitter *e, struct tile *t, V barriers) {
+    t->in_bulk = barriers && mma_bulk_suits(e, t->b.operand, t->b.lines);
+    t->bulk = (struct mma_bulk){t->b.operand, t->p->at,  t->b.lines, t->stages, t->b.pitch,
+                                t->b.stage,   t->b.ring, t->b.first, barriers};
+    if (!t->in_bulk) return;
+    simt_proxy_fence(e); /* what lay in the ring before */
+    mma_bulk_begin(e, &t->bulk);
+    simt_block_barrier(e);
+}
+
 /* The first steps, as many as copies are under way. */
 static void fill(struct emitter *e, const struct tile *t) {
     V words[MOST_UNITS][CHUNK_WORDS];
@@ -319,7 +335,7 @@ static void fill(struct emitter *e, const struct tile *t) {
     }
 }
 
-void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring,
+void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring, V barriers,
                    const struct mma_sums *sums) {
     V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
     enum atom_unit unit = atom_info(p->a->atom)->unit;
@@ -332,6 +348,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
     if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
         ice("a tile of %d x %d is too large", p->rows, p->outputs);
+    plan_bulk(e, &t, group ? barriers : NULL);
     if (block) begin_block(e, &t);
     fill(e, &t);
     for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
@@ -339,6 +356,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     emit_loop_begin(e, &steps, p->begin, p->end, 1, count, state);
     for (int i = 0; i < count; i++) state[i] = steps.carried[i];
     simt_copy_wait(e, t.ahead - 1);
+    if (t.in_bulk) mma_bulk_wait(e, &t.bulk, emit_sub(e, steps.counter, p->begin), slot_of(e, &t, steps.counter));
     if (group || block) simt_proxy_fence(e);
     simt_block_barrier(e);
     V later = emit_add(e, steps.counter, emit_i64(e, t.ahead));
@@ -358,6 +376,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     if (group) simt_wgmma_wait(e, 0);
     simt_copy_wait(e, 0);
     simt_block_barrier(e);
+    if (t.in_bulk) mma_bulk_end(e, &t.bulk);
     if (block)
         take_sums(e, &t, sums);
     else

@@ -75,10 +75,19 @@ static void only_threads(struct emitter *e, const char *name) {
 }
 
 void simt_wgmma_begin(struct emitter *e) { only_threads(e, "llvm.nvvm.wgmma.fence.sync.aligned"); }
-void simt_wgmma_commit(struct emitter *e) { only_threads(e, "llvm.nvvm.wgmma.commit_group.sync.aligned"); }
 void simt_proxy_fence(struct emitter *e) { only_threads(e, "llvm.nvvm.fence.proxy.async.shared_cta"); }
+
+void simt_wgmma_commit(struct emitter *e) {
+    if (e->threaded)
+        emit_intrinsic(e, "llvm.nvvm.wgmma.commit_group.sync.aligned", NULL, 0, NULL, 0);
+    else
+        emulate_commit(e, "wgmma");
+}
 
 void simt_wgmma_wait(struct emitter *e, int pending) {
     V left = emit_i64(e, pending);
-    if (e->threaded) emit_intrinsic(e, "llvm.nvvm.wgmma.wait_group.sync.aligned", NULL, 0, &left, 1);
+    if (e->threaded)
+        emit_intrinsic(e, "llvm.nvvm.wgmma.wait_group.sync.aligned", NULL, 0, &left, 1);
+    else
+        emulate_wait(e, "wgmma", pending);
 }

@@ -173,7 +173,7 @@ struct mdl_launch {
     uint32_t part;       /* bytes of a part, a multiple of MDL_ALIGN */
     int64_t scratch;     /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
 };
-/* What a warp sees of its grid where a GPU's kernels run on the processor, for tests (runtime/emulate.h). */
+/* Where a GPU's kernels run on the processor, for tests (runtime/emulate.h): a kernel, and what a warp sees of its grid. */
 struct mdl_warp {
     int64_t block, blocks, warp;
     char *shared;  /* the block's */
@@ -181,6 +181,12 @@ struct mdl_warp {
     char *parts;   /* the grid's */
     uint32_t *joins;
     float *tensor; /* the block's tensor memory, while it has some */
+};
+struct mdl_emulated {
+    void (*code)(void *const *buffers, const int64_t *dims, struct mdl_warp *w);
+    const char *name;
+    int64_t warps;                 /* of a block */
+    int64_t shared, scratch, part; /* bytes, of a block, of a warp, of a block's part */
 };
 struct mdl_image {
     const char *arch; /* "sm_90a" */

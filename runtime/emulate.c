@@ -1,238 +1,267 @@
-/* Thread blocks of a GPU as coroutines, one a warp; copies into shared memory are made at once. */
-#include "runtime/emulate.h"
+/* Thread blocks of a GPU as coroutines, one a warp. */
+#include "runtime/emulate_block.h"
 #include <inttypes.h>
-#include <stdbool.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
-enum { STACK = 1 << 18, MOST_BLOCKS = 7, COPY_BYTES = 16 };
+enum { STACK = 1 << 26 /* code that is not optimised needs megabytes */, SIGNAL_STACK = 1 << 16, MOST_BLOCKS = 7 };
 
-enum state { READY, WAITING /* at the block's barrier */, POLLING /* an mbarrier */, ENDED };
+static _Thread_local struct coroutine *current;
+struct coroutine *emulate_current(void) { return current; }
 
-struct coroutine {
-    struct mdl_warp warp; /* first: a warp is its coroutine */
-    ucontext_t context;
-    enum state state;
-    struct grid *grid;
-    char *stack;
-    const struct mdl_mbarrier *polled; /* until its phase of this parity is over */
-    int32_t parity;
-};
-struct grid {
-    mdl_warp_code *code;
-    void *const *buffers;
-    const int64_t *dims;
-    int64_t warps;
-    uint64_t random;
-    ucontext_t scheduler;
-    struct coroutine *all; /* [warps] */
-    char *parts;
-    uint32_t *joins; /* [MDL_JOINS] */
-    float *tensor;   /* of the block that runs */
-};
+void emulate_fail(const struct coroutine *c, const char *format, ...) {
+    va_list arguments;
+    flockfile(stderr);
+    fputs("emulated GPU: ", stderr);
+    if (c)
+        fprintf(stderr, "kernel %s, block %" PRId64 " of %" PRId64 ", warp %" PRId64 ": ", c->block->kernel->name,
+                c->warp.block, c->warp.blocks, c->warp.warp);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    funlockfile(stderr);
+    abort();
+}
 
-static uint32_t next_random(uint64_t *state) { /* splitmix64 */
+void *emulate_allocate(void *old, size_t bytes) {
+    void *p = realloc(old, bytes);
+    if (!p) emulate_fail(NULL, "out of memory");
+    return p;
+}
+
+void *emulate_grow(void *array, int64_t count, int64_t *room, size_t element) {
+    if (count < *room) return array;
+    *room = 2 * *room + 64;
+    return emulate_allocate(array, (size_t)*room * element);
+}
+
+/* splitmix64 */
+static uint32_t next_random(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     return (uint32_t)((z ^ z >> 27) >> 16);
 }
 
-static _Noreturn void give_up(const char *why) {
-    fprintf(stderr, "emulated GPU: %s\n", why);
-    abort();
+/* ---- warps ---- */
+
+static void resume(struct coroutine *c) {
+    current = c;
+    swapcontext(&c->block->scheduler, &c->context);
+    current = NULL;
 }
 
-static void *take(size_t bytes) {
-    void *p = aligned_alloc(MDL_ALIGN, (bytes / MDL_ALIGN + 1) * MDL_ALIGN);
-    if (!p) give_up("out of memory");
-    memset(p, 0xff, bytes);
-    return p;
+void emulate_pause(struct coroutine *c, enum warp_state state) {
+    c->state = state;
+    swapcontext(&c->context, &c->block->scheduler);
 }
 
 /* Arguments of makecontext's functions are ints: the pointer comes in two. */
 static void start(unsigned high, unsigned low) {
     struct coroutine *c = (struct coroutine *)(uintptr_t)((uint64_t)high << 32 | low);
-    c->grid->code(c->grid->buffers, c->grid->dims, &c->warp);
-    c->state = ENDED;
-    swapcontext(&c->context, &c->grid->scheduler);
+    c->block->kernel->code(c->block->buffers, c->block->dims, &c->warp);
+    if (c->copies_count) emulate_fail(c, "ends while copies are under way");
+    if (c->products_count) emulate_fail(c, "ends while products are under way");
+    emulate_pause(c, ENDED);
 }
 
-static void stop(struct coroutine *c, enum state why) {
-    c->state = why;
-    swapcontext(&c->context, &c->grid->scheduler);
-}
-
-void mdl_emulate_barrier(struct mdl_warp *w) { stop((struct coroutine *)w, WAITING); }
-
-static bool is_over(const struct mdl_mbarrier *m, int32_t parity) { return (m->phase & 1) != parity; }
-
-/* All that wait go on once all wait; who polls, once what it waits for is over. */
-static int64_t release(struct grid *g) {
-    int64_t waiting = 0, ended = 0, polling = 0;
-    for (int64_t i = 0; i < g->warps; i++) {
-        struct coroutine *c = &g->all[i];
-        if (c->state == POLLING && is_over(c->polled, c->parity)) c->state = READY;
-        waiting += c->state == WAITING;
-        polling += c->state == POLLING;
-        ended += c->state == ENDED;
-    }
-    if (polling && polling + waiting + ended == g->warps) give_up("an mbarrier that nobody arrives at");
-    if (waiting && waiting + ended == g->warps && ended)
-        give_up("a barrier that some warps have ended without");
-    for (int64_t i = 0; i < g->warps && waiting == g->warps; i++) g->all[i].state = READY;
-    return ended;
-}
-
-static void run_block(struct grid *g) {
-    while (release(g) < g->warps) {
-        struct coroutine *c;
-        do c = &g->all[next_random(&g->random) % (uint64_t)g->warps];
-        while (c->state != READY);
-        swapcontext(&g->scheduler, &c->context);
-    }
-    if (g->tensor) give_up("tensor memory that a block has not given back");
-}
+void mdl_emulate_barrier(struct mdl_warp *w) { emulate_pause((struct coroutine *)w, WAITING); }
 
 /* Apart, since getcontext returns twice in the compiler's eyes. */
 __attribute__((noinline)) static void prepare(struct coroutine *c) {
     uintptr_t at = (uintptr_t)c;
     getcontext(&c->context);
-    c->context.uc_stack.ss_sp = c->stack;
-    c->context.uc_stack.ss_size = STACK;
+    c->context.uc_stack.ss_sp = c->stack.start;
+    c->context.uc_stack.ss_size = c->stack.bytes;
     makecontext(&c->context, (void (*)(void))start, 2, (unsigned)((uint64_t)at >> 32), (unsigned)at);
 }
 
-static void start_block(struct grid *g, int64_t block, int64_t blocks, char *shared, int64_t shared_bytes,
-                        int64_t scratch) {
-    memset(shared, 0xff, (size_t)shared_bytes);
-    for (int64_t i = 0; i < g->warps; i++) {
-        struct coroutine *c = &g->all[i];
-        c->warp.block = block;
-        c->warp.blocks = blocks;
-        c->warp.warp = i;
-        c->warp.shared = shared;
-        c->warp.parts = g->parts;
-        c->warp.joins = g->joins;
-        c->warp.tensor = NULL;
-        memset(c->warp.scratch, 0xff, (size_t)scratch);
+/* ---- blocks ---- */
+
+/* All that wait go on once all wait; who polls, once what it waits for is over. */
+static int64_t release(struct block *b) {
+    int64_t waiting = 0, ended = 0, polling = 0, warps = b->kernel->warps;
+    const struct coroutine *waits = NULL, *polls = NULL;
+    for (int64_t i = 0; i < warps; i++) {
+        if (b->warps[i].state == POLLING && polled_is_over(&b->warps[i])) b->warps[i].state = READY;
+        if (b->warps[i].state == POLLING) polling++, polls = &b->warps[i];
+        waiting += b->warps[i].state == WAITING;
+        ended += b->warps[i].state == ENDED;
+        if (b->warps[i].state == WAITING) waits = &b->warps[i];
+    }
+    if (polling && polling + waiting + ended == warps) emulate_fail(polls, "an mbarrier that nobody arrives at");
+    if (waiting && ended && waiting + ended == warps)
+        emulate_fail(waits, "a barrier that %" PRId64 " warps have ended without", ended);
+    if (waiting != warps) return ended;
+    for (int64_t i = 0; i < warps; i++) b->warps[i].state = READY;
+    b->interval++;
+    return ended;
+}
+
+static void check_guards(const struct block *b) {
+    if (!region_intact(&b->shared)) emulate_fail(&b->warps[0], "its block wrote before shared memory");
+    for (int64_t i = 0; i < b->kernel->warps; i++)
+        if (!region_intact(&b->warps[i].scratch)) emulate_fail(&b->warps[i], "its scratch: written before it");
+}
+
+static void run_block(struct block *b) {
+    while (release(b) < b->kernel->warps) {
+        struct coroutine *c;
+        do c = &b->warps[next_random(&b->random) % (uint64_t)b->kernel->warps];
+        while (c->state != READY);
+        resume(c);
+    }
+    check_guards(b);
+    if (b->warps[0].warp.tensor) emulate_fail(&b->warps[0], "its block has not given tensor memory back");
+    for (int64_t i = 0; i < b->kernel->warps; i++) {
+        copies_forget(&b->warps[i]);
+        products_forget(&b->warps[i]);
+    }
+}
+
+static void start_block(struct block *b, int64_t number, int64_t blocks) {
+    memset(b->shared.start, 0xff, b->shared.bytes);
+    copies_begin(b);
+    for (int64_t i = 0; i < b->kernel->warps; i++) {
+        struct coroutine *c = &b->warps[i];
+        memset(c->scratch.start, 0xff, c->scratch.bytes);
+        c->warp = (struct mdl_warp){
+            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start, NULL};
         c->state = READY;
-        c->grid = g;
+        c->block = b;
         prepare(c);
     }
 }
 
-static uint64_t seed(void) {
+/* ---- blocks between kernels: their stacks are kept ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct block *idle;
+
+static struct block *take_block(void) {
+    pthread_mutex_lock(&lock);
+    struct block *b = idle;
+    if (b) idle = b->next;
+    pthread_mutex_unlock(&lock);
+    if (!b) memset(b = emulate_allocate(NULL, sizeof *b), 0, sizeof *b);
+    return b;
+}
+
+static void give_block(struct block *b) {
+    pthread_mutex_lock(&lock);
+    b->next = idle;
+    idle = b;
+    pthread_mutex_unlock(&lock);
+}
+
+static size_t whole(int64_t bytes) { return ((size_t)bytes + 63) & ~(size_t)63; }
+
+static void fit(struct block *b, const struct mdl_emulated *kernel) {
+    b->kernel = kernel;
+    if (kernel->warps > b->warps_room) {
+        b->warps = emulate_allocate(b->warps, (size_t)kernel->warps * sizeof *b->warps);
+        memset(b->warps + b->warps_room, 0, (size_t)(kernel->warps - b->warps_room) * sizeof *b->warps);
+        b->warps_room = kernel->warps;
+    }
+    region_fit(&b->shared, whole(kernel->shared));
+    for (int64_t i = 0; i < kernel->warps; i++) {
+        region_fit(&b->warps[i].stack, STACK);
+        region_fit(&b->warps[i].scratch, whole(kernel->scratch));
+    }
+}
+
+/* When the library is closed. */
+__attribute__((destructor)) static void release_idle(void) {
+    for (struct block *b; (b = idle);) {
+        idle = b->next;
+        for (int64_t i = 0; i < b->warps_room; i++) {
+            region_release(&b->warps[i].stack);
+            region_release(&b->warps[i].scratch);
+            free(b->warps[i].copies);
+            free(b->warps[i].products);
+        }
+        region_release(&b->shared);
+        region_release(&b->parts);
+        region_release(&b->joins);
+        free(b->warps);
+        free(b->chunks);
+        free(b);
+    }
+}
+
+/* ---- grids ---- */
+
+/* From the environment's, another for each kernel. */
+static uint64_t seed_of(const struct mdl_emulated *kernel) {
     const char *given = getenv("MDL_EMULATE_SEED");
-    return given ? strtoull(given, NULL, 10) : 1;
+    uint64_t seed = given ? strtoull(given, NULL, 10) : 1;
+    for (const char *p = kernel->name; *p; p++) seed = (seed ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+    return seed;
 }
 
-/* Numbers below n in a random order. */
-static void shuffle(int64_t *order, int64_t n, uint64_t *random) {
-    for (int64_t i = 0; i < n; i++) {
-        int64_t j = next_random(random) % (uint64_t)(i + 1);
-        order[i] = order[j];
-        order[j] = i;
-    }
+/* Parts and counters of a grid, and what it left there. */
+static void begin_parts(struct block *b, int64_t blocks) {
+    region_fit(&b->parts, (size_t)(blocks * b->kernel->part));
+    region_fit(&b->joins, MDL_JOINS * sizeof(uint32_t));
+    memset(b->parts.start, 0xff, b->parts.bytes);
+    memset(b->joins.start, 0, b->joins.bytes);
 }
-
-static void take_grid(struct grid *g, int64_t blocks, int64_t scratch, int64_t part) {
-    g->all = take((size_t)g->warps * sizeof *g->all);
-    g->parts = take((size_t)(blocks * part));
-    g->joins = take(MDL_JOINS * sizeof *g->joins);
-    memset(g->joins, 0, MDL_JOINS * sizeof *g->joins);
-    for (int64_t i = 0; i < g->warps; i++) {
-        g->all[i].stack = take(STACK);
-        g->all[i].warp.scratch = take((size_t)scratch);
-    }
-}
-
-static void release_grid(struct grid *g) {
-    for (int64_t i = 0; i < g->warps; i++) {
-        free(g->all[i].stack);
-        free(g->all[i].warp.scratch);
-    }
+static void end_parts(const struct block *b) {
+    const uint32_t *joins = (const uint32_t *)b->joins.start;
     for (int64_t i = 0; i < MDL_JOINS; i++)
-        if (g->joins[i]) give_up("a counter of parts is not left as zero");
-    free(g->joins);
-    free(g->parts);
-    free(g->all);
+        if (joins[i]) emulate_fail(&b->warps[0], "its grid leaves counter %" PRId64 " of parts as %" PRIu32, i, joins[i]);
+    if (!region_intact(&b->parts)) emulate_fail(&b->warps[0], "its grid wrote before the parts");
 }
 
-void mdl_emulate(mdl_warp_code *code, void *const *buffers, const int64_t *dims, int64_t thread,
-                 int64_t threads, int64_t warps, int64_t shared, int64_t scratch, int64_t part) {
-    struct grid g = {.code = code, .buffers = buffers, .dims = dims, .warps = warps, .random = seed()};
-    int64_t blocks = 1 + next_random(&g.random) % MOST_BLOCKS, order[MOST_BLOCKS] = {0};
-    if (part && thread) return;
-    char *memory = take((size_t)shared);
-    take_grid(&g, blocks, scratch, part);
-    shuffle(order, blocks, &g.random);
-    for (int64_t b = thread; b < blocks; b += part ? 1 : threads) {
-        start_block(&g, order[b], blocks, memory, shared, scratch);
-        run_block(&g);
+/* Every thread of the call finds the same number of blocks, and takes its own in an order of its own. */
+static void run_grid(struct block *b, int64_t thread, int64_t threads) {
+    int64_t mine[MOST_BLOCKS], count = 0, blocks = 1 + next_random(&b->random) % MOST_BLOCKS;
+    b->random += (uint64_t)thread;
+    for (int64_t i = thread; i < blocks; i += threads) mine[count++] = i;
+    begin_parts(b, blocks);
+    for (; count; count--) {
+        int64_t next = next_random(&b->random) % (uint64_t)count;
+        start_block(b, mine[next], blocks);
+        run_block(b);
+        mine[next] = mine[count - 1];
     }
-    release_grid(&g);
-    free(memory);
+    end_parts(b);
 }
 
-void mdl_emulate_copy(struct mdl_warp *w, char *const to[32], const char *const from[32], const uint8_t exists[32]) {
-    (void)w;
-    for (int l = 0; l < 32; l++) {
-        memset(to[l], 0, COPY_BYTES);
-        if (exists[l]) memcpy(to[l], from[l], COPY_BYTES);
-    }
+void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const int64_t *dims, int64_t thread,
+                 int64_t threads) {
+    char faults[SIGNAL_STACK];
+    stack_t ours = {.ss_sp = faults, .ss_size = sizeof faults}, old;
+    if (kernel->part && thread) return; /* blocks of one grid share them */
+    struct block *b = take_block();
+    fit(b, kernel);
+    b->buffers = buffers;
+    b->dims = dims;
+    b->random = seed_of(kernel);
+    sigaltstack(&ours, &old);
+    faults_watch();
+    run_grid(b, thread, kernel->part ? 1 : threads);
+    faults_leave();
+    sigaltstack(&old, NULL);
+    give_block(b);
 }
 
-void mdl_emulate_copy_commit(struct mdl_warp *w) { (void)w; }
-
-void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending) { (void)w, (void)pending; }
-
-static void arrive(struct mdl_mbarrier *m, int arrivals, int32_t bytes) {
-    if (m->pending < arrivals) give_up("more arrivals than an mbarrier waits for");
-    m->pending = (uint8_t)(m->pending - arrivals);
-    m->bytes += bytes;
-    if (m->pending || m->bytes) return;
-    m->pending = m->arrivals;
-    m->phase++;
-}
-
-void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals) {
-    (void)w;
-    *m = (struct mdl_mbarrier){.arrivals = (uint8_t)arrivals, .pending = (uint8_t)arrivals};
-}
-
-void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes) {
-    (void)w;
-    arrive(m, 1, bytes);
-}
-
-void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity) {
-    struct coroutine *c = (struct coroutine *)w;
-    c->polled = m;
-    c->parity = parity;
-    stop(c, POLLING);
-}
-
-void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes,
-                           struct mdl_mbarrier *m) {
-    (void)w;
-    memcpy(to, from, (size_t)bytes);
-    arrive(m, 0, -bytes);
-}
-
-static void set_tensor(struct mdl_warp *w, float *tensor) {
-    struct grid *g = ((struct coroutine *)w)->grid;
-    if (!tensor == !g->tensor) give_up("tensor memory that is taken twice, or was not");
-    g->tensor = tensor;
-    for (int64_t i = 0; i < g->warps; i++) g->all[i].warp.tensor = tensor;
+static void set_tensor(struct coroutine *c, float *tensor) {
+    struct block *b = c->block;
+    if (!tensor == !c->warp.tensor) emulate_fail(c, "tensor memory that is taken twice, or was not");
+    for (int64_t i = 0; i < b->kernel->warps; i++) b->warps[i].warp.tensor = tensor;
 }
 
 void mdl_emulate_tensor_begin(struct mdl_warp *w) {
-    set_tensor(w, take(sizeof(float[MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS])));
+    size_t bytes = sizeof(float[MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS]);
+    set_tensor((struct coroutine *)w, memset(emulate_allocate(NULL, bytes), 0xff, bytes));
 }
 
 void mdl_emulate_tensor_end(struct mdl_warp *w) {
     free(w->tensor);
-    set_tensor(w, NULL);
+    set_tensor((struct coroutine *)w, NULL);
 }

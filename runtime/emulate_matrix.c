@@ -1,8 +1,8 @@
-/* mma.sync by the fragments that the PTX ISA documents ("Matrix Fragments for mma.m16n8k..."). A register
+/* Products. mma.sync by the fragments that the PTX ISA documents ("Matrix Fragments for mma.m16n8k..."). A register
  * holds 4 bytes of a row of A, 16 x k, or of a column of B, k x 8; k is 32 bytes of elements. Register i of A
  * has row l / 4 + 8 (i % 2), of B column l / 4, bytes 16 (i / 2 or i) + 4 (l % 4) and on; sum i has row l / 4
  * + 8 (i / 2), column 2 (l % 4) + i % 2. */
-#include "runtime/emulate.h"
+#include "runtime/emulate_block.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -70,11 +70,13 @@ static void load_lines(const char *columns, int64_t pitch, int64_t line, uint32_
     }
 }
 
-static void multiply_group(const struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+static void multiply_group(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                            int64_t b_pitch, int64_t outputs, float (*sums)[32], int elements,
                            double (*element)(uint32_t, int)) {
     fragment rows[4], columns[2];
     int64_t row = w->warp % 4 * 16;
+    product_begin((struct coroutine *)w, (struct product_operand){a, a_pitch, 64},
+                  (struct product_operand){b, b_pitch, outputs});
     load_lines(a, a_pitch, row, rows[0], rows[2]);
     load_lines(a, a_pitch, row + 8, rows[1], rows[3]);
     for (int64_t n = 0; n < outputs / 8; n++) {
@@ -154,4 +156,12 @@ void mdl_emulate_mma_int8(const fragment a[4], const fragment b[2], int32_t sums
                                         (int)(uint8_t)(word_of_column(b, column, w) >> i));
             sums[row / 8 * 2 + column % 2][row % 8 * 4 + column / 2] += (int32_t)total;
         }
+}
+
+void mdl_emulate_dot4(const uint8_t w[32][4], const int8_t x[32][4], int32_t sums[32]) {
+    for (int l = 0; l < 32; l++) {
+        uint32_t total = (uint32_t)sums[l];
+        for (int i = 0; i < 4; i++) total += (uint32_t)(w[l][i] * x[l][i]);
+        sums[l] = (int32_t)total;
+    }
 }

@@ -30,7 +30,11 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/cuda_steps.c \
 	runtime/cuda_trace.c \
 	runtime/distributed.c \
-	runtime/emulate.c runtime/emulate.h runtime/emulate_matrix.c \
+	runtime/emulate.c runtime/emulate.h runtime/emulate_block.h \
+	runtime/emulate_fault.c \
+	runtime/emulate_matrix.c runtime/emulate_mbarrier.c \
+	runtime/emulate_memory.c \
+	runtime/emulate_product.c \
 	runtime/float.h \
 	runtime/mdl.h \
 	runtime/mesh.c runtime/mesh.h \

@@ -19,7 +19,7 @@ done
 gives 1 mdl-run libhandmade_gpu.so mix x=1,2 ids=0,7 a=2
 says 'handmade.mdl:7:22: gather: id 7 is outside 0..4'
 gives 0 mdl-run libhandmade_gpu.so mix x=1,2,3 ids=0,1,2 a=2 --stats --bench=0.01 --trace=t.json
-prints 'session: arena 8192 bytes, scratch 768 bytes, states 128 bytes'
+prints 'session: arena 8192 bytes, scratch 17152 bytes, states 128 bytes'
 prints 'of the device: weights 192 bytes'
 prints 'k1.scale'
 grep -q '"name":"k2.reverse handmade.mdl:9","cat":"kernel","ph":"X"' t.json || fail 'no slice of k2.reverse in the trace'

@@ -56,15 +56,24 @@ static bool start_runner(struct compiled *c, char *const *command, const char *l
     return c->to && c->from;
 }
 
+/* A CPU's name, or emulate:GPU. */
+static const struct target *find_target(struct arena *a, const struct machine *m) {
+    static const char emulate[] = "emulate:";
+    const char *error;
+    bool emulated = m->cpu && !strncmp(m->cpu, emulate, strlen(emulate));
+    const struct target *t = emulated ? backend_emulated(a, m->cpu + strlen(emulate))
+                                      : backend_target(a, m->triple, m->cpu, &error);
+    if (!t) fprintf(stderr, "%s\n", emulated ? "no such GPU" : error);
+    return t;
+}
+
 static bool emit(struct compiled *c, const char *text, const struct machine *m, const char *options,
                  const char *output) {
     struct graph *g = parse(c, text);
     bool here = !m->triple || !strcmp(m->triple, CUDA_TRIPLE); /* what calls a GPU is this machine's */
-    const char *error, *foreign = here ? "" : arena_printf(c->arena, "%s/", m->triple);
+    const char *foreign = here ? "" : arena_printf(c->arena, "%s/", m->triple);
     const char *runtime = here ? getenv("MDL_RUNTIME") : NULL;
-    if (!g || !set_options(g, options)) return false;
-    if (!(g->target = backend_target(c->arena, m->triple, m->cpu, &error)))
-        return fprintf(stderr, "%s\n", error), false;
+    if (!g || !set_options(g, options) || !(g->target = find_target(c->arena, m))) return false;
     struct pipeline p = {.bisect_limit = -1, .out = stderr, .verify_each = true};
     struct backend_options o = {
         .output = output,

@@ -3,8 +3,8 @@
  *     ops.def's rows x {f32, f64, f16, ..., bool} x {constant shapes, symbolic ones}
  *
  * All cases of one type and one class are one model, so that a few dozen libraries cover everything.
- * Arguments: a CPU to compile for (default native), a part of the name of a type, to run less, and for
- * another kind of machine its triple and, if it is no GPU of this one, the command that runs `remote` there.
+ * Arguments: a CPU to compile for (default native; emulate:sm_90a), a part of the name of a type, to run less,
+ * and for another kind of machine its triple and, if it is no GPU of this one, the command that runs `remote` there.
  */
 #include "tests/numeric/compiled.h"
 #include <stdio.h>

@@ -1,0 +1,50 @@
+/* wgmma.mma_async under way: what one reads must lie there when it is begun, and stay until its wait. */
+#include "runtime/emulate_block.h"
+#include <string.h>
+
+enum { CHUNK = 16, CHUNKS = 2 /* of a line */ };
+
+/* FNV-1a of an operand's bytes by words. */
+static uint64_t add_operand(uint64_t sum, const struct product_operand *o) {
+    for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
+        for (int64_t at = 0; at < CHUNK * o->lines; at += 8) {
+            uint64_t word;
+            memcpy(&word, o->columns + chunk * o->pitch + at, sizeof word);
+            sum = (sum ^ word) * UINT64_C(0x100000001b3);
+        }
+    return sum;
+}
+static uint64_t sum_of(const struct product *p) {
+    return add_operand(add_operand(UINT64_C(0xcbf29ce484222325), &p->a), &p->b);
+}
+
+static void check_operand(const struct product_operand *o) {
+    for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
+        for (int64_t line = 0; line < o->lines; line++)
+            memory_check(line, o->columns + chunk * o->pitch + CHUNK * line, CHUNK, "multiplies");
+}
+
+void product_begin(struct coroutine *c, struct product_operand a, struct product_operand b) {
+    struct product p = {a, b, 0, c->products_committed};
+    check_operand(&a);
+    check_operand(&b);
+    p.sum = sum_of(&p);
+    c->products = emulate_grow(c->products, c->products_count, &c->products_room, sizeof *c->products);
+    c->products[c->products_count++] = p;
+}
+
+void products_forget(struct coroutine *c) { c->products_count = c->products_committed = 0; }
+
+void mdl_emulate_wgmma_commit(struct mdl_warp *w) { ((struct coroutine *)w)->products_committed++; }
+
+void mdl_emulate_wgmma_wait(struct mdl_warp *w, int32_t pending) {
+    struct coroutine *c = (struct coroutine *)w;
+    int64_t done = 0;
+    while (done < c->products_count && c->products[done].group < c->products_committed - pending)
+        if (sum_of(&c->products[done]) != c->products[done].sum)
+            emulate_fail(c, "shared memory was changed that a product under way reads");
+        else
+            done++;
+    c->products_count -= done;
+    if (done) memmove(c->products, c->products + done, (size_t)c->products_count * sizeof *c->products);
+}

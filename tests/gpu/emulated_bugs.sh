@@ -1,0 +1,63 @@
+#!/bin/sh
+# Deliberate bugs in emulated kernels: each must be seen, by what runtime/emulate.h checks or in the results. They are put into LLVM's IR.
+# From a build folder: emulated_bugs.sh
+set -u
+grep -q '^SANITIZE = .*address' Makefile && { echo "SKIPPED: AddressSanitizer follows one stack only"; exit 77; }
+llc=$("$(sed -n 's/^LLVM_CONFIG = //p' Makefile)" --bindir)/llc
+[ -x "$llc" ] || { echo "SKIPPED: LLVM's llc is not installed"; exit 77; }
+. "${srcdir:-$(dirname "$0")/../..}/tests/gpu/bug.sh"
+device=cpu
+
+# library NAME: $scratch/NAME.ll as libNAME.so
+library() {
+    "$llc" -O0 -mcpu=native -relocation-model=pic -filetype=obj "$scratch/$1.ll" -o "$scratch/$1.o" &&
+        cc -shared "$scratch/$1.o" "${MDL_RUNTIME:-runtime/libmdl-runtime.a}" -Wl,--exclude-libs,ALL -lm -lpthread -o "$scratch/lib$1.so"
+}
+
+compiled() { mdlc --target="$target" "$@" --emit=llvm -o "$scratch/good.ll" && library good; }
+
+changed() {
+    python3 - "$scratch/good.ll" "$scratch/bad.ll" "$1" "$2" <<'PYTHON' && library bad
+import re, sys
+good, bad, old, new = sys.argv[1:]
+text = open(good).read()
+changed = re.sub(old, new, text)
+sys.exit(1) if changed == text else open(bad, "w").write(changed)
+PYTHON
+}
+
+cat >"$scratch/product.mdl" <<'END'
+model product
+dim N in 1..64
+param w : f32[48, 320] = normal(std=0.1)
+export fn layer(x: f32[N, 320]) -> f32[N, 48] = softmax(linear(x, w))
+END
+call='layer x=random N=40'
+barrier='call void @mdl_emulate_barrier\(.*'
+target=emulate:sm_80
+model "$scratch/product.mdl" --precision=bf16
+bug 'a missing barrier' "$barrier" ''
+bug 'rows of fragments in the place of their neighbours' '(<32 x i32> <i32 8), (i32 8, i32 8, i32 8), i32 9,' '\1, \2, i32 8,'
+bug 'fragments of the wrong half' '(@mdl_emulate_mma_bf16\(ptr) (%\w+), ptr %\w+,' '\1 \2, ptr \2,'
+bug 'a missing wait for a copy' 'call void @mdl_emulate_copy_wait\(.*' '' 'under way'
+bug 'a wait for too few copies' '(@mdl_emulate_copy_wait\(ptr %2, i32) [1-9]' '\1 9' 'under way'
+bug 'a missing commit' 'call void @mdl_emulate_copy_commit\(.*' '' 'under way'
+bug 'a sum over half of the lanes' '(<32 x float> %\w+, <32 x float> poison, <16 x i32>) <i32 16, .*>' '\1 zeroinitializer'
+bug 'less shared memory than is used' '(k\w+.linear.warp, ptr @\w+, i64 \d+), i64 \d+' '\1, i64 64' 'kernel k.*linear, block .*warp .*shared memory'
+target=emulate:sm_90a
+model "$scratch/product.mdl" --precision=bf16
+bug 'a missing barrier around wgmma' "$barrier" ''
+bug 'a missing wait for products' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
+bug 'a wait for too few products' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 1' '\1 9' 'under way'
+bug 'a wrong address of chunks' '(@mdl_emulate_wgmma_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
+bug 'a missing barrier in int8' "$barrier" ''
+bug 'weights in the place of inputs' '(@mdl_emulate_dot4\(ptr) (%\w+), ptr (%\w+),' '\1 \3, ptr \2,'
+cat >"$scratch/scratch.mdl" <<'END'
+model scratch
+dim N in 1..64
+export fn layer(x: f32[N, 300]) -> f32[N, 300] = softmax(exp(x))
+END
+model "$scratch/scratch.mdl"
+bug 'less scratch than is used' '(@k0.*[.]emulated = .*), i64 [1-9]\d*, i64 0 }' '\1, i64 64, i64 0 }' 'block .*warp .*scratch'
+finish
