@@ -44,7 +44,7 @@ struct simt_one {
 void simt_one_begin(struct emitter *e, struct simt_one *o);
 void simt_one_end(struct emitter *e, struct simt_one *o);
 
-/* Barriers in shared memory, MBARRIER_BYTES each and aligned to as many: number `number` (i64) of several. A phase, 0 first, is over when
+/* Of sm_90 and later. Barriers in shared memory, MBARRIER_BYTES each and aligned to as many: number `number` (i64) of several. A phase, 0 first, is over when
  * so many have arrived and as many bytes as they expect; then the next one begins. One thread initialises those that it needs, publishes
  * them, and a barrier of the block follows before they are used; it ends them, when nobody uses them any more, before the memory or they
  * themselves are used anew. */

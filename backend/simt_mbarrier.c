@@ -3,7 +3,7 @@
 #include "backend/emulate.h"
 #include "backend/simt.h"
 
-enum { ALL = -1, ELECTING_CAPABILITY = 90 };
+enum { ALL = -1, ELECTING_CAPABILITY = 90, SHARED_CLUSTER = 7 /* LLVM's address space */ };
 
 typedef LLVMValueRef V;
 
@@ -76,6 +76,11 @@ void simt_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
         emulate_copy_bulk(e, to, from, bytes, barrier);
         return;
     }
-    V no = LLVMConstNull(e->i1), hint = emit_i64(e, 0), arguments[] = {to, barrier, from, bytes, hint, no};
-    emit_intrinsic(e, "llvm.nvvm.cp.async.bulk.global.to.shared.cta", NULL, 0, arguments, 6);
+    /* Where a block is alone in its cluster, the cluster's addresses are its own: PTX before 8.6 knows no
+     * other destination. */
+    LLVMTypeRef cluster = LLVMPointerTypeInContext(e->context, SHARED_CLUSTER);
+    V no = LLVMConstNull(e->i1), none = LLVMConstNull(e->i16), hint = emit_i64(e, 0);
+    V there = LLVMBuildAddrSpaceCast(e->builder, to, cluster, "");
+    V arguments[] = {there, barrier, from, bytes, none, hint, no, no};
+    emit_intrinsic(e, "llvm.nvvm.cp.async.bulk.global.to.shared.cluster", NULL, 0, arguments, 8);
 }

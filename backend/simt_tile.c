@@ -340,7 +340,8 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
     enum atom_unit unit = atom_info(p->a->atom)->unit;
     bool group = unit == UNIT_group, block = unit == UNIT_block;
-    struct tile t = {.p = p, .stages = stages, .ahead = group || block ? stages - 2 : stages - 1};
+    bool asynchronous = group || block; /* products run on when they have begun */
+    struct tile t = {.p = p, .stages = stages, .ahead = asynchronous ? stages - 2 : stages - 1};
     t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
     t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b));
     if (!block) (group ? share_rows : share_tile)(e, &t);
@@ -348,7 +349,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
     if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
         ice("a tile of %d x %d is too large", p->rows, p->outputs);
-    plan_bulk(e, &t, group ? barriers : NULL);
+    plan_bulk(e, &t, asynchronous ? barriers : NULL);
     if (block) begin_block(e, &t);
     fill(e, &t);
     for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
@@ -357,7 +358,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     for (int i = 0; i < count; i++) state[i] = steps.carried[i];
     simt_copy_wait(e, t.ahead - 1);
     if (t.in_bulk) mma_bulk_wait(e, &t.bulk, emit_sub(e, steps.counter, p->begin), slot_of(e, &t, steps.counter));
-    if (group || block) simt_proxy_fence(e);
+    if (asynchronous) simt_proxy_fence(e);
     simt_block_barrier(e);
     V later = emit_add(e, steps.counter, emit_i64(e, t.ahead));
     if (block) {

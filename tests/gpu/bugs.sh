@@ -55,11 +55,16 @@ bug 'floats taken for others' 'f32.bf16.bf16' 'f32.f16.f16'
 
 target=cuda:sm_100a MDL_FAKE_SM=100
 export MDL_FAKE_SM
-model "$scratch/long.mdl" --precision=bf16
+sed 's/^param.*//; s/x: f32.N, 64./x: f32[N, 512], w: f32[96, 512]/' "$scratch/product.mdl" >"$scratch/both.mdl"
+call='layer x=random w=random N=40'
+model "$scratch/both.mdl" --precision=bf16
 bug 'sums that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'commit was not waited for'
 bug 'a stage that is filled while it is multiplied' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'with a product'
 bug 'a product without a commit' 'tcgen05.commit[^;]*;' ' '
 bug 'a missing fence before tensor memory is read' 'tcgen05.fence::after_thread_sync;' ' ' 'fence::after_thread_sync'
 bug 'a missing fence behind what was stored for a product' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+call='layer x=random N=40'
+model "$scratch/long.mdl" --precision=bf16 # whose weights come in bulk
+bug 'a stage that is multiplied before it is there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'asynchronous copy'
 bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never freed'
 finish
