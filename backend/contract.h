@@ -25,7 +25,9 @@ struct group {
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
+    LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
     bool mma;          /* its tensor cores make tiles */
+    const struct mma_tensor *tensor; /* of the kernel, where one thread issues products; else NULL */
     LLVMValueRef row, first_output; /* at work: row in the tile, first output of the block */
 };
 struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
@@ -49,6 +51,8 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
 bool simt_schedule_fits(struct emitter *e);
 /* Tiles and what they are made in, in shared memory. Groups follow each other, so they share it. */
 void simt_place_tiles(struct emitter *e, struct group *groups, int count);
+/* All warps come here when all tiles are made. */
+void simt_leave_tiles(struct emitter *e, const struct group *groups);
 /* A tile of `rows` rows, all of its block's outputs, by tensor cores. */
 void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                    LLVMValueRef row, const struct strip *s, struct index *at);

@@ -325,5 +325,6 @@ bool lower_contract(struct emitter *e) {
         (e->target->simt ? simt_lower_group : lower_group)(e, &groups[i], &shapes[i], from, to);
         before = emit_add(e, before, shapes[i].total);
     }
+    if (e->target->simt) simt_leave_tiles(e, groups);
     return e->errors == 0;
 }

@@ -67,6 +67,9 @@ struct simt_columns {
     LLVMValueRef base, bytes;
     int64_t pitch;
 };
+/* As the instructions that read them take them: bits 0 to 13 the address, 16 to 29 from a chunk to the next, 32 to 45 from eight lines to
+ * the next, all of them / 16; no swizzle. */
+LLVMValueRef simt_columns_descriptor(struct emitter *e, const struct simt_columns *m);
 /* sums += A B of 64 lines of A and `outputs` lines of B, two chunks of each, by four warps of an atom wgmma_..., each of which has the
  * sums of 16 rows as fragments of mma, [outputs / 8][4]. Between begin and commit; neither the sums nor what the products read may be
  * touched before a wait that leaves at most `pending` commits under way. */
@@ -77,6 +80,27 @@ void simt_wgmma_commit(struct emitter *e);
 void simt_wgmma_wait(struct emitter *e, int pending);
 /* What this thread wrote to shared memory may be read by such products, behind a barrier. */
 void simt_proxy_fence(struct emitter *e);
+
+/* Sums in the block's tensor memory: TENSOR_ROWS rows by `columns`. All warps come to begin and end, once each for the whole kernel; before
+ * the end all have loaded, and a barrier was between. */
+enum { TENSOR_ROWS = 128, TENSOR_LOAD = 16 };
+struct simt_tensor {
+    LLVMValueRef address; /* i32; NULL where lanes are no threads */
+    int columns;
+};
+struct simt_tensor simt_tensor_begin(struct emitter *e, int columns);
+void simt_tensor_end(struct emitter *e, const struct simt_tensor *t);
+/* One thread: sums = A B of two chunks of TENSOR_ROWS lines of A and `outputs` of B, by an atom tcgen05_...; where `adds` (i1) what was there
+ * is added. Products follow each other; they are over when a barrier that a commit behind them names has had its one arrival. Until then
+ * neither the sums nor what the products read may be touched. */
+void simt_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                  const struct simt_tensor *t, LLVMValueRef adds);
+void simt_tcgen05_commit(struct emitter *e, LLVMValueRef barrier);
+/* The bits of TENSOR_LOAD columns from `column` (i64) on, of each lane's own row: 32 (warp % 4) + lane. */
+void simt_tensor_load(struct emitter *e, const struct simt_tensor *t, LLVMValueRef column, LLVMValueRef words[TENSOR_LOAD]);
+/* Around a barrier between this thread's tensor memory, before, and another's, after. */
+void simt_tensor_before(struct emitter *e);
+void simt_tensor_after(struct emitter *e);
 /* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
 void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
                   LLVMValueRef order);

@@ -128,6 +128,11 @@ static struct index place_of(struct emitter *e, const struct mma_operand *o, str
     return address_of(e, o, &p);
 }
 
+V mma_chunk_place(struct emitter *e, const struct mma_operand *o, struct index *at, V line, V chunk) {
+    struct point p = point_of(e, o, at, index_uniform(line), first_input(e, o, index_uniform(chunk)));
+    return address_of(e, o, &p).base;
+}
+
 /* ---- chunks ---- */
 
 static V element(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,

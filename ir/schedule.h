@@ -28,7 +28,7 @@ enum atom {
 #undef ATOM
     ATOM_COUNT
 };
-enum atom_unit { UNIT_lane, UNIT_warp, UNIT_group /* of four warps */ }; /* who makes one */
+enum atom_unit { UNIT_lane, UNIT_warp, UNIT_group /* of four warps */, UNIT_block /* of threads */ }; /* who makes one */
 struct atom_info {
     const char *name, *meaning;
     enum atom_unit unit;

@@ -119,14 +119,25 @@ static enum dtype factors_of(const struct node *anchor) {
     return a == b ? a : DTYPE_F64; /* none of them */
 }
 
+/* What a class of GPUs, and none later, has in the place of mma.sync. */
+static enum atom larger_atom(int capability, enum atom warps) {
+    static const enum atom groups[ATOM_COUNT] = {[ATOM_mma_bf16] = ATOM_wgmma_bf16,
+                                                 [ATOM_mma_f16] = ATOM_wgmma_f16,
+                                                 [ATOM_mma_tf32] = ATOM_wgmma_tf32},
+                           blocks[ATOM_COUNT] = {[ATOM_mma_bf16] = ATOM_tcgen05_bf16,
+                                                 [ATOM_mma_f16] = ATOM_tcgen05_f16,
+                                                 [ATOM_mma_tf32] = ATOM_tcgen05_tf32};
+    return capability == 90 ? groups[warps] : capability == 100 ? blocks[warps] : warps;
+}
+
 static enum atom matrix_atom(const struct graph *g, const struct node *anchor) {
     const char *precision = graph_option(g, "precision");
     enum dtype t = factors_of(anchor);
-    bool groups = target_of(g)->capability == 90; /* that have wgmma, and none later */
-    if (t == DTYPE_BF16) return groups ? ATOM_wgmma_bf16 : ATOM_mma_bf16;
-    if (t == DTYPE_F16) return groups ? ATOM_wgmma_f16 : ATOM_mma_f16;
+    int capability = target_of(g)->capability;
+    if (t == DTYPE_BF16) return larger_atom(capability, ATOM_mma_bf16);
+    if (t == DTYPE_F16) return larger_atom(capability, ATOM_mma_f16);
     bool tf32 = precision && !strcmp(precision, "tf32") && t == DTYPE_F32;
-    return !tf32 ? ATOM_fma : groups ? ATOM_wgmma_tf32 : ATOM_mma_tf32;
+    return tf32 ? larger_atom(capability, ATOM_mma_tf32) : ATOM_fma;
 }
 
 static enum atom atom_of(const struct graph *g, const struct node *anchor) {
@@ -183,7 +194,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         s->tile[0] = MMA_TILE_ROWS;
         s->tile[1] = MMA_TILE_OUTPUTS;
         if (alone && outputs >= MMA_MANY_OUTPUTS) s->tile[1] = MMA_MOST_OUTPUTS;
-        if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit == UNIT_group)
+        if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit != UNIT_warp)
             s->tile[1] = 2 * MMA_MOST_OUTPUTS;
         s->stages = 4;
     } else if (t->simt) {

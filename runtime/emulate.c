@@ -116,6 +116,7 @@ static void run_block(struct block *b) {
         resume(c);
     }
     check_guards(b);
+    if (b->warps[0].warp.tensor) emulate_fail(&b->warps[0], "its block has not given tensor memory back");
     for (int64_t i = 0; i < b->kernel->warps; i++) {
         copies_forget(&b->warps[i]);
         products_forget(&b->warps[i]);
@@ -129,7 +130,7 @@ static void start_block(struct block *b, int64_t number, int64_t blocks) {
         struct coroutine *c = &b->warps[i];
         memset(c->scratch.start, 0xff, c->scratch.bytes);
         c->warp = (struct mdl_warp){
-            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start};
+            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start, NULL};
         c->state = READY;
         c->block = b;
         prepare(c);
@@ -247,4 +248,20 @@ void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const 
     faults_leave();
     sigaltstack(&old, NULL);
     give_block(b);
+}
+
+static void set_tensor(struct coroutine *c, float *tensor) {
+    struct block *b = c->block;
+    if (!tensor == !c->warp.tensor) emulate_fail(c, "tensor memory that is taken twice, or was not");
+    for (int64_t i = 0; i < b->kernel->warps; i++) b->warps[i].warp.tensor = tensor;
+}
+
+void mdl_emulate_tensor_begin(struct mdl_warp *w) {
+    size_t bytes = sizeof(float[MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS]);
+    set_tensor((struct coroutine *)w, memset(emulate_allocate(NULL, bytes), 0xff, bytes));
+}
+
+void mdl_emulate_tensor_end(struct mdl_warp *w) {
+    free(w->tensor);
+    set_tensor((struct coroutine *)w, NULL);
 }

@@ -173,14 +173,11 @@ include tests/fuzz/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \
-	tests/aarch64.sh \
 	tests/broken.sh \
-	tests/cpus.sh \
 	tests/exit_codes.sh \
 	tests/golden.sh \
 	tests/headers.sh \
 	tests/layering.sh \
-	tests/numeric.sh \
 	tests/outputs.sh \
 	tests/plugin.sh \
 	tests/roundtrip.sh

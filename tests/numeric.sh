@@ -57,13 +57,15 @@ lowered() {
 
 supported() { [ -z "$1" ] || grep -q "$1" /proc/cpuinfo; }
 
+cpus=${MDL_CPUS:-native generic}
+[ -n "${MDL_CPUS:-}" ] || grep -q '^SANITIZE = .*-fsanitize' Makefile || cpus="$cpus x86-64-v3:avx2" # slow there
 run=${MDL_RUN:-mdl-run} target=${MDL_TARGET:+--target=$MDL_TARGET}
 [ $# -gt 0 ] || set -- "$tests"/numeric/*.mdl
 for model; do
     rtol=$(header RTOL) atol=$(header ATOL) low=$(header LOW)
     rm -rf "$dir"/*
     last=$model
-    for cpu in ${MDL_CPUS:-native x86-64-v3:avx2 generic}; do
+    for cpu in $cpus; do
         case $cpu in *:*) supported "${cpu#*:}" || continue ;; esac
         options="--mcpu=${cpu%:*} $target"
         rtol=$(header RTOL) atol=$(header ATOL)

@@ -61,4 +61,23 @@ END
 call='layer q=random k=random v=random S=3 K=200'
 model "$scratch/parts.mdl"
 bug 'parts of which none is the last' 'atom.global.inc.u32' 'atom.global.min.u32'
+
+# Where four warps, or one thread of all, ask for products.
+sed 's/64\]/512]/' "$scratch/product.mdl" >"$scratch/long.mdl"
+target=cuda:sm_90a call='layer x=random N=40'
+model "$scratch/long.mdl" --precision=bf16
+bug 'a missing fence behind what was stored for wgmma' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+bug 'a wait for products that does not wait' 'wgmma.wait_group.sync.aligned 	[01]' 'wgmma.wait_group.sync.aligned 	7'
+bug 'weights that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'shared memory'
+bug 'floats taken for others' 'f32.bf16.bf16' 'f32.f16.f16'
+
+target=cuda:sm_100a MDL_FAKE_SM=100
+export MDL_FAKE_SM
+model "$scratch/long.mdl" --precision=bf16
+bug 'sums that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'commit was not waited for'
+bug 'a stage that is filled while it is multiplied' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'with a product'
+bug 'a product without a commit' 'tcgen05.commit[^;]*;' ' '
+bug 'a missing fence before tensor memory is read' 'tcgen05.fence::after_thread_sync;' ' ' 'fence::after_thread_sync'
+bug 'a missing fence behind what was stored for a product' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never freed'
 finish
