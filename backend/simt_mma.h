@@ -3,6 +3,7 @@
  * (simt_tile.c). */
 #ifndef BACKEND_SIMT_MMA_H
 #define BACKEND_SIMT_MMA_H
+#include "backend/panel.h"
 #include "backend/simt_operand.h"
 
 enum {
@@ -14,11 +15,12 @@ enum {
 
 struct mma_product {
     const struct mma_operand *a, *b;
+    const struct panels *tiles; /* B in packed tiles, in place of `b`: products of int8 (simt_blocks.h); else NULL */
     struct index *at;           /* [loops]: where the outer ones stand; the others are set here */
     int rows, outputs;          /* of the tile; multiples of MMA_ROWS and 2 * MMA_OUTPUTS */
     LLVMValueRef row, rows_end; /* the first; rows from `rows_end` on are those of the last before it */
     LLVMValueRef output;        /* the first; behind the last there is, the last is read */
-    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP_CHUNKS or in steps of STEP_CHUNKS */
+    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP_CHUNKS (few rows' blocks: of 32) or in steps of STEP_CHUNKS */
 };
 /* Where the sums go, f32s, `stride` to a row (a row's neighbours adjacent). */
 struct mma_sums {
@@ -31,6 +33,7 @@ void emit_mma_few(struct emitter *e, const struct mma_product *p, const struct m
  * memory, whose contents all warps have done with; so they have at the end. */
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, LLVMValueRef ring,
                    const struct mma_sums *sums);
+/* outputs: 0 where weights do not come through it. */
 int64_t mma_ring_bytes(int rows, int outputs, int stages);
 
 /* A warp's sums of `rows` x `outputs`, tile by tile of an atom, into memory from (row, output) on. */
