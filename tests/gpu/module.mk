@@ -2,7 +2,7 @@
 GPU_TESTS = tests/gpu/bugs.sh tests/gpu/emulate.sh tests/gpu/interpreted.sh tests/gpu/ptxas.sh
 dist_check_SCRIPTS += $(GPU_TESTS)
 TESTS += $(GPU_TESTS)
-EXTRA_DIST += tests/gpu/RESULTS.md tests/gpu/resnet.mdl \
+EXTRA_DIST += tests/gpu/RESULTS.md tests/gpu/blocks.py tests/gpu/resnet.mdl \
 	tests/gpu/scale.mdl tests/gpu/scale.out tests/gpu/no_libm.mdl tests/gpu/no_libm.err
 ptxas-results: mdlc$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/ptxas.sh --write
