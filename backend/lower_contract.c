@@ -22,8 +22,9 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
-    MMA_PADDING = 8 /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
-                       shared memory */
+    MMA_PADDING = 8,   /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
+                          shared memory */
+    BLOCKS_PADDING = 4 /* the same of two rows in chunks of 16 bytes */
 };
 
 static LLVMValueRef extent_of(struct emitter *e, const struct anchor *a, int loop) {
@@ -150,8 +151,9 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
                     struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-    for (int i = 0; i < g->count && g->mma; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
-    if (!g->mma) {
+    bool by_lanes = !g->mma || rows < MMA_ROWS;
+    for (int i = 0; i < g->count && !by_lanes; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
+    if (by_lanes) {
         emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
         for (int i = 0; i < g->count; i++)
             multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
@@ -249,7 +251,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     struct anchor *first = g->anchors[0];
     int panel = s->tile[1], group = (int)g->program->column_group;
     g->tile_rows = s->tile[0];
-    g->vectors = panel / e->lanes;
+    g->vectors = first->panels.outputs / e->lanes;
     g->block_rows = s->block[0] > 0 ? s->block[0] : round_up(DEFAULT_BLOCK_ROWS, g->tile_rows);
     g->block_outputs = panel / greatest_common_divisor(panel, group) * group;
     if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
@@ -257,7 +259,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
     g->mma = atom_info(s->atom)->unit != UNIT_lane;
-    g->stride = g->blocks_at_once * g->block_outputs + (g->mma ? MMA_PADDING : 0);
+    g->tiles = s->atom == ATOM_mma_int8;
+    g->stride = g->blocks_at_once * g->block_outputs + (g->tiles ? BLOCKS_PADDING : g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
         g->stride = round_up(most, panel);
         g->block_outputs = 0;
@@ -265,8 +268,9 @@ static bool plan_group(struct emitter *e, struct group *g) {
     }
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
-        if (!g->mma) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
-        if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom), a->b = mma_operand_b(e, &a->panels.c, s->atom);
+        if (!g->mma || g->tiles) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
+        if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
         if (a->panels.c.quantized && !a->panels.tile) {
             diag_error(e->graph->diag, a->value->loc,
                        "qlinear: its weight is not stored in blocks of 32 along the inputs; "
@@ -278,8 +282,13 @@ static bool plan_group(struct emitter *e, struct group *g) {
     return true;
 }
 
-static bool schedule_fits(struct emitter *e) {
+static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int count) {
     const struct schedule *s = e->kernel->schedule;
+    for (int i = 0; i < count; i++)
+        if (atom_info(s->atom)->sum == DTYPE_I32 && !anchors[i].panels.c.quantized) {
+            emit_error(e, anchors[i].value->loc, "schedule: %s is for products of codes, qlinear", atom_info(s->atom)->name);
+            return false;
+        }
     if (atom_info(s->atom)->unit != UNIT_lane) return simt_schedule_fits(e);
     bool good = s->tile[0] >= 1 && s->tile[0] <= MAX_TILE_ROWS && s->tile[1] >= e->lanes &&
                 s->tile[1] % e->lanes == 0 && s->tile[0] * (s->tile[1] / e->lanes) <= MAX_TILE_SUMS;
@@ -291,19 +300,22 @@ static bool schedule_fits(struct emitter *e) {
     return good;
 }
 
+/* What lanes have for the operands of tensor cores' products of packed tiles, for one row. */
+static enum atom atom_of_lanes(enum atom atom) { return atom == ATOM_mma_int8 ? ATOM_dot_int8 : atom; }
+
 bool lower_contract(struct emitter *e) {
     struct anchor *anchors = arena_new_array(e->arena, struct anchor, MAX_ANCHORS);
     struct group groups[MAX_ANCHORS] = {0};
     struct shape shapes[MAX_ANCHORS];
     int count = find_anchors(e, anchors), groups_count = 0;
     if (!count) ice("kernel %s is scheduled as a contraction and has none", e->kernel->name);
-    if (!schedule_fits(e)) return false;
+    if (!schedule_fits(e, anchors, count)) return false;
     for (int i = 0; i < count; i++) {
         struct anchor *a = &anchors[i];
         a->group = group_for(e, groups, &groups_count, a);
         a->group->anchors[a->group->count++] = a;
-        a->panels.atom = e->kernel->schedule->atom;
-        a->panels.outputs = e->kernel->schedule->tile[1];
+        a->panels.atom = atom_of_lanes(e->kernel->schedule->atom);
+        a->panels.outputs = a->panels.atom == e->kernel->schedule->atom ? e->kernel->schedule->tile[1] : TILE_OUTPUTS;
         a->binding = (struct binding){.value = a->value, .load = load_from_tile, .data = a};
     }
     LLVMValueRef total = emit_i64(e, 0), begin, end;

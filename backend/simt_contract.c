@@ -4,6 +4,7 @@
  * rows. */
 #include "backend/contract.h"
 #include "backend/simt.h"
+#include "backend/simt_blocks.h"
 
 enum {
     STRIPS_TOGETHER = 8, /* whose tiles follow each other, so that what runs at a time is near to a square and
@@ -70,7 +71,7 @@ void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
         int64_t row = 4 * g->stride, tile = g->tile_rows * row;
         work = most(work, e->block_warps * few_rows(g) * row);
         if (g->mma)
-            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, (int)g->block_outputs, stages_of(e))));
+            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, g->tiles ? 0 : (int)g->block_outputs, stages_of(e))));
         for (int k = 0; k < g->count - (g->mma ? 1 : 0); k++) tiles[k] = most(tiles[k], tile);
     }
     V all = simt_shared(e, work), places[MAX_ANCHORS] = {NULL};
@@ -124,19 +125,21 @@ V simt_sharer(struct emitter *e, const struct group *g) {
 /* The warps share the inputs. */
 static void multiply_few(struct emitter *e, const struct group *g, const struct anchor *a,
                          struct mma_product *p) {
-    V groups = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, MMA_GROUP_CHUNKS));
+    int chunks = g->tiles ? TILE_INPUTS / CHUNK_BYTES : MMA_GROUP_CHUNKS;
+    V groups = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, chunks));
     V share = emit_div_up(e, groups, simt_sharers(e, g));
     p->begin = emit_min(e, emit_mul(e, simt_sharer(e, g), share), groups);
     p->end = emit_min(e, emit_add(e, p->begin, share), groups);
     struct mma_sums sums = {simt_own_sums(e, g, p->rows), g->stride};
-    emit_mma_few(e, p, &sums);
+    (g->tiles ? emit_mma_few_blocks : emit_mma_few)(e, p, &sums);
     simt_join_warps(e, g, a, p->rows, emit_i64(e, 0), g->block_outputs);
 }
 
 void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows, V row,
                    const struct strip *s, struct index *at) {
     struct mma_product p = {.a = &a->a,
-                            .b = &a->b,
+                            .b = g->tiles ? NULL : &a->b,
+                            .tiles = g->tiles ? &a->panels : NULL,
                             .at = at,
                             .rows = rows,
                             .outputs = (int)g->block_outputs,
@@ -156,15 +159,18 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
 
 /* ---- a thread block's share ---- */
 
-/* One row (for tensor cores: up to MMA_ROWS) has a tile of its own, and of more the last tile is not filled.
- */
+/* One row has a tile of its own; for tensor cores up to MMA_ROWS have, and one only of weights in packed tiles. Of more the
+ * last tile is not filled. */
 static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    int few = simt_split_rows(g);
-    V count = emit_sub(e, s->end, s->begin);
-    V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, few), "");
-    V from = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
-    contract_tiles(e, g, few, s->begin, from, s, at);
-    if (g->tile_rows > few) contract_tiles(e, g, g->tile_rows, from, s->end, s, at);
+    int sizes[] = {1, MMA_ROWS};
+    V count = emit_sub(e, s->end, s->begin), from = s->begin;
+    for (int i = g->mma && !g->tiles ? 1 : 0; i < (g->mma ? 2 : 1); i++) {
+        V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, sizes[i]), "");
+        V to = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
+        contract_tiles(e, g, sizes[i], from, to, s, at);
+        from = to;
+    }
+    if (g->tile_rows > few_rows(g) || !g->mma) contract_tiles(e, g, g->tile_rows, from, s->end, s, at);
 }
 
 /* Pair `number`: of STRIPS_TOGETHER strips, all with a block of outputs before the next block. */

@@ -3,6 +3,7 @@
  * (simt_tile.c). */
 #ifndef BACKEND_SIMT_MMA_H
 #define BACKEND_SIMT_MMA_H
+#include "backend/panel.h"
 #include "backend/simt.h"
 #include "backend/simt_operand.h"
 
@@ -20,12 +21,13 @@ struct mma_tensor {
 };
 struct mma_product {
     const struct mma_operand *a, *b;
+    const struct panels *tiles; /* B in packed tiles, in place of `b`: products of int8 (simt_blocks.h); else NULL */
     struct index *at;           /* [loops]: where the outer ones stand; the others are set here */
     int rows, outputs;          /* of the tile; multiples of MMA_ROWS and 2 * MMA_OUTPUTS */
     LLVMValueRef row, rows_end; /* the first; rows from `rows_end` on are those of the last before it */
     LLVMValueRef output;        /* the first; behind the last there is, the last is read */
     const struct mma_tensor *tensor; /* of atoms of a block; else NULL */
-    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP_CHUNKS or in steps of STEP_CHUNKS */
+    LLVMValueRef begin, end;    /* of the inputs, in groups of MMA_GROUP_CHUNKS (few rows' blocks: of 32) or in steps of STEP_CHUNKS */
 };
 /* Where the sums go, f32s, `stride` to a row (a row's neighbours adjacent). */
 struct mma_sums {
@@ -38,6 +40,7 @@ void emit_mma_few(struct emitter *e, const struct mma_product *p, const struct m
  * memory, whose contents all warps have done with; so they have at the end. `barriers`: room for an mbarrier a stage. */
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, LLVMValueRef ring, LLVMValueRef barriers,
                    const struct mma_sums *sums);
+/* outputs: 0 where weights do not come through it. */
 int64_t mma_ring_bytes(int rows, int outputs, int stages);
 
 /* A warp's sums of `rows` x `outputs`, tile by tile of an atom, into memory from (row, output) on. */

@@ -14,17 +14,17 @@
  * what copies fill is two steps behind, not one.
  *
  * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
- * step before and stored behind them. (Stages: CUTLASS's multistage mainloop; 16-byte copies past L1: PTX
+ * step before and stored behind them. Weights in packed tiles go past the ring, into fragments. (Stages: CUTLASS's multistage mainloop; 16-byte copies past L1: PTX
  * ISA, cp.async.cg.) */
 #include "backend/simt.h"
-#include "backend/simt_mma.h"
+#include "backend/simt_blocks.h"
 
 enum { MOST_UNITS = 16, MOST_FRAGMENTS = 32, INPUT_PRODUCTS = STEP_CHUNKS / 2 /* atoms take two chunks */ };
 
 typedef LLVMValueRef V;
 
 struct side { /* an operand in the ring */
-    const struct mma_operand *operand;
+    const struct mma_operand *operand; /* NULL: it goes past the ring */
     int lines;            /* of the tile */
     int64_t pitch, stage; /* bytes of a column, of a stage */
     V ring;
@@ -39,10 +39,11 @@ struct tile {
     bool in_bulk;
     int warp_rows, warp_outputs;   /* of a warp's part */
     V row_in_tile, output_in_tile; /* where it begins */
+    struct mma_blocks blocks;      /* of a product with packed tiles */
 };
 
 static int64_t pitch_of(int lines) { return (int64_t)(lines + 1) * CHUNK_BYTES; }
-static int64_t stage_of(int lines) { return (STEP_CHUNKS * pitch_of(lines) + 127) / 128 * 128; }
+static int64_t stage_of(int lines) { return !lines ? 0 : (STEP_CHUNKS * pitch_of(lines) + 127) / 128 * 128; }
 
 int64_t mma_ring_bytes(int rows, int outputs, int stages) {
     return stages * (stage_of(rows) + stage_of(outputs));
@@ -94,7 +95,7 @@ static struct index chunk_of(struct emitter *e, const struct unit *u, V step) {
 
 /* Copies of a side for a step begin. */
 static void copy(struct emitter *e, const struct tile *t, const struct side *s, V step, V slot) {
-    for (int i = 0; s->operand->buffer && i < units_of(e, s); i++) {
+    for (int i = 0; s->operand && s->operand->buffer && i < units_of(e, s); i++) {
         struct unit u = unit_of(e, s, i);
         mma_copy_chunk(e, s->operand, t->p->at, line_of(e, s, &u), chunk_of(e, &u, step), s->ring,
                        place_in_ring(e, s, &u, slot));
@@ -103,14 +104,14 @@ static void copy(struct emitter *e, const struct tile *t, const struct side *s, 
 
 static void compute(struct emitter *e, const struct tile *t, const struct side *s, V step,
                     V (*words)[CHUNK_WORDS]) {
-    for (int i = 0; !s->operand->buffer && i < units_of(e, s); i++) {
+    for (int i = 0; s->operand && !s->operand->buffer && i < units_of(e, s); i++) {
         struct unit u = unit_of(e, s, i);
         mma_chunk(e, s->operand, t->p->at, line_of(e, s, &u), chunk_of(e, &u, step), words[i]);
     }
 }
 
 static void store(struct emitter *e, const struct side *s, V slot, V (*words)[CHUNK_WORDS]) {
-    for (int i = 0; !s->operand->buffer && i < units_of(e, s); i++) {
+    for (int i = 0; s->operand && !s->operand->buffer && i < units_of(e, s); i++) {
         struct unit u = unit_of(e, s, i);
         mma_store_chunk(e, s->ring, place_in_ring(e, s, &u, slot), words[i]);
     }
@@ -137,7 +138,7 @@ static void copy_step(struct emitter *e, const struct tile *t, V step) {
 
 /* 16 lines by two chunks, `first` and the next, as four matrices of 8 lines by a chunk: lines first for A,
  * chunks first for B, so that fragments come in the order of the atom's registers. */
-static void fragments(struct emitter *e, const struct side *s, V slot, V line, int first, bool lines_first,
+static void fragments(struct emitter *e, const struct side *s, V slot, V line, V first, bool lines_first,
                       V words[4]) {
     struct index lane = index_lanes(emit_i64(e, 0), e->lanes), row = index_rem_by(e, lane, 8, e->lanes),
                  matrix = index_div_by(e, lane, 8, e->lanes);
@@ -149,7 +150,8 @@ static void fragments(struct emitter *e, const struct side *s, V slot, V line, i
     V start =
         emit_add(e, emit_mul(e, slot, emit_i64(e, s->stage)), emit_mul(e, line, emit_i64(e, CHUNK_BYTES)));
     at = index_add(e, at, index_uniform(start), e->lanes);
-    simt_load_matrix(e, s->ring, index_add(e, at, index_constant(e, first * s->pitch), e->lanes), words);
+    struct index chunks = index_uniform(emit_mul(e, first, emit_i64(e, s->pitch)));
+    simt_load_matrix(e, s->ring, index_add(e, at, chunks, e->lanes), words);
 }
 
 /* sums += the step in `slot`. */
@@ -158,12 +160,12 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     V a[MOST_FRAGMENTS][4], b[MOST_FRAGMENTS][4];
     for (int k = 0; k < INPUT_PRODUCTS; k++) {
         for (int i = 0; i < rows; i++)
-            fragments(e, &t->a, slot, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), 2 * k,
-                      true, a[i]);
+            fragments(e, &t->a, slot, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)),
+                      emit_i64(e, 2 * k), true, a[i]);
         for (int j = 0; j < pairs; j++)
             fragments(e, &t->b, slot,
-                      emit_add(e, t->output_in_tile, emit_i64(e, (int64_t)j * 2 * MMA_OUTPUTS)), 2 * k, false,
-                      b[j]);
+                      emit_add(e, t->output_in_tile, emit_i64(e, (int64_t)j * 2 * MMA_OUTPUTS)),
+                      emit_i64(e, 2 * k), false, b[j]);
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < 2 * pairs; j++)
                 simt_mma(e, t->a.operand->atom, a[i], &b[j / 2][j % 2 * 2],
@@ -187,6 +189,31 @@ static void multiply_group(struct emitter *e, const struct tile *t, V slot, V *s
         simt_wgmma(e, t->a.operand->atom, t->b.lines, &a, &b, sums);
     }
     simt_wgmma_commit(e);
+}
+
+/* As multiply, with weights in packed tiles: a step is four blocks, one after the other, since a block takes many registers. */
+static void multiply_blocks(struct emitter *e, const struct tile *t, V step, V slot, V *sums) {
+    V a[MOST_FRAGMENTS][4], first = emit_mul(e, step, emit_i64(e, INPUT_PRODUCTS));
+    int rows = t->warp_rows / MMA_ROWS, count = rows * (t->warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
+    struct emit_loop blocks;
+    emit_loop_begin(e, &blocks, emit_i64(e, 0), emit_i64(e, INPUT_PRODUCTS), 1, count, sums);
+    for (int i = 0; i < count; i++) sums[i] = blocks.carried[i];
+    V chunk = emit_mul(e, blocks.counter, emit_i64(e, 2));
+    for (int i = 0; i < rows; i++)
+        fragments(e, &t->a, slot, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), chunk, true, a[i]);
+    mma_blocks_add(e, &t->blocks, emit_add(e, first, blocks.counter), a, sums);
+    emit_loop_end(e, &blocks, sums);
+    for (int i = 0; i < count; i++) sums[i] = blocks.carried[i];
+}
+
+static void multiply_step(struct emitter *e, const struct tile *t, V step, V *sums) {
+    V slot = slot_of(e, t, step);
+    if (t->p->tiles)
+        multiply_blocks(e, t, step, slot, sums);
+    else if (atom_info(t->p->a->atom)->unit == UNIT_group)
+        multiply_group(e, t, slot, sums);
+    else
+        multiply(e, t, slot, sums);
 }
 
 /* ---- by one thread, into tensor memory ---- */
@@ -294,10 +321,10 @@ static void share_rows(struct emitter *e, struct tile *t) {
 /* The warps' parts: as near to squares as they can be, since a part loads its rows and its outputs for each
  * product. */
 static void share_tile(struct emitter *e, struct tile *t) {
-    int best = 0;
+    int best = 0, together = t->p->tiles ? TILE_OUTPUTS : 2 * MMA_OUTPUTS;
     for (int across = 1; across <= e->block_warps; across *= 2) {
         int rows = t->a.lines * across / e->block_warps, outputs = t->b.lines / across;
-        if (rows % MMA_ROWS || outputs % (2 * MMA_OUTPUTS) ||
+        if (rows % MMA_ROWS || outputs % together ||
             (best && rows + outputs >= t->warp_rows + t->warp_outputs))
             continue;
         best = across;
@@ -335,6 +362,13 @@ static void fill(struct emitter *e, const struct tile *t) {
     }
 }
 
+static void store_sums(struct emitter *e, const struct tile *t, const V *sums, const struct mma_sums *to) {
+    if (t->p->tiles)
+        mma_blocks_store(e, &t->blocks, sums, t->row_in_tile, t->output_in_tile, to);
+    else
+        mma_store_sums(e, sums, t->warp_rows, t->warp_outputs, t->row_in_tile, t->output_in_tile, to);
+}
+
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring, V barriers,
                    const struct mma_sums *sums) {
     V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
@@ -343,8 +377,11 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     bool asynchronous = group || block; /* products run on when they have begun */
     struct tile t = {.p = p, .stages = stages, .ahead = asynchronous ? stages - 2 : stages - 1};
     t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
-    t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b));
+    t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b ? p->b : p->a));
     if (!block) (group ? share_rows : share_tile)(e, &t);
+    if (p->tiles)
+        mma_blocks_begin(e, p, t.warp_rows, t.warp_outputs, emit_add(e, p->row, t.row_in_tile),
+                         emit_add(e, p->output, t.output_in_tile), &t.blocks);
     int count = t.warp_rows / MMA_ROWS * (t.warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
     V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
     if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
@@ -369,7 +406,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
     compute(e, &t, &t.a, ahead, a);
     compute(e, &t, &t.b, ahead, b);
-    if (!block) (group ? multiply_group : multiply)(e, &t, slot_of(e, &t, steps.counter), state);
+    if (!block) multiply_step(e, &t, steps.counter, state);
     store(e, &t.a, slot_of(e, &t, next), a);
     store(e, &t.b, slot_of(e, &t, next), b);
     if (group) simt_wgmma_wait(e, 1);
@@ -381,7 +418,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     if (block)
         take_sums(e, &t, sums);
     else
-        mma_store_sums(e, steps.carried, t.warp_rows, t.warp_outputs, t.row_in_tile, t.output_in_tile, sums);
+        store_sums(e, &t, steps.carried, sums);
     simt_block_barrier(e);
     if (block) end_block(e, &t);
 }

@@ -145,7 +145,7 @@ static enum atom matrix_atom(const struct graph *g, const struct node *anchor) {
 
 static enum atom atom_of(const struct graph *g, const struct node *anchor) {
     const struct target *t = target_of(g);
-    if (anchor->op == OP_qlinear) return ATOM_dot_int8;
+    if (anchor->op == OP_qlinear) return t->simt ? ATOM_mma_int8 : ATOM_dot_int8;
     if (t->simt && node_role(anchor) == ROLE_CONTRACT) return matrix_atom(g, anchor);
     bool bf16 = node_attr(anchor, "compute")->dtype == DTYPE_BF16;
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
@@ -195,14 +195,17 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
     s->atom = atom_of(g, anchor);
-    bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, axes.b_value));
+    bool integers = anchor->op == OP_qlinear, blocks = integers || is_blocks(weight_of(kernel, axes.b_value));
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
     bool matrix = atom_info(s->atom)->unit != UNIT_lane;
-    if (matrix && (blocks || wide)) s->atom = ATOM_fma, matrix = false; /* codes become floats on the way */
-    if (blocks) {
-        s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
+    if (matrix && (wide || (blocks && !integers))) { /* codes become floats on the way */
+        s->atom = integers ? ATOM_dot_int8 : ATOM_fma;
+        matrix = false;
+    }
+    if (blocks && !matrix) {
+        s->tile[0] = packed_rows(t, integers);
         s->tile[1] = PACKED_OUTPUTS;
     } else if (matrix) {
         /* Tiles of several products that meet are in shared memory at a time. */
@@ -212,6 +215,8 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (alone && outputs >= MMA_MANY_OUTPUTS) s->tile[1] = MMA_MOST_OUTPUTS;
         if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit != UNIT_warp)
             s->tile[1] = 2 * MMA_MOST_OUTPUTS;
+        /* One row reads the same weights, and has only blocks of outputs to fill a GPU with. */
+        if (integers) s->tile[1] = outputs >= 8 * MMA_MANY_OUTPUTS ? MMA_TILE_OUTPUTS : PACKED_OUTPUTS;
         s->stages = 4;
     } else if (t->simt) {
         s->tile[0] = SIMT_ROWS;

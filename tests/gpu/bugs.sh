@@ -39,10 +39,15 @@ bug 'a sum over half of the lanes' 'shfl.sync.bfly.b32 (.*), 16, 31' 'shfl.sync.
 call="layer x=random N=1"
 model "$scratch/product.mdl" --precision=bf16
 bug 'a missing barrier between warps that share the inputs' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
-call='layer x=random N=3'
+call='layer x=random N=1'
 model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'bytes taken as signed' 'dp4a.u32.s32' 'dp4a.s32.s32'
 bug 'a missing barrier in int8' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+call='layer x=random N=40'
+model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
+bug 'codes taken as signed by tensor cores' 's32.s8.u8.s32' 's32.s8.s8.s32'
+bug "a block's codes before they are there" 'cp.async.wait_group 	[1-9]' 'cp.async.wait_group 	9' 'shared memory'
+bug 'fours of inputs that do not fit the row'"'"'s' '(mma[^{]*\{[^{]*\{[^{]*\{)(%r[0-9]+), (%r[0-9]+)' '\1\3, \2'
 cat >"$scratch/attention.mdl" <<'END'
 model attention
 dim S in 1..256
