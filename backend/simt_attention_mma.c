@@ -13,7 +13,6 @@
 #include "backend/simt.h"
 #include "backend/simt_attention_tile.h"
 #include "backend/simt_mma.h"
-#include "ir/number.h"
 
 enum {
     HALVES = 2,     /* of a fragment's rows: l/4, l/4 + 8 */
