@@ -115,14 +115,23 @@ void simt_join_warps(struct emitter *e, const struct group *g, const struct anch
     simt_block_barrier(e);
 }
 
+V simt_sharers(struct emitter *e, const struct group *g) {
+    V warps = emit_i64(e, e->block_warps);
+    return g->split.parts ? emit_mul(e, g->split.parts, warps) : warps;
+}
+
+V simt_sharer(struct emitter *e, const struct group *g) {
+    return g->split.parts ? emit_add(e, emit_mul(e, g->split.part, emit_i64(e, e->block_warps)), e->warp) : e->warp;
+}
+
 /* ---- a tile ---- */
 
 /* The warps share the inputs. */
 static void multiply_few(struct emitter *e, const struct group *g, const struct anchor *a,
                          struct mma_product *p) {
     V groups = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, MMA_GROUP_CHUNKS));
-    V share = emit_div_up(e, groups, emit_i64(e, e->block_warps));
-    p->begin = emit_min(e, emit_mul(e, e->warp, share), groups);
+    V share = emit_div_up(e, groups, simt_sharers(e, g));
+    p->begin = emit_min(e, emit_mul(e, simt_sharer(e, g), share), groups);
     p->end = emit_min(e, emit_add(e, p->begin, share), groups);
     struct mma_sums sums = {simt_own_sums(e, g, p->rows), g->stride};
     emit_mma_few(e, p, &sums);
@@ -155,7 +164,7 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
 /* One row (for tensor cores: up to MMA_ROWS) has a tile of its own, and of more the last tile is not filled.
  */
 static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    int few = g->mma ? MMA_ROWS : 1;
+    int few = simt_split_rows(g);
     V count = emit_sub(e, s->end, s->begin);
     V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, few), "");
     V from = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
@@ -178,8 +187,12 @@ void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s,
     struct emit_loop pairs;
     struct strip strip;
     V number, block;
+    V first = g->split.tile, pair;
     emit_loop_begin(e, &pairs, begin, end, 1, 0, NULL);
-    find_pair(e, s, pairs.counter, &number, &block);
+    pair = g->split.parts ? emit_div(e, pairs.counter, g->split.parts) : pairs.counter;
+    if (g->split.parts) g->split.part = emit_rem(e, pairs.counter, g->split.parts);
+    g->split.tile = emit_add(e, first, pair);
+    find_pair(e, s, pair, &number, &block);
     contract_strip(e, g, s, number, block, emit_i64(e, 1), at, &strip);
     for (int i = 0; i < g->count && !g->mma; i++) {
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);

@@ -36,6 +36,8 @@ LLVMValueRef mma_chunk_place(struct emitter *e, const struct mma_operand *o, str
  * buffer. */
 void mma_copy_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                     struct index chunk, LLVMValueRef to, struct index to_at);
+/* Two floats as halves of a word in `t`, the first in the low one. */
+LLVMValueRef mma_pair(struct emitter *e, enum dtype t, LLVMValueRef low, LLVMValueRef high);
 /* Words into shared memory. */
 void mma_store_chunk(struct emitter *e, LLVMValueRef to, struct index at,
                      const LLVMValueRef words[CHUNK_WORDS]);

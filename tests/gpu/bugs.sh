@@ -43,6 +43,24 @@ call='layer x=random N=3'
 model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'bytes taken as signed' 'dp4a.u32.s32' 'dp4a.s32.s32'
 bug 'a missing barrier in int8' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+cat >"$scratch/attention.mdl" <<'END'
+model attention
+dim S in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
+END
+call='layer q=random k=random v=random S=150'
+model "$scratch/attention.mdl"
+bug 'a tile of keys that nobody waits for' 'cp.async.wait_group 	0;' ' ' 'shared memory'
+bug 'values that are not transposed' 'ldmatrix.sync.aligned.m8n8.x4.trans' 'ldmatrix.sync.aligned.m8n8.x4'
+bug 'the largest score of half a row' 'shfl.sync.bfly.b32 (.*), 2, 31' 'shfl.sync.bfly.b32 \1, 1, 31'
+cat >"$scratch/parts.mdl" <<'END'
+model parts
+dim S in 1..64, K in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[K, 1, 32], v: f16[K, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v)
+END
+call='layer q=random k=random v=random S=3 K=200'
+model "$scratch/parts.mdl"
+bug 'parts of which none is the last' 'atom.global.inc.u32' 'atom.global.min.u32'
 
 # Where four warps, or one thread of all, ask for products.
 sed 's/64\]/512]/' "$scratch/product.mdl" >"$scratch/long.mdl"
