@@ -24,7 +24,7 @@ bool simt_schedule_fits(struct emitter *e) {
     enum atom_unit unit = atom_info(s->atom)->unit;
     bool group = unit != UNIT_warp;
     int capability = unit == UNIT_group ? 90 : 100;
-    int rows = unit == UNIT_block ? TENSOR_ROWS : MMA_ROWS * e->block_warps;
+    int rows = MMA_ROWS * e->block_warps;
     int most = group ? 256 : 128, least = group ? 3 : 2;
     if (group && e->target->capability != capability) {
         emit_error(e, e->kernel->loc,
@@ -32,7 +32,12 @@ bool simt_schedule_fits(struct emitter *e) {
                    atom_info(s->atom)->name, capability);
         return false;
     }
-    bool good = e->target->simt && (unit != UNIT_block || rows == MMA_ROWS * e->block_warps) && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
+    if (unit == UNIT_block && rows != TENSOR_ROWS) {
+        emit_error(e, e->kernel->loc, "schedule: %s is for blocks of %d warps, not %d", atom_info(s->atom)->name,
+                   TENSOR_ROWS / MMA_ROWS, e->block_warps);
+        return false;
+    }
+    bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
                 s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= most && stages_of(e) >= least &&
                 stages_of(e) <= MOST_STAGES && !(group && s->tile[0] != rows);
     if (!good)
