@@ -96,10 +96,18 @@ static void release(struct job *jobs, int count) {
         if (jobs[i].code) LLVMDisposeMemoryBuffer(jobs[i].code);
 }
 
+/* The PTX of each program, in turn. */
+static bool write_images(struct code *c, const struct output *o) {
+    const char *text = "";
+    for (const struct code *p = c; p; p = p->next)
+        text = arena_printf(c->arena, "%s// %s\n%s", text, p->images[0].arch, (const char *)p->images[0].code);
+    return write_text(c, o, text);
+}
+
 static bool write_code(struct code *c, const struct output *o, enum artifact kind) {
     struct job jobs[MAX_EMITTERS] = {0};
     bool good;
-    if (kind == ARTIFACT_ASM && c->device) return write_text(c, o, c->images[0].code);
+    if (kind == ARTIFACT_ASM && c->device) return write_images(c, o);
     if (kind == ARTIFACT_LLVM) {
         struct emitter *e = c->device ? c->device : c->emitters[0];
         good = c->device || emitter_finish(e);
@@ -151,17 +159,22 @@ const char *descriptor_name(struct code *c) {
     return c->number ? arena_printf(c->arena, "mdl_descriptor%d", c->number) : "mdl_descriptor";
 }
 
-const char *weights_suffix(struct code *c) {
-    return !c->number ? ".weights" : c->device ? ".cuda.weights" : ".cpu.weights";
+const char *weights_suffix(const struct code *c) {
+    if (c->like) return weights_suffix(c->like);
+    if (!c->number) return ".weights";
+    return c->device ? arena_printf(c->arena, ".%s.weights", c->graph->target->cpu) : ".cpu.weights";
 }
 
 /* Its weights' file, if they are one, and all that stands in memory. */
 static bool emit_program(struct code *c, struct outputs *o) {
-    bool outside = !c->embedded && c->weights_bytes;
+    bool outside = !c->embedded && c->weights_bytes && !c->like;
     const struct output *weights = NULL;
     if (outside) weights = add_output(c, o, beside(c, c->options->output, weights_suffix(c)));
     if (outside && (!weights || !weights_write(c, weights))) return false;
-    if (!outside) build_id_make(c);
+    if (c->like)
+        memcpy(c->build_id, c->like->build_id, sizeof c->build_id);
+    else if (!outside)
+        build_id_make(c);
     return tables_emit(c, ARTIFACT_SO);
 }
 
@@ -174,11 +187,14 @@ static bool emit_library(struct code *codes, int count, struct outputs *o) {
     return good && write_library(codes, count, library) && write_text(codes, header, header_text(codes));
 }
 
-/* One module, without the weights' bytes if they would be a file. */
-static bool emit_code(struct code *c, enum artifact kind, struct outputs *o) {
-    const struct output *out = add_output(c, o, c->options->output);
-    build_id_make(c);
-    return out && tables_emit(c, kind) && write_code(c, out, kind);
+/* Modules without the weights' bytes if they would be a file. */
+static bool emit_code(struct code *codes, int count, enum artifact kind, struct outputs *o) {
+    const struct output *out = add_output(codes, o, codes->options->output);
+    for (int i = 0; i < count && out; i++) {
+        build_id_make(&codes[i]);
+        if (!tables_emit(&codes[i], kind)) return false;
+    }
+    return out && write_code(codes, out, kind);
 }
 
 /* What the language has and this backend not yet. */
@@ -190,11 +206,12 @@ static bool is_supported(struct code *c) {
     return c->graph->diag->errors == errors;
 }
 
-/* Places everything; false after a diagnostic. */
-static bool prepare(struct code *c) {
+/* Places everything, of the programs from the first on; false after a diagnostic. */
+static bool prepare(const struct code *first, struct code *c) {
     if (!is_supported(c) || !graph_ready(c)) return false;
     weights_place(c);
     homes_place_states(c);
+    c->like = weights_like(first, c);
     show_progress(c,
                   arena_printf(c->arena, "packing %lld MB of weights", (long long)(c->file_bytes >> 20)));
     return weights_pack(c);
@@ -211,8 +228,8 @@ static bool emit_artifact(struct code *codes, int count, enum artifact kind, str
         return out && write_text(codes, out, header_text(codes));
     }
     for (int i = 0; i < count; i++)
-        if (!prepare(&codes[i])) return false;
-    return kind == ARTIFACT_SO ? emit_library(codes, count, o) : emit_code(codes, kind, o);
+        if (!prepare(codes, &codes[i])) return false;
+    return kind == ARTIFACT_SO ? emit_library(codes, count, o) : emit_code(codes, count, kind, o);
 }
 
 static bool is_device(const struct target *t) { return t->simt && !t->emulated; }
@@ -222,11 +239,8 @@ static const struct target *host_target(void) { return target_find(backend_host_
 
 static void llvm_failed(const char *reason) { ice("LLVM: %s", reason); }
 
-static void begin(struct code *c, const struct backend_program *p, enum artifact kind,
-                  const struct backend_options *options) {
-    struct graph *g = p->graph;
-    *c = (struct code){
-        .graph = g, .arena = g->arena, .options = options, .source = source_path(g), .gpus = p->gpus};
+static void begin(struct code *c, struct graph *g, enum artifact kind, const struct backend_options *options) {
+    *c = (struct code){.graph = g, .arena = g->arena, .options = options, .source = source_path(g)};
     c->kernels_end = &c->kernels;
     c->weights_end = &c->weights;
     c->emitters_count = kind == ARTIFACT_SO ? MAX_EMITTERS : 1;
@@ -244,7 +258,7 @@ static void end(struct code *c) {
     if (c->device) emitter_release(c->device);
 }
 
-enum backend_status backend_emit_programs(const struct backend_program *programs, int count,
+enum backend_status backend_emit_programs(struct graph *const *graphs, int count,
                                           enum artifact kind, const struct backend_options *options) {
     struct code codes[MAX_PROGRAMS];
     struct outputs o = {.count = 0};
@@ -252,7 +266,7 @@ enum backend_status backend_emit_programs(const struct backend_program *programs
     LLVMInstallFatalErrorHandler(llvm_failed);
     ice_context("code generation", NULL, NULL);
     for (int i = 0; i < count; i++) {
-        begin(&codes[i], &programs[i], kind, options);
+        begin(&codes[i], graphs[i], kind, options);
         codes[i].number = i;
         if (i) codes[i - 1].next = &codes[i];
     }
@@ -270,6 +284,5 @@ enum backend_status backend_emit_programs(const struct backend_program *programs
 }
 
 enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *options) {
-    struct backend_program p = {g, g->target->cpu};
-    return backend_emit_programs(&p, 1, kind, options);
+    return backend_emit_programs(&g, 1, kind, options);
 }

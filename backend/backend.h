@@ -22,21 +22,16 @@ struct backend_options {
     bool progress;       /* a line on stderr while packing weights and compiling, if it is a terminal */
     int64_t embed_limit; /* weights up to this many bytes go into the .so itself */
 };
-/* A model as it has been made for one kind of machine. */
-struct backend_program {
-    struct graph *graph;
-    const char *gpus; /* architectures to make images for, by commas, where the graph's target is a GPU; else NULL */
-};
-enum { MAX_PROGRAMS = 2 };
+enum { MAX_PROGRAMS = 8 };
 /* A graph has been through the whole pipeline: every function's nodes are kernels, guards, scans, params,
  * constants and assigns; values have places. Files are written under a temporary name and renamed when all of
  * them are complete. Not DONE after a diagnostic: INPUT about the model, IO about files; nothing is written
  * then. */
 enum backend_status { BACKEND_DONE, BACKEND_INPUT, BACKEND_IO };
 enum backend_status backend_emit(struct graph *g, enum artifact kind, const struct backend_options *o);
-/* The same of several: a library may hold one model for a processor and for GPUs, and other artifacts are of one program. The
- * first is what opens where nothing else is asked for. */
-enum backend_status backend_emit_programs(const struct backend_program *programs, int count, enum artifact kind,
+/* The same of one model as it has been made for several targets: a library holds them all, the first is what opens where nothing
+ * else is asked for; the text of several GPUs (ASM) comes one after the other; other artifacts are of one. */
+enum backend_status backend_emit_programs(struct graph *const *graphs, int count, enum artifact kind,
                                           const struct backend_options *o);
 
 #endif

@@ -51,7 +51,6 @@ struct code {
     struct graph *graph;
     struct arena *arena;
     int number;           /* of the library's programs */
-    const char *gpus;     /* as in struct backend_program */
     const struct code *next; /* the program after this one; NULL: the last */
     const struct backend_options *options;
     const char *source; /* path of the .mdl */
@@ -73,6 +72,7 @@ struct code {
     int64_t *state_offsets;         /* [globals]; of a state's first element */
     int64_t state_bytes;
     uint8_t build_id[32];
+    const struct code *like; /* the program before this one whose weights lie in the same way, so that one file is both's; or NULL */
     struct mdl_image *images; /* [images_count]: the device's code */
     int images_count;
     const char *embedded; /* the weights' bytes, or NULL: they go to a file */
@@ -128,6 +128,8 @@ void section_coordinates(const struct code *c, const struct section *s, int64_t 
 const struct weight *weight_of_global(struct code *c, const struct global *g, int64_t element);
 const struct weight *weight_of_constant(struct code *c, const struct node *n);
 void weights_place(struct code *c); /* every tensor the functions use */
+/* A program of first .. c whose weights lie in a file just as c's do, NULL: none. */
+const struct code *weights_like(const struct code *first, const struct code *c);
 /* Packs weights that go into the library; others are packed when their file is written. */
 bool weights_pack(struct code *c);
 /* Packs everything into its file; makes the build id. */
@@ -156,7 +158,7 @@ void build_id_make(struct code *c);
 /* What a program's descriptor is called in the library: mdl_descriptor of the first. */
 const char *descriptor_name(struct code *c);
 /* ... and its weights file, after the library's stem: ".weights" of the first. */
-const char *weights_suffix(struct code *c);
+const char *weights_suffix(const struct code *c);
 
 /* link.c: libm.so at `output` from objects, through the system's C compiler driver. */
 bool link_library(struct code *c, const char *const *objects, int count, const char *output);

@@ -21,8 +21,8 @@ void device_fail(struct emitter *e, LLVMValueRef condition, LLVMValueRef value);
 const char *device_name(struct arena *a, const char *kernel);
 /* Thread blocks that the work of a kernel or guard node has. */
 const struct extent *device_blocks(struct code *c, const struct node *n);
-/* Code for each architecture, into c->images, once all kernels are made: PTX, and for a library cubins too
- * where there is an assembler. False after a diagnostic. */
+/* Their code into c->images, once all kernels are made: PTX, and for a library a cubin too where there is an
+ * assembler. False after a diagnostic. */
 bool device_images(struct code *c, enum artifact kind);
 /* assemble.c: a cubin by options->assembler; false after a diagnostic. */
 bool assemble(struct code *c, const struct mdl_image *ptx, struct mdl_image *cubin);

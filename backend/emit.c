@@ -128,23 +128,15 @@ bool emitter_finish(struct emitter *e) {
     return e->errors == 0;
 }
 
-LLVMMemoryBufferRef emitter_text_for(const struct target *t, LLVMModuleRef module, int opt_level) {
-    LLVMMemoryBufferRef text = NULL;
+static LLVMMemoryBufferRef code_of(LLVMTargetMachineRef machine, LLVMModuleRef module, LLVMCodeGenFileType type) {
+    LLVMMemoryBufferRef code = NULL;
     char *message = NULL;
-    LLVMTargetMachineRef machine = machine_new(t, opt_level);
-    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMAssemblyFile, &message, &text))
-        ice("LLVM: %s", message);
-    LLVMDisposeTargetMachine(machine);
-    return text;
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, type, &message, &code)) ice("LLVM: %s", message);
+    return code;
 }
 
 LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly) {
-    LLVMMemoryBufferRef code = NULL;
-    char *message = NULL;
-    LLVMCodeGenFileType type = assembly ? LLVMAssemblyFile : LLVMObjectFile;
-    if (LLVMTargetMachineEmitToMemoryBuffer(e->machine, e->module, type, &message, &code))
-        ice("LLVM: %s", message);
-    return code;
+    return code_of(e->machine, e->module, assembly ? LLVMAssemblyFile : LLVMObjectFile);
 }
 
 void emitter_release(struct emitter *e) {

@@ -123,8 +123,6 @@ struct emitter *emitter_new(struct graph *g, const struct target *t, const char 
                             int opt_level);
 bool emitter_finish(struct emitter *e); /* verifies and tidies the module; false: errors were reported */
 LLVMMemoryBufferRef emitter_code(struct emitter *e, bool assembly); /* an object, or its text */
-/* A module's text for another target of the emitter's triple. */
-LLVMMemoryBufferRef emitter_text_for(const struct target *t, LLVMModuleRef module, int opt_level);
 void emitter_release(struct emitter *e);
 /* diag_error that several emitters may call at once. */
 void emit_error(struct emitter *e, struct loc loc, const char *format, ...)

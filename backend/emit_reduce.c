@@ -69,6 +69,15 @@ static struct point step_point(const struct reduction *r, const struct index *at
     return q;
 }
 
+/* The operand at `at` of the reduced axes; NULL, and the reduction has failed, where it has no value. */
+static LLVMValueRef step_value(struct emitter *e, struct reduction *r, const struct index *at, int lanes,
+                               LLVMValueRef tail, struct point *q) {
+    *q = step_point(r, at, lanes, tail);
+    LLVMValueRef v = emit_value(e, r->n->operands[0], q);
+    if (!v) r->failed = true;
+    return v;
+}
+
 static LLVMValueRef keep_masked(struct emitter *e, LLVMValueRef tail, LLVMValueRef new, LLVMValueRef old) {
     return tail ? LLVMBuildSelect(e->builder, tail, new, old, "") : new;
 }
@@ -76,12 +85,9 @@ static LLVMValueRef keep_masked(struct emitter *e, LLVMValueRef tail, LLVMValueR
 static void reduce_step(struct emitter *e, void *data, const struct index *at, int lanes, LLVMValueRef tail,
                         LLVMValueRef *sums) {
     struct reduction *r = data;
-    struct point q = step_point(r, at, lanes, tail);
-    LLVMValueRef v = emit_value(e, r->n->operands[0], &q);
-    if (!v) {
-        r->failed = true;
-        return;
-    }
+    struct point q;
+    LLVMValueRef v = step_value(e, r, at, lanes, tail, &q);
+    if (!v) return;
     LLVMValueRef pair[] = {sums[0], emit_cast(e, r->n->operands[0]->type.dtype, r->dtype, v)};
     sums[0] = keep_masked(e, tail, emit_scalar(e, r->how->combine, r->dtype, pair), sums[0]);
 }
@@ -136,12 +142,9 @@ static LLVMValueRef better(struct emitter *e, bool largest, LLVMValueRef a, LLVM
 static void argreduce_step(struct emitter *e, void *data, const struct index *at, int lanes,
                            LLVMValueRef tail, LLVMValueRef *sums) {
     struct reduction *r = data;
-    struct point q = step_point(r, at, lanes, tail);
-    LLVMValueRef v = emit_value(e, r->n->operands[0], &q);
-    if (!v) {
-        r->failed = true;
-        return;
-    }
+    struct point q;
+    LLVMValueRef v = step_value(e, r, at, lanes, tail, &q);
+    if (!v) return;
     LLVMTypeRef positions = emit_vector(e, e->i32, q.lanes);
     LLVMValueRef here =
         LLVMBuildTrunc(e->builder, index_vector(e, &q.at[r->axes[0]], q.lanes), positions, "");

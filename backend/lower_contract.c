@@ -104,7 +104,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
     panels_rows(e, &a->panels, row, simt ? s->end : NULL, s->begin, at, &m);
     panels_outputs(e, &a->panels, first, s->block, at, &m);
-    if (simt) panels_share_inputs(e, &a->panels, e->warp, e->block_warps, &m);
+    if (simt) panels_share_inputs(e, &a->panels, simt_sharer(e, g), simt_sharers(e, g), &m);
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
     for (int i = 0; i < count; i++) {
@@ -157,7 +157,11 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
             multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
         emit_loop_end(e, &panels, NULL);
     }
+    struct emit_if last;
+    bool joins = g->split.parts && rows == simt_split_rows(g);
+    if (joins) simt_join_parts_begin(e, g, &last);
     finish_rows(e, g, rows, tiles.counter, s, at);
+    if (joins) emit_if_end(e, &last);
     emit_loop_end(e, &tiles, NULL);
 }
 
@@ -312,18 +316,22 @@ bool lower_contract(struct emitter *e) {
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }
+    LLVMValueRef zero = emit_i64(e, 0), before = zero, parts = emit_i64(e, 1);
     if (e->target->simt) {
         simt_place_tiles(e, groups, groups_count);
-        simt_split(e, total, &begin, &end);
+        parts = simt_parts(e, groups, groups_count, shapes[0].rows, total);
+        simt_split(e, emit_mul(e, total, parts), &begin, &end);
     } else {
         emit_split(e, total, 1, &begin, &end);
     }
-    LLVMValueRef zero = emit_i64(e, 0), before = zero;
     for (int i = 0; i < groups_count; i++) {
-        LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);
-        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, before), shapes[i].total), zero);
+        LLVMValueRef first = emit_mul(e, before, parts), count_here = emit_mul(e, shapes[i].total, parts);
+        LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero);
+        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, first), count_here), zero);
+        groups[i].split.tile = before;
         (e->target->simt ? simt_lower_group : lower_group)(e, &groups[i], &shapes[i], from, to);
         before = emit_add(e, before, shapes[i].total);
     }
+    if (e->target->simt) simt_leave_tiles(e, groups);
     return e->errors == 0;
 }

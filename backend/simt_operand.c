@@ -128,6 +128,11 @@ static struct index place_of(struct emitter *e, const struct mma_operand *o, str
     return address_of(e, o, &p);
 }
 
+V mma_chunk_place(struct emitter *e, const struct mma_operand *o, struct index *at, V line, V chunk) {
+    struct point p = point_of(e, o, at, index_uniform(line), first_input(e, o, index_uniform(chunk)));
+    return address_of(e, o, &p).base;
+}
+
 /* ---- chunks ---- */
 
 static V element(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
@@ -140,8 +145,7 @@ static V element(struct emitter *e, const struct mma_operand *o, struct index *a
     return exists ? LLVMBuildSelect(e->builder, exists, x, zero, "") : x;
 }
 
-/* Two floats as halves of a word, the first in the low one. */
-static V pair_of(struct emitter *e, enum dtype t, V low, V high) {
+V mma_pair(struct emitter *e, enum dtype t, V low, V high) {
     if (e->threaded) {
         V both = LLVMGetPoison(LLVMVectorType(e->f32, 2));
         LLVMTypeRef halves = LLVMVectorType(t == DTYPE_F16 ? e->f16 : e->bf16, 2);
@@ -167,7 +171,7 @@ static void computed_chunk(struct emitter *e, const struct mma_operand *o, struc
         all[i] = element(e, o, at, line, index_add(e, input, index_constant(e, i), e->lanes));
     for (int i = 0; i < CHUNK_WORDS; i++)
         words[i] = t == DTYPE_F32 ? LLVMBuildBitCast(e->builder, all[i], emit_vector(e, e->i32, e->lanes), "")
-                                  : pair_of(e, t, all[2 * i], all[2 * i + 1]);
+                                  : mma_pair(e, t, all[2 * i], all[2 * i + 1]);
 }
 
 /* 16 bytes of each lane. */

@@ -30,10 +30,14 @@ struct index mma_limit(struct emitter *e, struct index i, LLVMValueRef last);
  * [loops], where the outer ones stand; the others are set here. */
 void mma_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                struct index chunk, LLVMValueRef words[CHUNK_WORDS]);
+/* Where the chunk of a line of packed weights is in their buffer, bytes; the same for all lanes. */
+LLVMValueRef mma_chunk_place(struct emitter *e, const struct mma_operand *o, struct index *at, LLVMValueRef line, LLVMValueRef chunk);
 /* The same by an asynchronous copy to a place in shared memory, so many bytes behind `to`. Of operands with a
  * buffer. */
 void mma_copy_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                     struct index chunk, LLVMValueRef to, struct index to_at);
+/* Two floats as halves of a word in `t`, the first in the low one. */
+LLVMValueRef mma_pair(struct emitter *e, enum dtype t, LLVMValueRef low, LLVMValueRef high);
 /* Words into shared memory. */
 void mma_store_chunk(struct emitter *e, LLVMValueRef to, struct index at,
                      const LLVMValueRef words[CHUNK_WORDS]);

@@ -10,6 +10,9 @@
  * a time; and eight chunks of a line, which neighbouring lanes bring from a row in memory, differ by a column
  * and 16 bytes: so neither has conflicts. Weights lie in such columns already (layout_of_chunks).
  *
+ * Products of groups of warps, and those that one thread issues for all, run on beside the next step's: so
+ * what copies fill is two steps behind, not one.
+ *
  * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
  * step before and stored behind them. (Stages: CUTLASS's multistage mainloop; 16-byte copies past L1: PTX
  * ISA, cp.async.cg.) */
@@ -32,6 +35,8 @@ struct tile {
     int stages, ahead; /* ahead: steps whose copies are under way; a group's products of the step before still
                           read theirs */
     struct side a, b;
+    struct mma_bulk bulk;          /* of B, if `in_bulk` */
+    bool in_bulk;
     int warp_rows, warp_outputs;   /* of a warp's part */
     V row_in_tile, output_in_tile; /* where it begins */
 };
@@ -120,7 +125,10 @@ static void copy_step(struct emitter *e, const struct tile *t, V step) {
     emit_if_begin(e, &more, LLVMBuildICmp(e->builder, LLVMIntSLT, step, t->p->end, ""));
     V slot = slot_of(e, t, step);
     copy(e, t, &t->a, step, slot);
-    copy(e, t, &t->b, step, slot);
+    if (t->in_bulk)
+        mma_bulk_copy(e, &t->bulk, step, slot);
+    else
+        copy(e, t, &t->b, step, slot);
     emit_if_end(e, &more);
     simt_copy_commit(e);
 }
@@ -163,18 +171,109 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     }
 }
 
+/* Inputs of product number k of a stage. */
+static struct simt_columns columns_of(struct emitter *e, const struct side *s, V slot, int k) {
+    V bytes = emit_mul(e, slot, emit_i64(e, s->stage));
+    return (struct simt_columns){s->ring, emit_add(e, bytes, emit_i64(e, 2 * k * s->pitch)), s->pitch};
+}
+
 /* The same by groups of four warps, each of 64 rows; begun, not done. */
 static void multiply_group(struct emitter *e, const struct tile *t, V slot, V *sums) {
     V group = emit_mul(e, emit_div(e, e->warp, emit_i64(e, 4)), emit_i64(e, 64 * CHUNK_BYTES));
     simt_wgmma_begin(e);
     for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a = {t->a.ring, emit_mul(e, slot, emit_i64(e, t->a.stage)), t->a.pitch},
-                            b = {t->b.ring, emit_mul(e, slot, emit_i64(e, t->b.stage)), t->b.pitch};
-        a.bytes = emit_add(e, emit_add(e, a.bytes, group), emit_i64(e, 2 * k * t->a.pitch));
-        b.bytes = emit_add(e, b.bytes, emit_i64(e, 2 * k * t->b.pitch));
+        struct simt_columns a = columns_of(e, &t->a, slot, k), b = columns_of(e, &t->b, slot, k);
+        a.bytes = emit_add(e, a.bytes, group);
         simt_wgmma(e, t->a.operand->atom, t->b.lines, &a, &b, sums);
     }
     simt_wgmma_commit(e);
+}
+
+/* ---- by one thread, into tensor memory ---- */
+
+static V done(struct emitter *e, const struct tile *t, V slot) {
+    return simt_mbarrier(e, t->p->tensor->done, slot);
+}
+
+/* A step's products begin. */
+static void multiply_block(struct emitter *e, const struct tile *t, V step) {
+    struct simt_one one;
+    V slot = slot_of(e, t, step), adds = LLVMBuildICmp(e->builder, LLVMIntNE, step, t->p->begin, "");
+    simt_one_begin(e, &one);
+    simt_tensor_after(e); /* the tile before was read by all warps */
+    for (int k = 0; k < INPUT_PRODUCTS; k++) {
+        struct simt_columns a = columns_of(e, &t->a, slot, k), b = columns_of(e, &t->b, slot, k);
+        simt_tcgen05(e, t->a.operand->atom, t->b.lines, &a, &b, &t->p->tensor->sums,
+                     k ? LLVMConstAllOnes(e->i1) : adds);
+    }
+    simt_tcgen05_commit(e, done(e, t, slot));
+    simt_one_end(e, &one);
+}
+
+/* Until the stage of `step` is free: what was multiplied there a ring before, if anything was, is done. */
+static void wait_for_stage(struct emitter *e, const struct tile *t, V step) {
+    V round = emit_div(e, emit_sub(e, step, t->p->begin), emit_i64(e, t->stages));
+    V before = emit_rem(e, emit_add(e, round, emit_i64(e, 1)), emit_i64(e, 2));
+    simt_mbarrier_wait(e, done(e, t, slot_of(e, t, step)), LLVMBuildTrunc(e->builder, before, e->i32, ""));
+}
+
+static void begin_block(struct emitter *e, const struct tile *t) {
+    struct simt_one one;
+    simt_one_begin(e, &one);
+    for (int i = 0; i < t->stages; i++) simt_mbarrier_init(e, done(e, t, emit_i64(e, i)), 1);
+    simt_mbarrier_publish(e);
+    simt_one_end(e, &one);
+}
+
+static void end_block(struct emitter *e, const struct tile *t) {
+    struct simt_one one;
+    simt_one_begin(e, &one);
+    for (int i = 0; i < t->stages; i++) simt_mbarrier_end(e, done(e, t, emit_i64(e, i)));
+    simt_one_end(e, &one);
+}
+
+/* A lane's row of neighbouring sums. Rows are 8 banks from each other, so that of eight lanes' 16 bytes the
+ * last four would meet the banks of the first: they store each two chunks the other way round. */
+static void store_columns(struct emitter *e, V column, const V words[TENSOR_LOAD],
+                          const struct mma_sums *sums) {
+    struct index lane = index_lanes(emit_i64(e, 0), e->lanes),
+                 odd = index_rem_by(e, index_div_by(e, lane, 4, e->lanes), 2, e->lanes), row = lane;
+    V swaps = index_vector(e, &odd, e->lanes), quarter = emit_rem(e, e->warp, emit_i64(e, 4));
+    swaps = LLVMBuildICmp(e->builder, LLVMIntNE, swaps, emit_splat(e, emit_i64(e, 0), e->lanes), "");
+    row = index_add(e, row, index_uniform(emit_mul(e, quarter, emit_i64(e, 32))), e->lanes);
+    struct index at = index_scale_by(e, row, 4 * sums->stride, e->lanes);
+    at = index_add(e, at, index_uniform(emit_mul(e, column, emit_i64(e, 4))), e->lanes);
+    for (int i = 0; i < TENSOR_LOAD / CHUNK_WORDS; i++) {
+        V chunk[CHUNK_WORDS];
+        for (int w = 0; w < CHUNK_WORDS; w++)
+            chunk[w] = LLVMBuildSelect(e->builder, swaps, words[(i ^ 1) * CHUNK_WORDS + w],
+                                       words[i * CHUNK_WORDS + w], "");
+        struct index other = index_scale_by(e, odd, i % 2 ? -CHUNK_BYTES : CHUNK_BYTES, e->lanes);
+        other = index_add(e, other, index_constant(e, i * CHUNK_BYTES), e->lanes);
+        mma_store_chunk(e, sums->to, index_add(e, at, other, e->lanes), chunk);
+    }
+}
+
+/* The sums, or zeros where there was no step, into shared memory: each four warps have all rows, of a part of
+ * the columns. */
+static void take_sums(struct emitter *e, const struct tile *t, const struct mma_sums *sums) {
+    V words[TENSOR_LOAD], share = emit_i64(e, t->b.lines / (e->block_warps / 4));
+    V first = emit_mul(e, emit_div(e, e->warp, emit_i64(e, 4)), share), end = emit_add(e, first, share);
+    for (int there = 0; there < 2; there++) {
+        struct emit_if some;
+        struct emit_loop columns;
+        emit_if_begin(e, &some, LLVMBuildICmp(e->builder, there ? LLVMIntSLT : LLVMIntSGE, t->p->begin, t->p->end, ""));
+        for (int i = 0; there && i < t->stages; i++)
+            wait_for_stage(e, t, emit_add(e, t->p->end, emit_i64(e, i)));
+        simt_tensor_after(e);
+        emit_loop_begin(e, &columns, first, end, TENSOR_LOAD, 0, NULL);
+        for (int i = 0; i < TENSOR_LOAD; i++) words[i] = emit_constant_like(emit_vector(e, e->i32, e->lanes), 0);
+        if (there) simt_tensor_load(e, &t->p->tensor->sums, columns.counter, words);
+        store_columns(e, columns.counter, words, sums);
+        emit_loop_end(e, &columns, NULL);
+        emit_if_end(e, &some);
+    }
+    simt_tensor_before(e);
 }
 
 /* ---- the tile ---- */
@@ -211,6 +310,17 @@ static void share_tile(struct emitter *e, struct tile *t) {
     t->output_in_tile = emit_mul(e, emit_rem(e, e->warp, across), emit_i64(e, t->warp_outputs));
 }
 
+/* B in bulk, if it can be had so and the products read past the caches of threads, as those copies write. */
+static void plan_bulk(struct emitter *e, struct tile *t, V barriers) {
+    t->in_bulk = barriers && mma_bulk_suits(e, t->b.operand, t->b.lines);
+    t->bulk = (struct mma_bulk){t->b.operand, t->p->at,  t->b.lines, t->stages, t->b.pitch,
+                                t->b.stage,   t->b.ring, t->b.first, barriers};
+    if (!t->in_bulk) return;
+    simt_proxy_fence(e); /* what lay in the ring before */
+    mma_bulk_begin(e, &t->bulk);
+    simt_block_barrier(e);
+}
+
 /* The first steps, as many as copies are under way. */
 static void fill(struct emitter *e, const struct tile *t) {
     V words[MOST_UNITS][CHUNK_WORDS];
@@ -225,31 +335,41 @@ static void fill(struct emitter *e, const struct tile *t) {
     }
 }
 
-void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring,
+void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring, V barriers,
                    const struct mma_sums *sums) {
     V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
-    bool group = atom_info(p->a->atom)->unit == UNIT_group;
-    struct tile t = {.p = p, .stages = stages, .ahead = group ? stages - 2 : stages - 1};
+    enum atom_unit unit = atom_info(p->a->atom)->unit;
+    bool group = unit == UNIT_group, block = unit == UNIT_block;
+    bool asynchronous = group || block; /* products run on when they have begun */
+    struct tile t = {.p = p, .stages = stages, .ahead = asynchronous ? stages - 2 : stages - 1};
     t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
     t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b));
-    (group ? share_rows : share_tile)(e, &t);
+    if (!block) (group ? share_rows : share_tile)(e, &t);
     int count = t.warp_rows / MMA_ROWS * (t.warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
     V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
     if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
         ice("a tile of %d x %d is too large", p->rows, p->outputs);
+    plan_bulk(e, &t, asynchronous ? barriers : NULL);
+    if (block) begin_block(e, &t);
     fill(e, &t);
     for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
     struct emit_loop steps;
     emit_loop_begin(e, &steps, p->begin, p->end, 1, count, state);
     for (int i = 0; i < count; i++) state[i] = steps.carried[i];
     simt_copy_wait(e, t.ahead - 1);
-    if (group) simt_proxy_fence(e);
+    if (t.in_bulk) mma_bulk_wait(e, &t.bulk, emit_sub(e, steps.counter, p->begin), slot_of(e, &t, steps.counter));
+    if (asynchronous) simt_proxy_fence(e);
     simt_block_barrier(e);
-    copy_step(e, &t, emit_add(e, steps.counter, emit_i64(e, t.ahead)));
+    V later = emit_add(e, steps.counter, emit_i64(e, t.ahead));
+    if (block) {
+        multiply_block(e, &t, steps.counter);
+        wait_for_stage(e, &t, later);
+    }
+    copy_step(e, &t, later);
     V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
     compute(e, &t, &t.a, ahead, a);
     compute(e, &t, &t.b, ahead, b);
-    (group ? multiply_group : multiply)(e, &t, slot_of(e, &t, steps.counter), state);
+    if (!block) (group ? multiply_group : multiply)(e, &t, slot_of(e, &t, steps.counter), state);
     store(e, &t.a, slot_of(e, &t, next), a);
     store(e, &t.b, slot_of(e, &t, next), b);
     if (group) simt_wgmma_wait(e, 1);
@@ -257,6 +377,11 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     if (group) simt_wgmma_wait(e, 0);
     simt_copy_wait(e, 0);
     simt_block_barrier(e);
-    mma_store_sums(e, steps.carried, t.warp_rows, t.warp_outputs, t.row_in_tile, t.output_in_tile, sums);
+    if (t.in_bulk) mma_bulk_end(e, &t.bulk);
+    if (block)
+        take_sums(e, &t, sums);
+    else
+        mma_store_sums(e, steps.carried, t.warp_rows, t.warp_outputs, t.row_in_tile, t.output_in_tile, sums);
     simt_block_barrier(e);
+    if (block) end_block(e, &t);
 }

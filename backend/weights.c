@@ -42,9 +42,11 @@ static void place_global(struct code *c, const struct global *g) {
     if (c->global_weights[g->id]) return;
     for (int64_t i = 0; i < global_elements(g); i++) {
         int section = mesh_section(c, sharding_used(g->sharding), c->used[g->id][i]);
-        struct weight *w =
-            add(c, (struct weight){
-                       .global = g, .element = i, .name = element_name(c, g, i), .bytes = home_bytes(g), .section = section});
+        struct weight *w = add(c, (struct weight){.global = g,
+                                                  .element = i,
+                                                  .name = element_name(c, g, i),
+                                                  .bytes = home_bytes(g),
+                                                  .section = section});
         if (!i) c->global_weights[g->id] = w;
     }
 }
@@ -63,9 +65,10 @@ static void place_node(struct code *c, const struct function *f, const struct no
         int64_t bytes = round_up(constant_bytes(n->constant), MDL_ALIGN);
         uint64_t only[MAX_MESH_AXES] = {0};
         mesh_mark_function(c, f, only);
-        add(c, (struct weight){
-                   .constant = n, .name = arena_printf(c->arena, "constant.%d", n->id), .bytes = bytes,
-                   .section = mesh_section(c, 0, only)});
+        add(c, (struct weight){.constant = n,
+                               .name = arena_printf(c->arena, "constant.%d", n->id),
+                               .bytes = bytes,
+                               .section = mesh_section(c, 0, only)});
     }
 }
 
@@ -204,8 +207,30 @@ static void fill_header(const struct code *c, char *file, const struct layout_of
     h->header_sum = checksum(file, sizeof *h + (size_t)entries_of(c) * sizeof(struct mdl_weights_entry));
 }
 
+static bool lies_alike(const struct weight *a, const struct weight *b) {
+    if (strcmp(a->name, b->name) || a->offset != b->offset || a->bytes != b->bytes ||
+        !a->global != !b->global)
+        return false;
+    if (!a->global) {
+        const struct tensor *x = a->constant->constant, *y = b->constant->constant;
+        return constant_bytes(x) == constant_bytes(y) && !memcmp(x->data, y->data, (size_t)constant_bytes(x));
+    }
+    return a->global->store == b->global->store && layout_equal(a->global->layout, b->global->layout);
+}
+
+const struct code *weights_like(const struct code *first, const struct code *c) {
+    if (c->mesh || c->weights_bytes <= c->options->embed_limit) return NULL;
+    for (const struct code *p = first; p != c; p = p->next) {
+        const struct weight *a = p->weights, *b = c->weights;
+        while (a && b && lies_alike(a, b)) a = a->next, b = b->next;
+        if (!a && !b) return p;
+    }
+    return NULL;
+}
+
 bool weights_pack(struct code *c) {
-    if (c->mesh || c->weights_bytes > c->options->embed_limit) return true; /* ranks map their pieces of a file */
+    if (c->mesh || c->weights_bytes > c->options->embed_limit)
+        return true; /* ranks map their pieces of a file */
     char *data = arena_alloc(c->arena, (size_t)c->weights_bytes + 1, 1);
     c->embedded = data;
     return pack_all(c, data);

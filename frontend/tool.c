@@ -33,9 +33,17 @@ bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t 
     return false;
 }
 
-/* cuda:ARCH,...: the first of them by capability decides schedules. */
-static bool find_gpus(const struct tool *t, const char *list, struct tool_target *found) {
-    const struct target *least = NULL;
+/* One more; false after a usage message. */
+static bool add_target(const struct tool *t, struct tool_target found, struct tool_target *all, int *count,
+                       int most) {
+    if (*count < most) return all[(*count)++] = found, true;
+    options_error(t->program, "--target=%s: %d at most here", options_value(t->list, "target"), most);
+    return false;
+}
+
+/* cuda:ARCH,...: a program for each, since schedules differ. */
+static bool find_gpus(const struct tool *t, const char *list, struct tool_target *all, int *count, int most) {
+    int before = *count;
     for (const char *p = list; *p; p += *p == ',') {
         const char *name = arena_strndup(t->arena, p, strcspn(p, ","));
         const struct target *gpu = target_find(CUDA_TRIPLE, name);
@@ -46,24 +54,24 @@ static bool find_gpus(const struct tool *t, const char *list, struct tool_target
                           list, name);
             return false;
         }
-        if (!least || gpu->capability < least->capability) least = gpu;
+        if (!add_target(t, (struct tool_target){.triple = CUDA_TRIPLE, .cpu = gpu->cpu}, all, count, most))
+            return false;
         p += strlen(name);
     }
-    if (!least) return options_error(t->program, "--target=cuda: needs an architecture: cuda:sm_90a"), false;
-    *found = (struct tool_target){.triple = CUDA_TRIPLE, .cpu = least->cpu, .gpus = list};
+    if (*count == before)
+        return options_error(t->program, "--target=cuda: needs an architecture: cuda:sm_90a"), false;
     return true;
 }
 
 static bool find_target(const struct tool *t, const char *given, struct tool_target *found) {
     const char *known, *names = "";
-    if (given && !strncmp(given, "cuda:", 5)) return find_gpus(t, given + 5, found);
     if (given && !strcmp(given, "cpu")) given = NULL;
     if (given && !strncmp(given, "emulate:", 8)) {
         *found = (struct tool_target){.emulated = given + 8};
         return true;
     }
-    *found = (struct tool_target){.triple = given ? target_triple(given) : NULL, .cpu = options_value(t->list, "mcpu")};
-    if (found->triple && !strcmp(found->triple, CUDA_TRIPLE)) found->gpus = found->cpu;
+    *found = (struct tool_target){.triple = given ? target_triple(given) : NULL,
+                                  .cpu = options_value(t->list, "mcpu")};
     if (!given || found->triple) return true;
     for (int i = 0; (known = target_triple_number(i)); i++)
         names = arena_printf(t->arena, "%s%s%s", names, i ? ", " : "", known);
@@ -76,13 +84,13 @@ int tool_targets(const struct tool *t, struct tool_target *found, int most) {
     int count = 0;
     if (!given) return find_target(t, NULL, found);
     for (const char *p = given;; p++) {
-        size_t length = strcspn(p, "+");
-        if (count == most) {
-            options_error(t->program, "--target=%s: %d at most", given, most);
-            return 0;
-        }
-        if (!find_target(t, arena_strndup(t->arena, p, length), &found[count++])) return 0;
-        p += length;
+        const char *name = arena_strndup(t->arena, p, strcspn(p, "+"));
+        struct tool_target one;
+        bool good = !strncmp(name, "cuda:", 5)
+                        ? find_gpus(t, name + 5, found, &count, most)
+                        : find_target(t, name, &one) && add_target(t, one, found, &count, most);
+        if (!good) return 0;
+        p += strlen(name);
         if (!*p) return count;
     }
 }

@@ -111,11 +111,10 @@ int tool_print(struct tool *t, void (*print)(const struct graph *g, FILE *out));
 /* --target and --mcpu. */
 struct tool_target {
     const char *triple;   /* in targets.def's spelling; NULL: not given */
-    const char *cpu;      /* NULL: not given. Of several GPUs the least capable */
-    const char *gpus;     /* all of them, by commas; NULL: no GPU's code */
+    const char *cpu;      /* NULL: not given */
     const char *emulated; /* the GPU whose kernels this machine is to run; NULL: none */
 };
-/* How many there are, by + between them; 0 after a usage message. */
+/* How many there are, by + between them, of GPUs also by commas; 0 after a usage message. */
 int tool_targets(const struct tool *t, struct tool_target *found, int most);
 /* A number of 64 bits from an option's value; false after a usage message. */
 bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number);

@@ -19,7 +19,7 @@ static const struct option_spec options[] = {
     {0, "emit", "graph|sharding|kernels|llvm|asm|ptx|obj|so|header", "what to write [so]",
      "graph: the model as parsed, or after the passes of --passes. sharding: where values live, as JSON. "
      "kernels: after all passes. llvm, asm, "
-     "obj: the machine's code. ptx: that of a GPU's kernels. "
+     "obj: the machine's code. ptx: that of a GPU's kernels, for each architecture under a line with its name. "
      "header: what a C or C++ program includes."},
     TOOL_TARGET_ROW,
     {0, "mcpu", "CPU", "the CPU to compile for [native; generic of another kind of machine]",
@@ -177,7 +177,7 @@ static bool exports_something(struct tool *t) {
     return false;
 }
 
-static int emit(struct tool *t, const struct backend_program *programs, int count, enum artifact kind) {
+static int emit(struct tool *t, struct graph *const *programs, int count, enum artifact kind) {
     const char *output = options_value(t->list, "output"), *level = options_value(t->list, "optimize");
     struct backend_options o = {.output = output,
                                 .runtime = find_runtime(t),
@@ -241,15 +241,17 @@ static int compile(struct tool *t) {
     if (!kinds[kind].kernels && !pipeline.passes)
         pipeline.passes = kinds[kind].sharding ? pipeline_until(t->arena, "shard") : "";
     struct tool_target targets[MAX_PROGRAMS];
-    struct backend_program programs[MAX_PROGRAMS];
-    int several = kinds[kind].artifact == ARTIFACT_SO && !kinds[kind].graph ? MAX_PROGRAMS : 1;
+    struct graph *programs[MAX_PROGRAMS];
+    bool ptx = wanted && !strcmp(wanted, "ptx");
+    int several = ptx || (kinds[kind].artifact == ARTIFACT_SO && !kinds[kind].graph) ? MAX_PROGRAMS : 1;
     int programs_count = status ? 0 : tool_targets(t, targets, several);
     if (!status && !programs_count) return TOOL_USAGE;
-    if (!status && wanted && !strcmp(wanted, "ptx") && !targets->gpus)
-        return options_error(&program, "--emit=ptx: only GPUs have it: --target=cuda:sm_90a");
+    for (int i = 0; i < programs_count && ptx && !status; i++)
+        if (!targets[i].triple || strcmp(targets[i].triple, CUDA_TRIPLE))
+            return options_error(&program, "--emit=ptx: only GPUs have it: --target=cuda:sm_90a");
     for (int i = 0; i < programs_count && !status; i++) {
         status = make_program(t, &pipeline, &targets[i], &kinds[kind]);
-        programs[i] = (struct backend_program){t->graph, targets[i].gpus};
+        programs[i] = t->graph;
     }
     if (status) return status;
     if (kinds[kind].graph) return tool_print(t, kinds[kind].sharding ? sharding_json_write : graph_print);

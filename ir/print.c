@@ -390,6 +390,18 @@ void graph_print(const struct graph *g, FILE *out) {
     arena_release(p.arena);
 }
 
+const char *graph_text(struct arena *a, const struct graph *g) {
+    char *text;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    if (!out) ice("no memory for a dump");
+    graph_print(g, out);
+    fclose(out);
+    const char *copy = arena_strndup(a, text, length);
+    free(text);
+    return copy;
+}
+
 static const struct block *root_of(const struct node *n) {
     const struct block *b = n->parent;
     while (b && b->owner) b = b->owner->parent;

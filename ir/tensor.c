@@ -32,10 +32,9 @@ double element_float(enum dtype t, const void *data, int64_t i) {
     case DTYPE_##name: {                                                                                     \
         c_type bits;                                                                                         \
         memcpy(&bits, at, sizeof bits);                                                                      \
-        return (double)(read);                                                                               \
+        return read;                                                                                         \
     }
         CODECS(READ)
-#undef READ
     default:
         ice("element type %d", (int)t);
     }
@@ -44,12 +43,6 @@ double element_float(enum dtype t, const void *data, int64_t i) {
 int64_t element_integer(enum dtype t, const void *data, int64_t i) {
     const char *at = (const char *)data + i * dtype_bytes(t);
     switch (t) {
-#define READ(name, c_type, read, write)                                                                      \
-    case DTYPE_##name: {                                                                                     \
-        c_type bits;                                                                                         \
-        memcpy(&bits, at, sizeof bits);                                                                      \
-        return (int64_t)(read);                                                                              \
-    }
         CODECS(READ)
 #undef READ
     default:

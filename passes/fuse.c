@@ -55,9 +55,8 @@ static struct trial trial_of(struct fuser *f, int a, int b) {
 
 /* ---- Circles ---- */
 
-/* Calls visit for every group that must run after `group`. */
-static bool each_successor(struct fuser *f, int group, bool (*visit)(struct fuser *f, int next, void *data),
-                           void *data) {
+bool group_successors(struct fuser *f, int group, bool (*visit)(struct fuser *f, int next, void *data),
+                      void *data) {
     const struct group *g = &f->groups[group];
     for (int i = 0; i < g->count; i++) {
         const struct item *it = &f->items[g->members[i]];
@@ -97,7 +96,7 @@ static bool search_from(struct fuser *f, int group, void *data) {
     if (group == s->goal) return true;
     if (f->seen[group] == s->stamp) return false;
     f->seen[group] = s->stamp;
-    return each_successor(f, group, search_from, s);
+    return group_successors(f, group, search_from, s);
 }
 
 static bool search_indirect(struct fuser *f, int group, void *data) {
@@ -108,7 +107,7 @@ static bool search_indirect(struct fuser *f, int group, void *data) {
 /* Whether `to` must run after `from` because of a third group that must run between the two. */
 static bool leads_indirectly(struct fuser *f, int from, int to) {
     struct search s = search_new(f, from, to);
-    return each_successor(f, from, search_indirect, &s);
+    return group_successors(f, from, search_indirect, &s);
 }
 
 /* ---- Putting groups together ---- */

@@ -83,6 +83,10 @@ double value_elements(struct graph *g, const struct value *v); /* at the dims' m
 double value_bytes(struct graph *g, const struct value *v);
 void fuser_prepare(struct fuser *f);
 
+/* Calls visit for each group that must run after `group`, as often as there are reasons, until it returns
+ * true: then that is returned, else false. */
+bool group_successors(struct fuser *f, int group, bool (*visit)(struct fuser *f, int next, void *data),
+                      void *data);
 bool group_contains(const struct fuser *f, int group, int item);
 /* Whether `item`, of the trial, has to be put in memory by it. */
 bool trial_result(const struct fuser *f, const struct trial *t, int item);

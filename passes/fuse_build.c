@@ -147,27 +147,12 @@ struct orderer {
     int *order, count;
 };
 
-/* Calls visit for each group that must run after `group`, as often as there are reasons. */
-static void each_after(struct orderer *o, int group, void (*visit)(struct orderer *o, int next)) {
-    const struct fuser *f = o->f;
-    const struct group *g = &f->groups[group];
-    for (int i = 0; i < g->count; i++) {
-        const struct item *it = &f->items[g->members[i]];
-        for (int u = 0; it->home == group && u < it->users.count; u++) {
-            const struct edge_list *in = &f->items[it->users.to[u]].groups;
-            for (int k = 0; k < in->count; k++)
-                if (in->to[k] != group && !group_contains(f, in->to[k], g->members[i])) visit(o, in->to[k]);
-        }
-        for (int u = 0; u < it->after.count; u++) {
-            const struct edge_list *in = &f->items[it->after.to[u]].groups;
-            for (int k = 0; k < in->count; k++)
-                if (in->to[k] != group) visit(o, in->to[k]);
-        }
-    }
+static bool wait_more(struct fuser *f, int next, void *waiting) {
+    return (void)f, ((int *)waiting)[next]++, false;
 }
-
-static void wait_one(struct orderer *o, int next) { o->waiting[next]++; }
-static void wait_less(struct orderer *o, int next) { o->waiting[next]--; }
+static bool wait_less(struct fuser *f, int next, void *waiting) {
+    return (void)f, ((int *)waiting)[next]--, false;
+}
 
 /* A group is done by taking the ready one with the lowest key, again and again. Ready groups are few, but
  * looking for them is not: `first` skips what is done. */
@@ -183,7 +168,7 @@ static void put_in_order(struct orderer *o) {
         while (at < f->count && (by_key[at] < 0 || o->waiting[by_key[at]])) at++;
         if (at >= f->count) ice("groups of nodes depend on each other in a circle");
         o->order[o->count++] = by_key[at];
-        each_after(o, by_key[at], wait_less);
+        group_successors(f, by_key[at], wait_less, o->waiting);
         by_key[at] = -1;
     }
 }
@@ -198,7 +183,7 @@ static struct orderer orderer_new(struct fuser *f) {
     for (int g = 0; g < f->groups_count; g++) {
         if (!f->groups[g].alive) continue;
         o.key[g] = last_member(&f->groups[g]);
-        each_after(&o, g, wait_one);
+        group_successors(f, g, wait_more, o.waiting);
     }
     return o;
 }

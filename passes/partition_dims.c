@@ -4,18 +4,10 @@
  *     x : f32[S, 576] @m(data, _)          =>       x : f32[2*S, 576] @m(data, _)
  *
  * So pieces have plain extents (here S), and who calls with 7 is told that it is no multiple of 2. */
+#include "ir/number.h"
 #include "passes/factors.h"
 #include "passes/partition.h"
 #include <inttypes.h>
-
-static int64_t common_divisor(int64_t a, int64_t b) {
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a < 0 ? -a : a;
-}
 
 struct units {
     struct partition *p;
@@ -33,12 +25,12 @@ static const struct dim *dim_of(const struct term *t) {
 static void need(struct units *u, const struct extent *extent, int64_t pieces) {
     for (int i = 0; i < extent->count; i++) {
         const struct term *t = &extent->terms[i];
-        int64_t factor = pieces / common_divisor(pieces, t->coefficient);
+        int64_t factor = pieces / greatest_common_divisor(pieces, t->coefficient);
         const struct dim *d = factor > 1 ? dim_of(t) : NULL;
         if (factor == 1) continue;
         if (!d) ice("an extent was cut that cannot be");
         int64_t *unit = &u->of[d->id];
-        if (__builtin_mul_overflow(*unit, factor / common_divisor(*unit, factor), unit))
+        if (__builtin_mul_overflow(*unit, factor / greatest_common_divisor(*unit, factor), unit))
             ice("too many pieces");
     }
 }

@@ -5,6 +5,7 @@
  * all_gather("m.tensor", x) y = reshape(transpose(t, [1, 0, 2]), [S, 576]) Collectives have a leading axis
  * for their members; transposes and reshapes around them cost nothing, as kernels read through them. The way
  * is the cheapest there is (reshard_path.h). */
+#include "ir/number.h"
 #include "passes/partition.h"
 #include "passes/reshard_path.h"
 #include "passes/shard.h"
@@ -163,15 +164,6 @@ void combine_behind(struct partition *p, struct node *n, uint32_t axes, const ch
     c->operands[0] = put_behind(p->g, n, c);
 }
 
-static int64_t common_divisor(int64_t a, int64_t b) {
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a < 0 ? -a : a;
-}
-
 /* What the extents are multiples of, now that dims count units: a way through pieces that nobody has asked
  * for must not ask more of callers. */
 static struct reshard_tensor known_tensor(struct partition *p, const struct type *t) {
@@ -180,7 +172,7 @@ static struct reshard_tensor known_tensor(struct partition *p, const struct type
     for (int d = 0; d < t->rank; d++) {
         int64_t multiple = 0;
         for (int i = 0; i < t->extents[d]->count; i++)
-            multiple = common_divisor(multiple, t->extents[d]->terms[i].coefficient);
+            multiple = greatest_common_divisor(multiple, t->extents[d]->terms[i].coefficient);
         x.multiples[d] = multiple > 0 ? multiple : 1;
     }
     return x;

@@ -139,6 +139,27 @@ static int fill(struct cuda_visit *v, struct mdl_model *m) {
     return status;
 }
 
+static bool has_other(const struct mdl_descriptor *first) {
+    for (const struct mdl_descriptor *d = first->other; d; d = d->other)
+        if (d->device && d->device->calls == first->device->calls) return true;
+    return false;
+}
+
+/* What goes wrong here goes wrong again, and is said, when the device is opened. */
+static const struct mdl_descriptor *choose(const struct mdl_descriptor *first, const struct mdl_options *o) {
+    struct mdl_options silent = *o;
+    struct device d = {0};
+    struct mdl_model m = {.descriptor = first, .device = &d};
+    struct cuda_visit v = {.device = &d};
+    silent.error_size = 0;
+    if (!has_other(first)) return first;
+    int status = read_number(&d, &silent);
+    if (!status) status = open_driver(&m, &silent);
+    if (!status) status = find_device(&v, o->device && strchr(o->device, ':'));
+    cuda_driver_close(&d.driver);
+    return status ? first : cuda_choose(first, d.capability);
+}
+
 static int open_device(struct mdl_model *m, const struct mdl_options *o) {
     const char *blocking = getenv("CUDA_LAUNCH_BLOCKING");
     m->device = calloc(1, sizeof *m->device);
@@ -171,6 +192,7 @@ static void close_device(struct mdl_model *m) {
 }
 
 const struct device_calls mdl_cuda = {
+    .choose = choose,
     .open = open_device,
     .close = close_device,
     .session_new = cuda_session_new,

@@ -89,6 +89,9 @@ int cuda_check(struct cuda_visit *v, int code, const char *format, ...) __attrib
 
 /* cuda_image.c: the best of the model's images for the device, loaded, and its kernels. */
 int cuda_load(struct cuda_visit *v, const struct mdl_descriptor *d);
+/* Of the programs from `first` on, all for GPUs or not, the one with the image that suits a device of this capability best; `first`
+ * where there is none. */
+const struct mdl_descriptor *cuda_choose(const struct mdl_descriptor *first, int capability);
 
 /* cuda_memory.c. `what` names the memory in messages. */
 int cuda_allocate(struct cuda_visit *v, struct cuda_block *b, size_t bytes, const char *what);

@@ -32,14 +32,28 @@ static const struct mdl_image *choose(const struct mdl_device *d, int capability
     return best;
 }
 
+const struct mdl_descriptor *cuda_choose(const struct mdl_descriptor *first, int capability) {
+    const struct mdl_descriptor *best = first;
+    const struct mdl_image *of_best = choose(first->device, capability);
+    for (const struct mdl_descriptor *d = first->other; d; d = d->other) {
+        const struct mdl_image *image =
+            d->device && d->device->calls == &mdl_cuda ? choose(d->device, capability) : NULL;
+        if (!image || (of_best && suits(image, capability) <= suits(of_best, capability))) continue;
+        best = d;
+        of_best = image;
+    }
+    return best;
+}
+
 static int no_image(struct cuda_visit *v, const struct mdl_descriptor *d) {
     char list[200] = "";
     size_t length = 0;
-    for (uint32_t i = 0; i < d->device->images_count && length < sizeof list - 1; i++) {
-        int n = snprintf(list + length, sizeof list - length, "%s%s%s", i ? ", " : "",
-                         d->device->images[i].arch, is_cubin(&d->device->images[i]) ? " (cubin)" : "");
-        length += n > 0 ? (size_t)n : 0;
-    }
+    for (const struct mdl_descriptor *p = d; p; p = p->other)
+        for (uint32_t i = 0; p->device && i < p->device->images_count && length < sizeof list - 1; i++) {
+            int n = snprintf(list + length, sizeof list - length, "%s%s%s", length ? ", " : "",
+                             p->device->images[i].arch, is_cubin(&p->device->images[i]) ? " (cubin)" : "");
+            length += n > 0 ? (size_t)n : 0;
+        }
     return cuda_fail(v, MDL_UNSUPPORTED,
                      "has compute capability %d.%d, for which model %s has no code: it has %s",
                      v->device->capability / 10, v->device->capability % 10, d->name, *list ? list : "none");

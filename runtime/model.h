@@ -125,6 +125,9 @@ static inline const struct distributed_calls *others_of(const struct mdl_model *
 /* What the rest of the runtime asks of the part that only models for a device have (cuda.c). All but `close`,
  * `session_free` and `memory` give an enum mdl_status, with the reason in options.error or the session's error. */
 struct device_calls {
+    /* Of the programs from `first` on for this kind of device, the one for the device that is here; `first` where there is none,
+     * or no way to tell. */
+    const struct mdl_descriptor *(*choose)(const struct mdl_descriptor *first, const struct mdl_options *);
     /* Sets model->device, with the weights on it. */
     int (*open)(struct mdl_model *, const struct mdl_options *);
     void (*close)(struct mdl_model *); /* also after an open that failed */

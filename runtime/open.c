@@ -56,7 +56,8 @@ static const struct mdl_descriptor *choose_program(const struct mdl_descriptor *
     else if (p->device && !p->device->calls)
         fail(o, MDL_UNSUPPORTED, "model %s was compiled for %s, but linked without what runs it there", d->name,
              p->device->kind);
-    return p && p->device && !p->device->calls ? NULL : p;
+    if (!p || !p->device) return p;
+    return p->device->calls ? p->device->calls->choose(p, o) : NULL;
 }
 
 static int fill(struct mdl_model *m, const char *weights, const struct mdl_options *o) {

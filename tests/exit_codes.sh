@@ -1,30 +1,10 @@
 #!/bin/sh
 # mdlc and mdl-opt: exit statuses, messages, and files that appear whole or not at all.
 set -u
-PATH=$(pwd):$PATH
-examples=$(cd "${srcdir:-$(dirname "$0")/..}/examples" && pwd)
-dir=$(mktemp -d) || exit 99
-trap 'rm -rf "$dir"' EXIT
+top=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)
+. "$top/tests/expect.sh"
 cd "$dir" || exit 99
-failures=0
 
-fail() {
-    echo "FAIL: $last: $*"
-    sed 's/^/    /' out err
-    failures=$((failures + 1))
-}
-
-# gives STATUS COMMAND...
-gives() {
-    wanted=$1
-    shift
-    last="$*"
-    "$@" >out 2>err </dev/null
-    status=$?
-    [ $status -eq "$wanted" ] || fail "exit status $status, not $wanted"
-}
-says() { grep -qF -e "$1" err || fail "does not say '$1'"; }
-prints() { grep -qF -e "$1" out || fail "does not print '$1'"; }
 silent() { [ ! -s out ] || fail "prints although it failed"; }
 in_folder() { (cd "$1" && echo *); }
 leaves() { [ "$(in_folder made)" = "${*:-*}" ] || fail "left $(in_folder made) instead of $*"; }
@@ -63,7 +43,9 @@ gives 0 mdlc --target=cuda:sm_80,sm_90a good.mdl -o made/libgood.so
 leaves good.h good.weights libgood.so
 rm -f made/*
 gives 0 mdlc --target=cpu+cuda:sm_90a good.mdl -o made/libgood.so
-leaves good.cuda.weights good.h good.weights libgood.so
+leaves good.h good.sm_90a.weights good.weights libgood.so
+gives 0 mdlc --target=cuda:sm_90a,sm_80 --emit=ptx good.mdl
+[ "$(sed -n '/^\/\/ sm_/p; s/^\.target //p' out | tr '\n' ' ')" = '// sm_90a sm_90a // sm_80 sm_80 ' ] || fail "not the PTX of each architecture under its name"
 MDL_CUDA=./none.so gives 1 mdl-run --device=cuda:0 made/libgood.so x=random N=2
 says 'none.so cannot be opened'
 gives 0 mdl-run --device=cpu made/libgood.so x=random N=2
@@ -198,8 +180,7 @@ static bool pass_dies(struct graph *g) { return g->nodes >= 0 && raise(SIGSEGV) 
 static const struct pass passes[] = {{"dies", pass_dies, "dies", ""}};
 const struct pass_plugin mdl_pass_plugin = {MDL_PASS_ABI, 1, passes};
 END
-source=$(dirname "$examples")
-if ${CC:-cc} -D_GNU_SOURCE -I"$source" -shared -fPIC dies.c -o dies.so 2>err && ! nm "$(command -v mdlc)" | grep -q __asan_init; then
+if ${CC:-cc} -D_GNU_SOURCE -I"$top" -shared -fPIC dies.c -o dies.so 2>err && ! nm "$(command -v mdlc)" | grep -q __asan_init; then
     gives 70 env TMPDIR="$dir" mdl-opt --load-pass=./dies.so --passes=fold,dies good.mdl
     says 'internal error in pass dies'
     says "mdl-opt --passes='dies'"

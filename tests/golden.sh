@@ -8,18 +8,10 @@
 # What it prints is compared with FILE.out and FILE.err beside it, whole; none there: nothing may be printed.
 # A dump must also parse to the same dump. --bless writes these files from what came out: read the diff.
 set -u
-build=$(pwd)
 tests=$(cd "${srcdir:-$(dirname "$0")/..}/tests" && pwd)
-PATH=$build:$PATH
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-bless=no failed=0 count=0
+. "$tests/expect.sh"
+bless=no count=0
 [ "${1:-}" != --bless ] || { bless=yes; shift; }
-
-complain() {
-    echo "FAIL: $test: $1"
-    failed=$((failed + 1))
-}
 
 # compare EXPECTED GOT WHAT: an expected file that is not there is an empty one.
 compare() {
@@ -29,28 +21,28 @@ compare() {
     fi
     expected=$1
     [ -f "$expected" ] || expected=/dev/null
-    diff -u "$expected" "$2" || complain "$3 differs"
+    diff -u "$expected" "$2" || fail "$3 differs"
 }
 
 # A dump, fed back, comes out the same.
 round_trip() {
-    grep -q '^\(export \)\{0,1\}fn ' "$scratch/out" || return 0
-    mdl-opt - <"$scratch/out" >"$scratch/again" 2>"$scratch/again.err" || { cat "$scratch/again.err"; complain "its dump does not parse"; return; }
-    diff -u "$scratch/out" "$scratch/again" || complain "its dump parses to another dump"
+    grep -q '^\(export \)\{0,1\}fn ' "$dir/output" || return 0
+    mdl-opt - <"$dir/output" >"$dir/again" 2>"$dir/again.err" || { cat "$dir/again.err"; fail "its dump does not parse"; return; }
+    diff -u "$dir/output" "$dir/again" || fail "its dump parses to another dump"
 }
 
 run() {
-    test=$1 name=${1##*/} base=${1%.mdl}
-    command=$(sed -n 's/^# RUN: //p' "$test" | head -n 1)
+    last=$1 name=${1##*/} base=${1%.mdl}
+    command=$(sed -n 's/^# RUN: //p' "$last" | head -n 1)
     [ -n "$command" ] || return 0
-    wanted=$(sed -n 's/^# EXIT: //p' "$test" | head -n 1)
-    command=$(printf '%s\n' "$command" | sed "s|%s|$name|g; s|%t|$scratch|g")
-    (cd "${test%/*}" && exec sh -c "$command") >"$scratch/out" 2>"$scratch/err" </dev/null
+    wanted=$(sed -n 's/^# EXIT: //p' "$last" | head -n 1)
+    command=$(printf '%s\n' "$command" | sed "s|%s|$name|g; s|%t|$dir|g")
+    (cd "${last%/*}" && exec sh -c "$command") >"$dir/output" 2>"$dir/errors" </dev/null
     status=$?
     count=$((count + 1))
-    [ $status = "${wanted:-0}" ] || { cat "$scratch/err"; complain "exit status $status instead of ${wanted:-0}"; }
-    compare "$base.out" "$scratch/out" "standard output"
-    compare "$base.err" "$scratch/err" "standard error"
+    [ $status = "${wanted:-0}" ] || { cat "$dir/errors"; fail "exit status $status instead of ${wanted:-0}"; }
+    compare "$base.out" "$dir/output" "standard output"
+    compare "$base.err" "$dir/errors" "standard error"
     [ $status != 0 ] || round_trip
 }
 
@@ -58,5 +50,5 @@ run() {
 for file; do
     run "$(cd "$(dirname "$file")" && pwd)/${file##*/}"
 done
-echo "$count goldens, $failed failures"
-[ $failed = 0 ] && [ $count -gt 0 ]
+echo "$count goldens, $failures failures"
+[ $failures -eq 0 ] && [ $count -gt 0 ]

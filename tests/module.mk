@@ -1,5 +1,5 @@
 # tests: unit tests are Criterion programs, one a part; README.md says what each kind of test promises.
-EXTRA_DIST += tests/README.md tests/run.sh tests/setup.sh
+EXTRA_DIST += tests/README.md tests/expect.sh tests/run.sh tests/setup.sh tests/timed.sh tests/times.sh
 EXTRA_DIST += tests/frontend tests/options
 
 if HAVE_CRITERION
@@ -173,14 +173,11 @@ include tests/fuzz/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \
-	tests/aarch64.sh \
 	tests/broken.sh \
-	tests/cpus.sh \
 	tests/exit_codes.sh \
 	tests/golden.sh \
 	tests/headers.sh \
 	tests/layering.sh \
-	tests/numeric.sh \
 	tests/outputs.sh \
 	tests/plugin.sh \
 	tests/roundtrip.sh

@@ -10,17 +10,9 @@
 # One and two threads give the same bytes. Lower precisions are compared with the interpreter on the graph after all
 # passes, whose ops say what is rounded where.
 set -u
-build=$(pwd)
 tests=$(cd "${srcdir:-$(dirname "$0")/..}/tests" && pwd)
-PATH=$build:$PATH
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0 count=0
-
-complain() {
-    echo "FAIL: $model: $*"
-    failed=$((failed + 1))
-}
+. "$tests/expect.sh"
+count=0
 
 header() { sed -n "s/^# $1: //p" "$model"; }
 
@@ -28,16 +20,16 @@ header() { sed -n "s/^# $1: //p" "$model"; }
 check() {
     reference=$1
     shift
-    library=$scratch/libtest.so
-    mdlc "$@" "$model" -o "$library" || { complain "$* does not compile"; return; }
+    library=$dir/libtest.so
+    mdlc "$@" "$model" -o "$library" || { fail "$* does not compile"; return; }
     number=0
-    header CALL >"$scratch/calls"
+    header CALL >"$dir/calls"
     while read -r call; do
         number=$((number + 1))
         count=$((count + 1))
-        expected=$scratch/$(basename "$reference").$number
+        expected=$dir/$(basename "$reference").$number
         # shellcheck disable=SC2086 # arguments are words
-        [ -d "$expected" ] || mdlc interpret "$reference" $call --output="$expected" || complain "$call: not interpreted"
+        [ -d "$expected" ] || mdlc interpret "$reference" $call --output="$expected" || fail "$call: not interpreted"
         expectations=
         for result in "$expected"/*.npy; do
             n=$(basename "$result" .npy)
@@ -45,32 +37,35 @@ check() {
         done
         # shellcheck disable=SC2086
         {
-            $run "$library" $call $expectations --rtol="${rtol:-1e-4}" --atol="${atol:-1e-5}" --output="$scratch/one" --threads=1 ||
-                complain "$* $call: differs from the interpreter"
-            $run "$library" $call --output="$scratch/two" --threads=2 || complain "$* $call: failed"
-        } >"$scratch/log" 2>&1 || cat "$scratch/log"
-        grep -q FAIL "$scratch/log" && cat "$scratch/log"
-        diff -r "$scratch/one" "$scratch/two" || complain "$* $call: two threads give other bytes"
-        rm -rf "$scratch/one" "$scratch/two"
-    done <"$scratch/calls"
+            $run "$library" $call $expectations --rtol="${rtol:-1e-4}" --atol="${atol:-1e-5}" --output="$dir/one" --threads=1 ||
+                fail "$* $call: differs from the interpreter"
+            $run "$library" $call --output="$dir/two" --threads=2 || fail "$* $call: failed"
+        } >"$dir/log" 2>&1 || cat "$dir/log"
+        grep -q FAIL "$dir/log" && cat "$dir/log"
+        diff -r "$dir/one" "$dir/two" || fail "$* $call: two threads give other bytes"
+        rm -rf "$dir/one" "$dir/two"
+    done <"$dir/calls"
 }
 
 # lowered OPTION...: the model after all passes, as the interpreter's reference for the same options.
 lowered() {
     rtol=${low:-3e-2} atol=${low:-3e-2}
-    mdlc --emit=kernels "$@" "$model" -o "$scratch/lowered.mdl" || { complain "$* does not compile"; return; }
-    rm -rf "$scratch"/lowered.mdl.*
-    check "$scratch/lowered.mdl" "$@"
+    mdlc --emit=kernels "$@" "$model" -o "$dir/lowered.mdl" || { fail "$* does not compile"; return; }
+    rm -rf "$dir"/lowered.mdl.*
+    check "$dir/lowered.mdl" "$@"
 }
 
 supported() { [ -z "$1" ] || grep -q "$1" /proc/cpuinfo; }
 
+cpus=${MDL_CPUS:-native generic}
+[ -n "${MDL_CPUS:-}" ] || grep -q '^SANITIZE = .*-fsanitize' Makefile || cpus="$cpus x86-64-v3:avx2" # slow there
 run=${MDL_RUN:-mdl-run} target=${MDL_TARGET:+--target=$MDL_TARGET}
 [ $# -gt 0 ] || set -- "$tests"/numeric/*.mdl
 for model; do
     rtol=$(header RTOL) atol=$(header ATOL) low=$(header LOW)
-    rm -rf "$scratch"/*
-    for cpu in ${MDL_CPUS:-native x86-64-v3:avx2 generic}; do
+    rm -rf "$dir"/*
+    last=$model
+    for cpu in $cpus; do
         case $cpu in *:*) supported "${cpu#*:}" || continue ;; esac
         options="--mcpu=${cpu%:*} $target"
         rtol=$(header RTOL) atol=$(header ATOL)
@@ -84,5 +79,5 @@ for model; do
         }
     done
 done
-echo "$count calls, $failed failures"
-[ $failed = 0 ] && [ $count -gt 0 ]
+echo "$count calls, $failures failures"
+[ $failures -eq 0 ] && [ $count -gt 0 ]

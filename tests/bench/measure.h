@@ -33,7 +33,7 @@ void measure_call(const struct measured *m, uint32_t function, int64_t dim, cons
 int32_t measure_token(int64_t i);
 
 double measure_now(void); /* seconds */
-double measure_median(double *values, int count);
+double measure_median(double *values, int count); /* puts them in order */
 int64_t measure_number(const struct option_list *list, const char *name, int64_t fallback);
 void *measure_memory(int64_t count, size_t size);
 void measure_fail(const char *what) __attribute__((noreturn));

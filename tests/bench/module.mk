@@ -10,7 +10,7 @@ tests_bench_bench_batch_LDADD = runtime/libcli.a -ldl
 tests_bench_bench_limits_SOURCES = tests/bench/limits.c
 tests_bench_bench_limits_LDADD = runtime/libcli.a -lpthread
 
-EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/ladder.sh tests/bench/peer_process.py tests/bench/peers.py tests/bench/readme.sh tests/bench/report.py tests/bench/rows.py tests/bench/setup.sh
+EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/ladder.sh tests/bench/peer_process.py tests/bench/peers.py tests/bench/readme.sh tests/bench/report.py tests/bench/rows.py tests/bench/runs tests/bench/setup.sh
 
 MDL_CACHE ?= build/cache
 PEERS ?= build/peers

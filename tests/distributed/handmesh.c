@@ -13,6 +13,7 @@
  * all_to_all export fn wait(ms: i32, who: i32) -> i32 { T times: rank `who` sleeps ms; a sum over all ranks }
  */
 #include "tests/distributed/handmesh.h"
+#include "tests/run/descriptor.h"
 #include <string.h>
 #include <time.h>
 
@@ -232,7 +233,6 @@ static const struct mdl_step wait_steps[] = {
     {MDL_STEP_END, 0, 0, 0, 0, 0, 0, 14, 9, NOTHING, NOTHING, 0, "i"},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 static const int64_t only_rank_3[] = {1, 1, 1};
 static const struct mdl_variant mix_variants[] = {{only_rank_3, mix_steps, COUNT(mix_steps), 0, 16384, 64},
                                                   {NULL, mix_steps, COUNT(mix_steps), 0, 16384, 64}};
@@ -273,33 +273,14 @@ static const struct mdl_section sections[] = {{0, PAGE, 0, {0, PAGE}, {0}},
                                               {PAGE, PAGE, 2 * PAGE, {0}, {1, 1}}};
 
 const struct mdl_descriptor mdl_descriptor = {
-    .abi_version = MDL_ABI_VERSION,
-    .weights_suffix = ".weights",
-    .functions_count = COUNT(functions),
+    DESCRIPTOR("handmesh", "handmesh.mdl", "any"),
+    DESCRIPTOR_OF_MESH,
     .states_count = COUNT(states),
     .kernels_count = KERNELS,
-    .name = "handmesh",
-    .source = "handmesh.mdl",
-    .target = "any",
-    .features = "",
     .build_id = {0x4a, 0x4d},
-    .functions = functions,
     .states = states,
     .kernels = kernels,
-    .refs = refs,
-    .extent = extent,
     .state_bytes = 64,
     .embedded_weights = &weights,
     .weights_bytes = 2 * PAGE,
-    .api = &mdl_api,
-    .mesh = "m",
-    .axes = axes,
-    .groups = groups,
-    .collectives = collectives,
-    .sections = sections,
-    .axes_count = COUNT(axes),
-    .groups_count = COUNT(groups),
-    .collectives_count = COUNT(collectives),
-    .sections_count = COUNT(sections),
-    .distributed = &mdl_distributed,
 };

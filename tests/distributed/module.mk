@@ -1,8 +1,9 @@
 # tests/distributed: ranks, on a model with a mesh that was made by hand.
-tests/distributed/libhandmesh.so: tests/distributed/handmesh.c tests/distributed/handmesh.h runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
+HANDMESH = tests/distributed/handmesh.c tests/distributed/handmesh.h tests/run/descriptor.h
+tests/distributed/libhandmesh.so: $(HANDMESH) runtime/abi.h runtime/mdl.h runtime/libmdl-runtime.a
 	$(AM_V_CCLD)$(MKDIR_P) tests/distributed && $(CC) $(DEFS) $(AM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ \
 	    $(srcdir)/tests/distributed/handmesh.c runtime/libmdl-runtime.a $(AM_LDFLAGS) $(LDFLAGS) -lpthread -lm
-EXTRA_DIST += tests/distributed/handmesh.c tests/distributed/handmesh.h
+EXTRA_DIST += $(HANDMESH)
 check_DATA += tests/distributed/libhandmesh.so
 CLEANFILES += tests/distributed/libhandmesh.so
 
@@ -13,7 +14,7 @@ tests_distributed_ring_LDADD = runtime/libmdl-runtime.a -lpthread -lm
 
 check_PROGRAMS += tests/distributed/ranks
 TESTS += tests/distributed/ranks
-tests_distributed_ranks_SOURCES = tests/distributed/handmesh.c tests/distributed/handmesh.h tests/distributed/ranks.c
+tests_distributed_ranks_SOURCES = $(HANDMESH) tests/distributed/ranks.c
 tests_distributed_ranks_LDADD = runtime/libmdl-runtime.a -lpthread -lm
 
 # Ranks as threads under ThreadSanitizer, compiled apart like check-races.
@@ -34,7 +35,7 @@ dist_check_SCRIPTS += $(RANK_TESTS)
 TESTS += $(RANK_TESTS)
 
 # Bytes of each collective and of each row of RESULTS.md; the table anew by `make distributed-results`.
-ROW_TESTS = tests/distributed/experts.sh tests/distributed/rows.sh
+ROW_TESTS = tests/distributed/experts.sh
 dist_check_SCRIPTS += $(ROW_TESTS)
 TESTS += $(ROW_TESTS)
 EXTRA_DIST += tests/distributed/RESULTS.md tests/distributed/rows
@@ -44,7 +45,7 @@ distributed-results: mdlc$(EXEEXT) mdl-run$(EXEEXT) runtime/libmdl-runtime.a
 
 # The NCCL engine, on a library that is none.
 check_PROGRAMS += tests/distributed/nccl
-tests_distributed_nccl_SOURCES = tests/distributed/handmesh.c tests/distributed/handmesh.h tests/distributed/nccl.c
+tests_distributed_nccl_SOURCES = $(HANDMESH) tests/distributed/nccl.c
 tests_distributed_nccl_LDADD = runtime/libmdl-runtime.a -lpthread -lm
 tests/distributed/libfake-nccl.so: tests/distributed/fake_nccl.c
 	$(AM_V_CCLD)$(MKDIR_P) tests/distributed && $(CC) $(AM_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \

@@ -174,6 +174,7 @@ row() {
 }
 
 mpis=$(launchers)
+! grep -q '^SANITIZE = .*-fsanitize' Makefile || mpis= # mpi.sh has shown there what MPI moves
 rows >"$dir/rows"
 while IFS='|' read -r title model ranks call tolerance layers expected; do
     case $title in \#*) continue ;; esac

@@ -30,21 +30,10 @@ struct settings {
 
 /* ---- One model ---- */
 
-static const char *dump(struct arena *a, const struct graph *g) {
-    char *text;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    graph_print(g, out);
-    fclose(out);
-    const char *copy = arena_strdup(a, text);
-    free(text);
-    return copy;
-}
-
 static bool round_trips(struct job *j, const struct graph *g, const char *passes) {
-    const char *dumped = dump(j->a, g);
+    const char *dumped = graph_text(j->a, g);
     struct graph *again = job_parse(j->a, dumped);
-    const char *twice = again ? dump(j->a, again) : "(it does not parse)\n";
+    const char *twice = again ? graph_text(j->a, again) : "(it does not parse)\n";
     if (!strcmp(dumped, twice)) return true;
     fprintf(stderr, "FAIL %s: its dump becomes another one\n%s----\n%s", passes, dumped, twice);
     return false;

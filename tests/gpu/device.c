@@ -29,19 +29,11 @@ int device_open(struct fixture *f, const struct mdl_descriptor *d, const char *d
     return mdl_open(d, NULL, &options, &f->model);
 }
 
-void device_inputs(struct fixture *f) {
-    f->a = 2;
-    for (int i = 0; i < 1000; i++) {
-        f->x[i] = (float)i;
-        f->ids[i] = i % 4;
-    }
-}
-
 void device_start(struct fixture *f) {
     device_watch(f);
     cr_assert_eq(device_open(f, &mdl_descriptor, NULL), MDL_OK, "%s", f->error);
     cr_assert_eq(mdl_session_new(f->model, &f->session), MDL_OK, "%s", mdl_error(NULL));
-    device_inputs(f);
+    handmade_inputs(&f->call);
 }
 
 void device_end(struct fixture *f) {
@@ -51,20 +43,7 @@ void device_end(struct fixture *f) {
     f->model = NULL;
 }
 
-int device_mix(struct fixture *f, int64_t extent) {
-    const void *inputs[] = {f->x, f->ids, &f->a};
-    void *results[] = {f->y, &f->count};
-    return mdl_call(f->session, HANDMADE_MIX, &extent, inputs, results);
-}
-
-bool device_mix_is_right(const struct fixture *f, int64_t extent) {
-    static const float table[] = {1, 10, 100, 1000};
-    for (int64_t i = 0; i < extent; i++) {
-        int64_t j = extent - 1 - i;
-        if (f->y[i] != f->x[j] * f->a * table[f->ids[j]]) return false;
-    }
-    return true;
-}
+int device_mix(struct fixture *f, int64_t extent) { return handmade_mix(f->session, &f->call, extent); }
 
 int device_outer(struct mdl_session *s, int32_t m, int32_t n, const int32_t *x, const int32_t *y,
                  int32_t *z) {

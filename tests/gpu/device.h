@@ -3,7 +3,7 @@
 #define TESTS_GPU_DEVICE_H
 #include "runtime/mdl.h"
 #include "tests/gpu/handmade.h"
-#include <stdbool.h>
+#include "tests/run/handmade_calls.h"
 
 enum { DEVICE_S = 100 };
 
@@ -20,8 +20,7 @@ struct fixture {
     struct mdl_session *session;
     struct watch watch;
     char error[512]; /* of opening */
-    float x[1000], y[1000], a;
-    int32_t ids[1000], count;
+    struct handmade_call call;
 };
 
 /* Points the runtime at the watched stand-in; the counts begin at 0. */
@@ -31,11 +30,9 @@ int device_open(struct fixture *f, const struct mdl_descriptor *d, const char *d
 /* Watches, opens the hand-made model and a session, makes inputs. */
 void device_start(struct fixture *f);
 void device_end(struct fixture *f);
-void device_inputs(struct fixture *f);
 
 /* Calls mix with S elements, in the fixture's session. */
 int device_mix(struct fixture *f, int64_t extent);
-bool device_mix_is_right(const struct fixture *f, int64_t extent);
 int device_outer(struct mdl_session *s, int32_t m, int32_t n, const int32_t *x, const int32_t *y, int32_t *z);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/sh
 # GPU's kernels on this machine: warps as coroutines, lanes as vectors (runtime/emulate.h), against the interpreter of graphs; another
 # order of blocks and warps for each model.  From a build folder:
-#     emulate.sh              every op of most types and shapes, most models of tests/numeric: less than three minutes of one core
+#     emulate.sh              every op of most types and shapes, most models of tests/numeric, one also for sm_100a: a few minutes of one core
 #     emulate.sh --all        all of both
 #     emulate.sh FILE...      models as tests/numeric.sh takes them
 set -u
@@ -27,5 +27,6 @@ for model; do
     echo "$(basename "$model"), seed $MDL_EMULATE_SEED"
     MDL_CPUS=native MDL_TARGET=$target sh "$tests/numeric.sh" "$model" || failed=1
 done
+[ -z "$types" ] || MDL_CPUS=native MDL_TARGET=emulate:sm_100a sh "$tests/numeric.sh" "$tests/numeric/half.mdl" || failed=1 # tcgen05
 for type in $types; do tests/numeric/ops_test $target "$type" || failed=1; done
 [ $failed = 0 ]

@@ -180,7 +180,7 @@ Test(cuda_failures, memory_that_there_is_not) {
     cr_assert(strstr(mdl_error(f.session), "41984 bytes for the scratch of a step: CUDA_ERROR_OUT_OF_MEMORY"),
               "%s", mdl_error(f.session));
     cr_assert_eq(device_mix(&f, S), MDL_OK, "%s", mdl_error(f.session));
-    cr_assert(device_mix_is_right(&f, S));
+    cr_assert(handmade_mix_is_right(&f.call, S));
     device_end(&f);
     f.watch.fail("cuMemAlloc_v2", 1, CU_OUT_OF_MEMORY);
     cr_assert_eq(device_open(&f, &mdl_descriptor, NULL), MDL_NO_MEMORY);
@@ -195,7 +195,7 @@ Test(cuda_failures, memory_that_is_just_enough) {
     cr_assert_eq(device_mix(&f, S), MDL_OK);
     f.watch.fail("cuMemAlloc_v2", 1, CU_OUT_OF_MEMORY);
     cr_assert_eq(device_mix(&f, S + 16), MDL_OK, "%s", mdl_error(f.session));
-    cr_assert(device_mix_is_right(&f, S + 16));
+    cr_assert(handmade_mix_is_right(&f.call, S + 16));
     mdl_api.memory(f.session, &m);
     cr_assert_eq(m.buffers, 512 + 512 + 64 + 64 + 512 + 64);
     cr_assert_eq(m.scratch, 2 * (CUDA_JOIN_BYTES + S * 2 * 128));
@@ -246,7 +246,7 @@ Test(cuda_failures, a_kernel_that_crashes_has_a_name_when_kernels_run_one_by_one
     setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
     device_start(&f);
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert(device_mix_is_right(&f, S));
+    cr_assert(handmade_mix_is_right(&f.call, S));
     cr_assert_eq(f.watch.calls("cuGraphLaunch"), 0);
     cr_assert_eq(crash(&f), MDL_DEVICE);
     cr_assert(strstr(mdl_error(f.session), "kernel crash (handmade.mdl:40:3) failed: CUDA_ERROR_"), "%s",
@@ -255,7 +255,7 @@ Test(cuda_failures, a_kernel_that_crashes_has_a_name_when_kernels_run_one_by_one
 }
 
 static int scan(struct fixture *f, int64_t extent, float (*y)[2][8], int32_t *n) {
-    return mdl_call(f->session, HANDMADE_SCAN, &extent, (const void *[]){f->x}, (void *[]){y, n});
+    return mdl_call(f->session, HANDMADE_SCAN, &extent, (const void *[]){f->call.x}, (void *[]){y, n});
 }
 
 /* All that a program may do; the first status that is not MDL_OK, with its message in *why. */
@@ -290,7 +290,7 @@ static void use_again(struct fixture *f, const char *name, long call) {
     if (!f->session) return;
     f->watch.fail(NULL, 0, 0);
     cr_assert_eq(device_mix(f, S), MDL_OK, "%s, call %ld: %s", name, call, mdl_error(f->session));
-    cr_assert(device_mix_is_right(f, S), "%s, call %ld", name, call);
+    cr_assert(handmade_mix_is_right(&f->call, S), "%s, call %ld", name, call);
     cr_assert_eq(scan(f, 9, y, &n), MDL_OK, "%s, call %ld: %s", name, call, mdl_error(f->session));
     cr_assert(n == 8 && y[3][1][7] == 1107, "%s, call %ld", name, call);
 }
@@ -306,7 +306,7 @@ static bool fails(const char *name, long call, const char *path) {
     struct fixture f = {0};
     const char *why = "";
     device_watch(&f);
-    device_inputs(&f);
+    handmade_inputs(&f.call);
     f.watch.fail(name, call, LAUNCH_FAILED);
     int status = life(&f, path, &why);
     bool was_called = f.watch.calls(name) >= call;

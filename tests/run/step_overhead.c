@@ -1,26 +1,14 @@
 /* What a step costs beyond its kernel: runs a call of 240 empty steps, with and without barriers, and prints
  * the time of a step. Not a test; by hand: tests/run/step_overhead [THREADS] */
-#include "runtime/abi.h"
+#include "tests/bench/measure.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { STEPS = 240, REFS = 6, CALLS = 2000 };
 
 static int32_t nothing(void *const *b, const int64_t *dims, char *scratch, int64_t thread, int64_t threads) {
     (void)b, (void)dims, (void)scratch, (void)thread, (void)threads;
     return 0;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static void measure(uint32_t barrier, int threads) {
@@ -46,14 +34,14 @@ static void measure(uint32_t barrier, int threads) {
     struct mdl_session *session;
     if (mdl_open(&d, NULL, &options, &model) || mdl_session_new(model, &session)) exit(1);
     for (int i = 0; i < CALLS; i++) {
-        double start = now();
+        double start = measure_now();
         mdl_call(session, 0, NULL, NULL, NULL);
-        times[i] = now() - start;
+        times[i] = measure_now() - start;
     }
-    qsort(times, CALLS, sizeof *times, by_value);
+    double median = measure_median(times, CALLS);
     printf("%d threads, %s: step %.0f ns (min), %.0f ns (median); call of %d steps %.1f us (median)\n",
-           threads, barrier ? "barriers" : "no barriers", 1e9 * times[0] / STEPS,
-           1e9 * times[CALLS / 2] / STEPS, STEPS, 1e6 * times[CALLS / 2]);
+           threads, barrier ? "barriers" : "no barriers", 1e9 * times[0] / STEPS, 1e9 * median / STEPS, STEPS,
+           1e6 * median);
     mdl_session_free(session);
     mdl_close(model);
 }

@@ -8,7 +8,6 @@
 #include "random_program.h"
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { PROGRAMS = 120, STATEMENTS = 14, CALLS = 2, MAX_RESULTS = 8 };
@@ -27,17 +26,6 @@ static struct graph *parse(struct arena *a, const char *text) {
     cr_assert_eq(d->errors, 0, "%s", text);
     g->target = target_find(NULL, "x86-64-v3");
     return g;
-}
-
-static const char *dump(struct arena *a, const struct graph *g) {
-    char *text;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    graph_print(g, out);
-    fclose(out);
-    const char *copy = arena_strdup(a, text);
-    free(text);
-    return copy;
 }
 
 static struct array *input(struct arena *a, enum dtype dtype, int rank, int64_t s, double seed) {
@@ -102,10 +90,10 @@ static void check_program(uint64_t seed, const char *const *passes) {
     run(a, g, &was, text);
     for (; *passes; passes++) {
         apply(g, *passes, text);
-        const char *dumped = dump(a, g);
+        const char *dumped = graph_text(a, g);
         run(a, g, &is, dumped);
         compare(g, &was, &is, *passes, dumped);
-        cr_assert_str_eq(dump(a, parse(a, dumped)), dumped, "%s", *passes);
+        cr_assert_str_eq(graph_text(a, parse(a, dumped)), dumped, "%s", *passes);
     }
     arena_release(a);
 }

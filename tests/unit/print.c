@@ -6,16 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *dump(struct build *b) {
-    char *text;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    graph_print(b->graph, out);
-    fclose(out);
-    const char *copy = arena_strndup(b->arena, text, length);
-    free(text);
-    return copy;
-}
+static const char *dump(struct build *b) { return graph_text(b->arena, b->graph); }
 
 static void expect(struct build *b, const char *wanted) {
     const char *text = dump(b);

@@ -1,6 +1,6 @@
 /* The runtime on the hand-made model: results, states, guards, loops, threads, tracing, damaged weights. */
 #include "runtime/crc32c.h"
-#include "tests/run/handmade.h"
+#include "tests/run/handmade_calls.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
@@ -16,17 +16,8 @@ struct fixture {
     struct mdl_model *model;
     struct mdl_session *session;
     char weights[64];
-    float x[S], y[S], a;
-    int32_t ids[S], count;
+    struct handmade_call call;
 };
-
-static void make_inputs(struct fixture *f) {
-    f->a = 2;
-    for (int i = 0; i < S; i++) {
-        f->x[i] = (float)i;
-        f->ids[i] = i % 4;
-    }
-}
 
 static void open_model(struct fixture *f, int threads) {
     char error[200];
@@ -39,7 +30,7 @@ static void open_model(struct fixture *f, int threads) {
     cr_assert(handmade_write_weights(f->weights, SOUND));
     cr_assert_eq(mdl_open(&mdl_descriptor, f->weights, &options, &f->model), MDL_OK, "%s", error);
     cr_assert_eq(mdl_session_new(f->model, &f->session), MDL_OK);
-    make_inputs(f);
+    handmade_inputs(&f->call);
 }
 
 static void close_model(struct fixture *f) {
@@ -48,21 +39,7 @@ static void close_model(struct fixture *f) {
     unlink(f->weights);
 }
 
-static int mix_in(struct fixture *f, struct mdl_session *session, int64_t extent) {
-    const void *inputs[] = {f->x, f->ids, &f->a};
-    void *results[] = {f->y, &f->count};
-    return mdl_call(session, HANDMADE_MIX, &extent, inputs, results);
-}
-
-static int mix(struct fixture *f, int64_t extent) { return mix_in(f, f->session, extent); }
-
-static void check_mix(const struct fixture *f, int64_t extent) {
-    static const float table[] = {1, 10, 100, 1000};
-    for (int64_t i = 0; i < extent; i++) {
-        int64_t j = extent - 1 - i;
-        cr_assert_eq(f->y[i], f->x[j] * f->a * table[f->ids[j]]);
-    }
-}
+static int mix(struct fixture *f, int64_t extent) { return handmade_mix(f->session, &f->call, extent); }
 
 Test(runtime, results_and_states) {
     for (int threads = 1; threads <= 4; threads++) {
@@ -71,12 +48,12 @@ Test(runtime, results_and_states) {
         for (int call = 0; call < 50; call++) {
             int64_t extent = call % 3 ? S : 1;
             cr_assert_eq(mix(&f, extent), MDL_OK, "%s", mdl_error(f.session));
-            cr_assert_eq(f.count, 8 + call, "%d", f.count);
-            check_mix(&f, extent);
+            cr_assert_eq(f.call.count, 8 + call, "%d", f.call.count);
+            cr_assert(handmade_mix_is_right(&f.call, extent));
         }
         cr_assert_eq(mdl_session_reset(f.session), MDL_OK);
         cr_assert_eq(mix(&f, S), MDL_OK);
-        cr_assert_eq(f.count, 8);
+        cr_assert_eq(f.call.count, 8);
         close_model(&f);
     }
 }
@@ -85,17 +62,17 @@ Test(runtime, guard_refuses_before_any_state_changes) {
     for (int threads = 1; threads <= 3; threads++) {
         struct fixture f = {0};
         open_model(&f, threads);
-        f.ids[70] = -5;
-        f.ids[30] = 9;
+        f.call.ids[70] = -5;
+        f.call.ids[30] = 9;
         for (int i = 0; i < 20; i++) {
             cr_assert_eq(mix(&f, S), MDL_INVALID);
             cr_assert_str_eq(mdl_error(f.session), "handmade.mdl:7:22: gather: id 9 is outside 0..4");
         }
-        make_inputs(&f);
+        handmade_inputs(&f.call);
         cr_assert_eq(mix(&f, S), MDL_OK);
         cr_assert_str_eq(mdl_error(f.session), "");
-        cr_assert_eq(f.count, 8, "a refused call counted: %d", f.count);
-        check_mix(&f, S);
+        cr_assert_eq(f.call.count, 8, "a refused call counted: %d", f.call.count);
+        cr_assert(handmade_mix_is_right(&f.call, S));
         close_model(&f);
     }
 }
@@ -106,11 +83,11 @@ Test(runtime, dims_and_buffers_are_checked) {
     cr_assert_eq(mix(&f, 0), MDL_INVALID);
     cr_assert_str_eq(mdl_error(f.session), "mix: dim S is 0, outside 1..1000");
     cr_assert_eq(mix(&f, 1001), MDL_INVALID);
-    const void *inputs[] = {f.x, NULL, &f.a};
-    void *results[] = {f.y, NULL};
+    const void *inputs[] = {f.call.x, NULL, &f.call.a};
+    void *results[] = {f.call.y, NULL};
     cr_assert_eq(mdl_call(f.session, HANDMADE_MIX, (int64_t[]){S}, inputs, results), MDL_INVALID);
     cr_assert_str_eq(mdl_error(f.session), "mix: input ids is NULL");
-    inputs[1] = f.ids;
+    inputs[1] = f.call.ids;
     cr_assert_eq(mdl_call(f.session, HANDMADE_MIX, (int64_t[]){S}, inputs, results), MDL_INVALID);
     cr_assert_str_eq(mdl_error(f.session), "mix: result 1 is NULL");
     cr_assert_eq(mdl_call(f.session, 2, (int64_t[]){S}, inputs, results), MDL_INVALID);
@@ -118,16 +95,10 @@ Test(runtime, dims_and_buffers_are_checked) {
 }
 
 static void check_scan(struct fixture *f, int64_t extent) {
-    static const float table[] = {1, 10, 100, 1000};
-    float y[4][2][8];
-    int32_t n = -1;
-    const void *inputs[] = {f->x};
-    void *results[] = {y, &n};
-    cr_assert_eq(mdl_call(f->session, HANDMADE_SCAN, &extent, inputs, results), MDL_OK);
-    cr_assert_eq(n, extent - 1);
-    for (int i = 0; i < 64; i++)
-        cr_assert_eq(y[i / 16][i / 8 % 2][i % 8],
-                     table[i / 16] + (float)(100 * (i / 8 % 2) + i % 8) + f->x[0]);
+    float y[4 * 2 * 8];
+    int32_t count = -1;
+    cr_assert_eq(handmade_scan(f->session, f->call.x, extent, y, &count), MDL_OK, "%s", mdl_error(f->session));
+    cr_assert(handmade_scan_is_right(f->call.x, extent, y, count));
 }
 
 Test(runtime, loops_with_strides_and_counters) {
@@ -135,7 +106,7 @@ Test(runtime, loops_with_strides_and_counters) {
         struct fixture f = {0};
         open_model(&f, threads);
         for (int64_t extent = 1; extent < 9; extent++) {
-            f.x[0] = (float)extent / 8;
+            f.call.x[0] = (float)extent / 8;
             check_scan(&f, extent);
         }
         close_model(&f);
@@ -153,12 +124,12 @@ static void *use_session(void *argument) {
     struct user *u = argument;
     struct fixture f = *u->fixture;
     for (int call = 0; call < 300 && !u->wrong; call++) {
-        f.a = (float)(u->first + call);
-        if (mix_in(&f, u->session, S) != MDL_OK)
+        f.call.a = (float)(u->first + call);
+        if (handmade_mix(u->session, &f.call, S) != MDL_OK)
             u->wrong = "status";
-        else if (f.count != 8 + call)
+        else if (f.call.count != 8 + call)
             u->wrong = "state";
-        else if (f.y[0] != f.x[S - 1] * f.a * 1000)
+        else if (f.call.y[0] != f.call.x[S - 1] * f.call.a * 1000)
             u->wrong = "result";
     }
     return NULL;
@@ -241,7 +212,7 @@ Test(runtime, a_forked_child_runs_on_its_own_thread) {
     fflush(NULL);
     pid_t child = fork();
     if (!child) {
-        bool good = mix(&f, S) == MDL_OK && f.count == 9;
+        bool good = mix(&f, S) == MDL_OK && f.call.count == 9;
         mdl_session_free(f.session);
         mdl_close(f.model);
         _exit(good ? 0 : 1);

@@ -2,6 +2,7 @@
 #include "runtime/abi.h"
 #include "runtime/crc32c.h"
 #include "runtime/touched.h"
+#include "tests/run/descriptor.h"
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -40,24 +41,15 @@ static const struct mdl_tensor results[] = {{.name = "0", .dtype = MDL_I64}};
 static const struct mdl_function functions[] = {{"swap", NULL, inputs, results, variants, 0, 2, 1, 1, 0, 0}};
 static const struct mdl_state states[] = {{"s", 0, CELLS * 8, 0}};
 static const int64_t first_cells[CELLS] = {5};
-static int64_t no_extent(uint32_t index, const int64_t *dims) { return (void)index, (void)dims, 0; }
+static int64_t extent(uint32_t index, const int64_t *dims) { return (void)index, (void)dims, 0; }
 
 static const struct mdl_descriptor descriptor = {
-    .abi_version = MDL_ABI_VERSION,
-    .weights_suffix = ".weights",
-    .functions_count = 1,
-    .states_count = 1,
-    .kernels_count = 1,
-    .name = "cells",
-    .source = "cells.mdl",
-    .target = "any",
-    .features = "",
+    DESCRIPTOR("cells", "cells.mdl", "any"),
+    .states_count = COUNT(states),
+    .kernels_count = COUNT(kernels),
     .build_id = {0xce, 0x11},
-    .functions = functions,
     .states = states,
     .kernels = kernels,
-    .refs = refs,
-    .extent = no_extent,
     .state_bytes = CELLS * 8,
     .embedded_weights = first_cells,
     .weights_bytes = sizeof first_cells,
