@@ -26,7 +26,8 @@ struct group {
     int64_t stride;                    /* of C in scratch, elements */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
     bool mma;          /* its tensor cores make tiles ... */
-    bool tiles;        /* ... with weights in packed tiles: one row is made by lanes, from the same */
+    bool tiles;        /* ... of codes, straight from packed tiles (simt_blocks.h) */
+    bool by_lanes;     /* weights lie in packed tiles, from which lanes make one row (of floats: few) */
     LLVMValueRef row, first_output; /* at work: row in the tile, first output of the block */
 };
 struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
