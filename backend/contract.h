@@ -27,7 +27,8 @@ struct group {
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
     LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
     bool mma;          /* its tensor cores make tiles ... */
-    bool tiles;        /* ... with weights in packed tiles: one row is made by lanes, from the same */
+    bool tiles;        /* ... of codes, straight from packed tiles (simt_blocks.h) */
+    bool by_lanes;     /* weights lie in packed tiles, from which lanes make one row (of floats: few) */
     const struct mma_tensor *tensor; /* of the kernel, where one thread issues products; else NULL */
     struct {
         LLVMValueRef parts, part, tile; /* i64: how many a tile's inputs are split in (NULL: they never are); at work: which, of which

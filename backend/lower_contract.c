@@ -244,6 +244,10 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
 
 /* ---- the kernel ---- */
 
+static bool is_in_blocks(const struct emitter *e, const struct value *w) {
+    return !w->def && e->operands[w->index].stored && tile_format(e->operands[w->index].format);
+}
+
 /* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).
  */
 static bool plan_group(struct emitter *e, struct group *g) {
@@ -266,9 +270,12 @@ static bool plan_group(struct emitter *e, struct group *g) {
         g->block_outputs = 0;
         g->blocks_at_once = 1;
     }
+    g->by_lanes = g->mma;
+    for (int i = 0; i < g->count; i++) g->by_lanes = g->by_lanes && is_in_blocks(e, g->anchors[i]->panels.c.b_value);
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
-        if (!g->mma || g->tiles) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        if (!g->mma || g->by_lanes) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        g->by_lanes = g->by_lanes && a->panels.tile && !a->panels.a_staged;
         if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
         if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
         if (a->panels.c.quantized && !a->panels.tile) {
@@ -300,8 +307,11 @@ static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int c
     return good;
 }
 
-/* What lanes have for the operands of tensor cores' products of packed tiles, for one row. */
-static enum atom atom_of_lanes(enum atom atom) { return atom == ATOM_mma_int8 ? ATOM_dot_int8 : atom; }
+/* What lanes have for the operands of tensor cores' products, for few rows. */
+static enum atom atom_of_lanes(enum atom atom) {
+    const struct atom_info *a = atom_info(atom);
+    return a->unit == UNIT_lane ? atom : a->sum == DTYPE_I32 ? ATOM_dot_int8 : ATOM_fma;
+}
 
 bool lower_contract(struct emitter *e) {
     struct anchor *anchors = arena_new_array(e->arena, struct anchor, MAX_ANCHORS);

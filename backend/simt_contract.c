@@ -9,6 +9,7 @@
 enum {
     STRIPS_TOGETHER = 8, /* whose tiles follow each other, so that what runs at a time is near to a square and
                             finds operands in L2 */
+    LANES_ROWS = 4, /* of a tile that lanes make of floats, up to MMA_ROWS */
     DEFAULT_STAGES = 3,
     MOST_STAGES = 8
 };
@@ -164,13 +165,13 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
 
 /* ---- a thread block's share ---- */
 
-/* One row has a tile of its own; for tensor cores up to MMA_ROWS have, and one only of weights in packed tiles. Of more the
- * last tile is not filled. */
+/* One row has a tile of its own; for tensor cores up to MMA_ROWS have, and one only of weights in packed tiles, which are too much
+ * work to make fragments of for few rows, but for codes. Of more the last tile is not filled. */
 static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    int sizes[] = {1, MMA_ROWS};
+    int sizes[] = {1, g->by_lanes && !g->tiles ? LANES_ROWS : MMA_ROWS}, most[] = {1, MMA_ROWS};
     V count = emit_sub(e, s->end, s->begin), from = s->begin;
-    for (int i = g->mma && !g->tiles ? 1 : 0; i < (g->mma ? 2 : 1); i++) {
-        V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, sizes[i]), "");
+    for (int i = g->mma && !g->by_lanes ? 1 : 0; i < (g->mma ? 2 : 1); i++) {
+        V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, most[i]), "");
         V to = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
         contract_tiles(e, g, sizes[i], from, to, s, at);
         from = to;

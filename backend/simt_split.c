@@ -8,7 +8,7 @@
 typedef LLVMValueRef V;
 
 /* Tiles of one row, of tensor cores MMA_ROWS: what few_or_many makes apart. */
-int simt_split_rows(const struct group *g) { return g->mma ? MMA_ROWS : 1; }
+int simt_split_rows(const struct group *g) { return g->mma && !g->by_lanes ? MMA_ROWS : 1; }
 
 static int64_t tile_elements(const struct group *g) { return simt_split_rows(g) * g->block_outputs; }
 

@@ -200,7 +200,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
     bool matrix = atom_info(s->atom)->unit != UNIT_lane;
-    if (matrix && (wide || (blocks && !integers))) { /* codes become floats on the way */
+    if (matrix && wide) {
         s->atom = integers ? ATOM_dot_int8 : ATOM_fma;
         matrix = false;
     }
@@ -215,8 +215,8 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (alone && outputs >= MMA_MANY_OUTPUTS) s->tile[1] = MMA_MOST_OUTPUTS;
         if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit != UNIT_warp)
             s->tile[1] = 2 * MMA_MOST_OUTPUTS;
-        /* One row reads the same weights, and has only blocks of outputs to fill a GPU with. */
-        if (integers) s->tile[1] = outputs >= 8 * MMA_MANY_OUTPUTS ? MMA_TILE_OUTPUTS : PACKED_OUTPUTS;
+        /* One row reads the same tiles, and has only blocks of outputs to fill a GPU with. */
+        if (blocks) s->tile[1] = outputs >= 8 * MMA_MANY_OUTPUTS ? MMA_TILE_OUTPUTS : PACKED_OUTPUTS;
         s->stages = 4;
     } else if (t->simt) {
         s->tile[0] = SIMT_ROWS;
