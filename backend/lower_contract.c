@@ -274,8 +274,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
     for (int i = 0; i < g->count; i++) g->by_lanes = g->by_lanes && is_in_blocks(e, g->anchors[i]->panels.c.b_value);
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
-        if (!g->mma || g->by_lanes) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
-        g->by_lanes = g->by_lanes && a->panels.tile && !a->panels.a_staged;
+        if (!g->mma || g->by_lanes) panels_init(e, &a->panels, g->mma ? MMA_ROWS : (int)g->block_rows, (int)g->stride);
+        g->by_lanes = g->by_lanes && a->panels.tile;
         if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
         if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
         if (a->panels.c.quantized && !a->panels.tile) {

@@ -189,6 +189,13 @@ static void find_pair(struct emitter *e, const struct shape *s, V number, V *str
     *block = emit_div(e, within, strips);
 }
 
+/* Of the rows that lanes may make, where tensor cores make more. */
+static V few_end(struct emitter *e, const struct strip *s) {
+    V count = emit_sub(e, s->end, s->begin);
+    V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, MMA_ROWS), "");
+    return LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
+}
+
 void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s, V begin, V end) {
     struct index at[MAX_LOOPS] = {0};
     struct emit_loop pairs;
@@ -201,8 +208,9 @@ void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s,
     g->split.tile = emit_add(e, first, pair);
     find_pair(e, s, pair, &number, &block);
     contract_strip(e, g, s, number, block, emit_i64(e, 1), at, &strip);
-    for (int i = 0; i < g->count && !g->mma; i++) {
-        panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
+    V rows_end = g->mma ? few_end(e, &strip) : strip.end;
+    for (int i = 0; i < g->count && (!g->mma || g->by_lanes); i++) {
+        panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, rows_end, at);
         panels_pack_outputs(e, &g->anchors[i]->panels, strip.block, strip.block_end, at);
     }
     few_or_many(e, g, &strip, at);
