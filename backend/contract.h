@@ -25,7 +25,14 @@ struct group {
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
-    bool mma;          /* its tensor cores make tiles */
+    LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
+    bool mma;          /* its tensor cores make tiles ... */
+    bool tiles;        /* ... with weights in packed tiles: one row is made by lanes, from the same */
+    const struct mma_tensor *tensor; /* of the kernel, where one thread issues products; else NULL */
+    struct {
+        LLVMValueRef parts, part, tile; /* i64: how many a tile's inputs are split in (NULL: they never are); at work: which, of which
+                                           tile of the kernel */
+    } split;
     LLVMValueRef row, first_output; /* at work: row in the tile, first output of the block */
 };
 struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
@@ -49,6 +56,8 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
 bool simt_schedule_fits(struct emitter *e);
 /* Tiles and what they are made in, in shared memory. Groups follow each other, so they share it. */
 void simt_place_tiles(struct emitter *e, struct group *groups, int count);
+/* All warps come here when all tiles are made. */
+void simt_leave_tiles(struct emitter *e, const struct group *groups);
 /* A tile of `rows` rows, all of its block's outputs, by tensor cores. */
 void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                    LLVMValueRef row, const struct strip *s, struct index *at);
@@ -60,5 +69,17 @@ void simt_join_warps(struct emitter *e, const struct group *g, const struct anch
 /* The pairs begin .. end of a group, the thread block's share. */
 void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s, LLVMValueRef begin,
                       LLVMValueRef end);
+
+/* Who shares the inputs of a tile of few rows: the warps of the block, or of all blocks that have a part; which of them this warp is. */
+LLVMValueRef simt_sharers(struct emitter *e, const struct group *g);
+LLVMValueRef simt_sharer(struct emitter *e, const struct group *g);
+
+/* --- simt_split.c --- */
+int simt_split_rows(const struct group *g); /* of tiles whose inputs may be split */
+/* How many parts the inputs of each of the kernel's `tiles` are split in, of so many rows; leaves it in the groups. */
+LLVMValueRef simt_parts(struct emitter *e, struct group *groups, int count, LLVMValueRef rows, LLVMValueRef tiles);
+/* Leaves the part's tiles of few rows where other blocks see them; what follows, until emit_if_end, the last block does, with the sums of
+ * all parts in its tiles. */
+void simt_join_parts_begin(struct emitter *e, const struct group *g, struct emit_if *last);
 
 #endif

@@ -11,4 +11,7 @@ void contraction_unflatten(struct emitter *e, const struct contraction *c, const
 /* The point of an operand or result where the loops stand at at[loop]. */
 void contraction_point(struct emitter *e, const struct access_map *access, const struct index *at, int lanes,
                        struct point *p);
+/* Parts, of schedule.block[2] inputs each, that a GPU's schedule lets the inputs of few rows be split in: 1 where it does not. */
+int64_t contraction_parts(const struct schedule *s, const struct contraction *c);
+
 #endif

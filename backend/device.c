@@ -7,6 +7,7 @@
  * `thread` and `threads` of a lowering are a warp of the grid and how many there are. */
 #include "backend/device.h"
 #include "backend/emit_memo.h"
+#include "backend/contraction.h"
 #include "backend/simt.h"
 #include <string.h>
 
@@ -139,11 +140,10 @@ static const struct extent *divided_up(struct extents *x, const struct extent *n
     return n ? extent_floordiv(x, extent_add(x, n, extent_const(x, by - 1)), by) : NULL;
 }
 
-/* Elements of the dimensions but the last, or but `axis`. */
-static const struct extent *rows_of(struct extents *x, const struct type *t, int but) {
+/* Elements of the dimensions but the last. */
+static const struct extent *rows_of(struct extents *x, const struct type *t) {
     const struct extent *rows = extent_const(x, 1);
-    for (int i = 0; i < t->rank; i++)
-        if (i != but) rows = extent_mul(x, rows, t->extents[i]);
+    for (int i = 0; i + 1 < t->rank; i++) rows = extent_mul(x, rows, t->extents[i]);
     return rows;
 }
 
@@ -153,7 +153,7 @@ static const struct extent *units_of(struct extents *x, const struct node *n) {
     int64_t chunk = kernel_reduces(n) ? 1 : SIMT_CHUNK;
     for (int i = 0; i < n->results_count; i++) {
         const struct type *t = &n->results[i]->type;
-        const struct extent *units = rows_of(x, t, t->rank - 1);
+        const struct extent *units = rows_of(x, t);
         if (t->rank) units = extent_mul(x, units, divided_up(x, t->extents[t->rank - 1], chunk));
         if (units && extent_max(units) > extent_max(most)) most = units;
     }
@@ -164,19 +164,22 @@ static bool has_domain(const struct node *n, enum domain d) {
     return n->op == OP_kernel && n->schedule && n->schedule->domain == d;
 }
 
-/* A block for each tile of rows and outputs of each product. */
-static const struct extent *contract_tiles(struct extents *x, const struct node *kernel) {
+/* A block for each tile of rows and outputs of each product, and for each part of its inputs. */
+static const struct extent *contract_blocks(struct code *c, const struct node *kernel) {
     const struct schedule *s = kernel->schedule;
-    const struct extent *tiles = extent_const(x, 0);
+    struct extents *x = c->graph->extents;
+    const struct extent *blocks = extent_const(x, 0);
     int64_t outputs = s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
     for (const struct node *n = kernel->body->first; n; n = n->next) {
-        enum op_family f = op_info(n->op)->family;
-        if (f != FAMILY_linear && f != FAMILY_matmul && f != FAMILY_einsum && f != FAMILY_qlinear) continue;
+        struct contraction product;
+        if (!contraction_of(c->arena, c->graph, n, &product)) continue;
         const struct type *t = &n->results[0]->type;
-        const struct extent *rows = divided_up(x, rows_of(x, t, t->rank - 1), s->tile[0]);
-        tiles = extent_add(x, tiles, extent_mul(x, rows, divided_up(x, t->extents[t->rank - 1], outputs)));
+        const struct extent *rows = divided_up(x, rows_of(x, t), s->tile[0]);
+        const struct extent *tiles = extent_mul(x, rows, divided_up(x, t->extents[t->rank - 1], outputs));
+        tiles = tiles ? extent_mul(x, tiles, extent_const(x, contraction_parts(s, &product))) : NULL;
+        blocks = extent_add(x, blocks, tiles);
     }
-    return tiles;
+    return blocks;
 }
 
 /* A block for each tile of rows of the heads that share a key head, and some more, for parts of the keys, which
@@ -201,7 +204,7 @@ const struct extent *device_blocks(struct code *c, const struct node *n) {
     if (n->op == OP_guard) return extent_const(x, 1);
     const struct extent *blocks = has_domain(n, DOMAIN_attention) ? attention_tiles(x, n)
                                   : has_domain(n, DOMAIN_contract)
-                                      ? contract_tiles(x, n)
+                                      ? contract_blocks(c, n)
                                       : divided_up(x, units_of(x, n), BLOCK_WARPS);
     return blocks ? blocks : extent_const(x, MANY_BLOCKS);
 }

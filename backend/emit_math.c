@@ -137,6 +137,8 @@ V math_exp2(struct emitter *e, V x) {
 
 V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
     V bits;
+    if (e->threaded && t != DTYPE_F32) /* to 2 ULP of f32: PTX ISA, ex2 */
+        return emit_intrinsic(e, "llvm.nvvm.ex2.approx.ftz", (LLVMTypeRef[]){e->f32}, 1, &x, 1);
     x = emit_larger(e, real(x, -151), x);
     V n = nearest(e, x, &bits), r = sub(e, x, n);
     V p = t == DTYPE_BF16 ? POLYNOMIAL(e, r, 1, 0x1.62f5fap-1, 0x1.f00c4cp-3, 0x1.c2a254p-5)

@@ -84,15 +84,31 @@ void emulate_barrier(struct emitter *e) {
     call(e, declare(e, "mdl_emulate_barrier", &e->ptr, 1), &warp, 1);
 }
 
+/* The runtime's product of the atom's inputs. */
+static const char *product_name(struct emitter *e, const char *unit, enum atom atom) {
+    static const char *const inputs[DTYPE_COUNT] = {
+        [DTYPE_BF16] = "bf16", [DTYPE_F16] = "f16", [DTYPE_F32] = "tf32", [DTYPE_I8] = "int8"};
+    return arena_printf(e->arena, "mdl_emulate_%s_%s", unit, inputs[atom_info(atom)->a]);
+}
+
+/* Number `i` of an array of vectors. */
+static V place_in(struct emitter *e, LLVMTypeRef type, V array, unsigned i) {
+    return emit_offset(e, array, emit_i64(e, (int64_t)LLVMABISizeOfType(e->layout, type) * i));
+}
+
 /* Registers of all lanes in memory: an array of vectors; `registers` NULL: room for them. */
 static V spill(struct emitter *e, LLVMTypeRef type, const V *registers, unsigned count) {
     LLVMBasicBlockRef back = emit_entry_begin(e);
     V array = LLVMBuildAlloca(e->builder, LLVMArrayType2(type, count), "");
     emit_entry_end(e, back);
-    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
     for (unsigned i = 0; i < count && registers; i++)
-        LLVMBuildStore(e->builder, registers[i], emit_offset(e, array, emit_i64(e, bytes * i)));
+        LLVMBuildStore(e->builder, registers[i], place_in(e, type, array, i));
     return array;
+}
+
+static void reload(struct emitter *e, LLVMTypeRef type, V array, V *registers, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        registers[i] = LLVMBuildLoad2(e->builder, type, place_in(e, type, array, i), "");
 }
 
 /* Conditions as bytes; NULL: all true. */
@@ -124,20 +140,11 @@ void emulate_store(struct emitter *e, V value, V pointers, V mask) {
 }
 
 void emulate_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *sums) {
-    static const char *const names[ATOM_COUNT] = {[ATOM_mma_bf16] = "mdl_emulate_mma_bf16",
-                                                  [ATOM_mma_f16] = "mdl_emulate_mma_f16",
-                                                  [ATOM_mma_tf32] = "mdl_emulate_mma_tf32",
-                                                  [ATOM_wgmma_bf16] = "mdl_emulate_mma_bf16",
-                                                  [ATOM_wgmma_f16] = "mdl_emulate_mma_f16",
-                                                  [ATOM_wgmma_tf32] = "mdl_emulate_mma_tf32",
-                                                  [ATOM_mma_int8] = "mdl_emulate_mma_int8"};
     LLVMTypeRef words = emit_vector(e, e->i32, e->lanes), type = LLVMTypeOf(sums[0]);
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr};
     V arrays[] = {spill(e, words, a, 4), spill(e, words, b, 2), spill(e, type, sums, 4)};
-    call(e, declare(e, names[atom], types, 3), arrays, 3);
-    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
-    for (int i = 0; i < 4; i++)
-        sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arrays[2], emit_i64(e, bytes * i)), "");
+    call(e, declare(e, product_name(e, "mma", atom), types, 3), arrays, 3);
+    reload(e, type, arrays[2], sums, 4);
 }
 
 V emulate_dot4(struct emitter *e, V w, V x, V sum) {
@@ -149,9 +156,6 @@ V emulate_dot4(struct emitter *e, V w, V x, V sum) {
 
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                    V *sums) {
-    static const char *const names[ATOM_COUNT] = {[ATOM_wgmma_bf16] = "mdl_emulate_wgmma_bf16",
-                                                  [ATOM_wgmma_f16] = "mdl_emulate_wgmma_f16",
-                                                  [ATOM_wgmma_tf32] = "mdl_emulate_wgmma_tf32"};
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->ptr}, type = LLVMTypeOf(sums[0]);
     V arguments[] = {LLVMGetParam(e->function, 2),
                      emit_offset(e, a->base, a->bytes),
@@ -160,10 +164,32 @@ void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct 
                      emit_i64(e, b->pitch),
                      emit_i64(e, outputs),
                      spill(e, type, sums, (unsigned)outputs / 2)};
-    call(e, declare(e, names[atom], types, 7), arguments, 7);
-    int64_t bytes = (int64_t)LLVMABISizeOfType(e->layout, type);
-    for (int i = 0; i < outputs / 2; i++)
-        sums[i] = LLVMBuildLoad2(e->builder, type, emit_offset(e, arguments[6], emit_i64(e, bytes * i)), "");
+    call(e, declare(e, product_name(e, "wgmma", atom), types, 7), arguments, 7);
+    reload(e, type, arguments[6], sums, (unsigned)outputs / 2);
+}
+
+void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b, V adds) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->i32};
+    V arguments[] = {LLVMGetParam(e->function, 2),
+                     emit_offset(e, a->base, a->bytes),
+                     emit_i64(e, a->pitch),
+                     emit_offset(e, b->base, b->bytes),
+                     emit_i64(e, b->pitch),
+                     emit_i64(e, outputs),
+                     LLVMBuildZExt(e->builder, adds, e->i32, "")};
+    call(e, declare(e, product_name(e, "tcgen05", atom), types, 7), arguments, 7);
+}
+
+void emulate_tensor(struct emitter *e, const char *name) {
+    V warp = LLVMGetParam(e->function, 2);
+    call(e, declare(e, name, &e->ptr, 1), &warp, 1);
+}
+
+void emulate_tensor_load(struct emitter *e, V column, V words[TENSOR_LOAD]) {
+    LLVMTypeRef type = emit_vector(e, e->i32, e->lanes), types[] = {e->ptr, e->i64, e->i64, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), column, emit_i64(e, TENSOR_LOAD), spill(e, type, NULL, TENSOR_LOAD)};
+    call(e, declare(e, "mdl_emulate_tensor_load", types, 4), arguments, 4);
+    reload(e, type, arguments[3], words, TENSOR_LOAD);
 }
 
 void emulate_copy(struct emitter *e, V to, V from, V exists) {
@@ -182,4 +208,16 @@ void emulate_wait(struct emitter *e, const char *of, int pending) {
     LLVMTypeRef types[] = {e->ptr, e->i32};
     V arguments[] = {LLVMGetParam(e->function, 2), emit_i32(e, pending)};
     call(e, declare(e, arena_printf(e->arena, "mdl_emulate_%s_wait", of), types, 2), arguments, 2);
+}
+
+void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i32, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), to, from, bytes, barrier};
+    call(e, declare(e, "mdl_emulate_copy_bulk", types, 5), arguments, 5);
+}
+
+void emulate_mbarrier(struct emitter *e, const char *name, V barrier, V argument) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i32};
+    V arguments[] = {LLVMGetParam(e->function, 2), barrier, argument};
+    call(e, declare(e, name, types, 3), arguments, 3);
 }

@@ -22,8 +22,9 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
-    MMA_PADDING = 8 /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
-                       shared memory */
+    MMA_PADDING = 8,   /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
+                          shared memory */
+    BLOCKS_PADDING = 4 /* the same of two rows in chunks of 16 bytes */
 };
 
 static LLVMValueRef extent_of(struct emitter *e, const struct anchor *a, int loop) {
@@ -104,7 +105,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
     panels_rows(e, &a->panels, row, simt ? s->end : NULL, s->begin, at, &m);
     panels_outputs(e, &a->panels, first, s->block, at, &m);
-    if (simt) panels_share_inputs(e, &a->panels, e->warp, e->block_warps, &m);
+    if (simt) panels_share_inputs(e, &a->panels, simt_sharer(e, g), simt_sharers(e, g), &m);
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
     for (int i = 0; i < count; i++) {
@@ -150,14 +151,19 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
                     struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-    for (int i = 0; i < g->count && g->mma; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
-    if (!g->mma) {
+    bool by_lanes = !g->mma || rows < MMA_ROWS;
+    for (int i = 0; i < g->count && !by_lanes; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
+    if (by_lanes) {
         emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
         for (int i = 0; i < g->count; i++)
             multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
         emit_loop_end(e, &panels, NULL);
     }
+    struct emit_if last;
+    bool joins = g->split.parts && rows == simt_split_rows(g);
+    if (joins) simt_join_parts_begin(e, g, &last);
     finish_rows(e, g, rows, tiles.counter, s, at);
+    if (joins) emit_if_end(e, &last);
     emit_loop_end(e, &tiles, NULL);
 }
 
@@ -245,7 +251,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     struct anchor *first = g->anchors[0];
     int panel = s->tile[1], group = (int)g->program->column_group;
     g->tile_rows = s->tile[0];
-    g->vectors = panel / e->lanes;
+    g->vectors = first->panels.outputs / e->lanes;
     g->block_rows = s->block[0] > 0 ? s->block[0] : round_up(DEFAULT_BLOCK_ROWS, g->tile_rows);
     g->block_outputs = panel / greatest_common_divisor(panel, group) * group;
     if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
@@ -253,7 +259,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
     g->mma = atom_info(s->atom)->unit != UNIT_lane;
-    g->stride = g->blocks_at_once * g->block_outputs + (g->mma ? MMA_PADDING : 0);
+    g->tiles = s->atom == ATOM_mma_int8;
+    g->stride = g->blocks_at_once * g->block_outputs + (g->tiles ? BLOCKS_PADDING : g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
         g->stride = round_up(most, panel);
         g->block_outputs = 0;
@@ -261,8 +268,9 @@ static bool plan_group(struct emitter *e, struct group *g) {
     }
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
-        if (!g->mma) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
-        if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom), a->b = mma_operand_b(e, &a->panels.c, s->atom);
+        if (!g->mma || g->tiles) panels_init(e, &a->panels, (int)g->block_rows, (int)g->stride);
+        if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
+        if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
         if (a->panels.c.quantized && !a->panels.tile) {
             diag_error(e->graph->diag, a->value->loc,
                        "qlinear: its weight is not stored in blocks of 32 along the inputs; "
@@ -274,8 +282,13 @@ static bool plan_group(struct emitter *e, struct group *g) {
     return true;
 }
 
-static bool schedule_fits(struct emitter *e) {
+static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int count) {
     const struct schedule *s = e->kernel->schedule;
+    for (int i = 0; i < count; i++)
+        if (atom_info(s->atom)->sum == DTYPE_I32 && !anchors[i].panels.c.quantized) {
+            emit_error(e, anchors[i].value->loc, "schedule: %s is for products of codes, qlinear", atom_info(s->atom)->name);
+            return false;
+        }
     if (atom_info(s->atom)->unit != UNIT_lane) return simt_schedule_fits(e);
     bool good = s->tile[0] >= 1 && s->tile[0] <= MAX_TILE_ROWS && s->tile[1] >= e->lanes &&
                 s->tile[1] % e->lanes == 0 && s->tile[0] * (s->tile[1] / e->lanes) <= MAX_TILE_SUMS;
@@ -287,19 +300,22 @@ static bool schedule_fits(struct emitter *e) {
     return good;
 }
 
+/* What lanes have for the operands of tensor cores' products of packed tiles, for one row. */
+static enum atom atom_of_lanes(enum atom atom) { return atom == ATOM_mma_int8 ? ATOM_dot_int8 : atom; }
+
 bool lower_contract(struct emitter *e) {
     struct anchor *anchors = arena_new_array(e->arena, struct anchor, MAX_ANCHORS);
     struct group groups[MAX_ANCHORS] = {0};
     struct shape shapes[MAX_ANCHORS];
     int count = find_anchors(e, anchors), groups_count = 0;
     if (!count) ice("kernel %s is scheduled as a contraction and has none", e->kernel->name);
-    if (!schedule_fits(e)) return false;
+    if (!schedule_fits(e, anchors, count)) return false;
     for (int i = 0; i < count; i++) {
         struct anchor *a = &anchors[i];
         a->group = group_for(e, groups, &groups_count, a);
         a->group->anchors[a->group->count++] = a;
-        a->panels.atom = e->kernel->schedule->atom;
-        a->panels.outputs = e->kernel->schedule->tile[1];
+        a->panels.atom = atom_of_lanes(e->kernel->schedule->atom);
+        a->panels.outputs = a->panels.atom == e->kernel->schedule->atom ? e->kernel->schedule->tile[1] : TILE_OUTPUTS;
         a->binding = (struct binding){.value = a->value, .load = load_from_tile, .data = a};
     }
     LLVMValueRef total = emit_i64(e, 0), begin, end;
@@ -312,18 +328,22 @@ bool lower_contract(struct emitter *e) {
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }
+    LLVMValueRef zero = emit_i64(e, 0), before = zero, parts = emit_i64(e, 1);
     if (e->target->simt) {
         simt_place_tiles(e, groups, groups_count);
-        simt_split(e, total, &begin, &end);
+        parts = simt_parts(e, groups, groups_count, shapes[0].rows, total);
+        simt_split(e, emit_mul(e, total, parts), &begin, &end);
     } else {
         emit_split(e, total, 1, &begin, &end);
     }
-    LLVMValueRef zero = emit_i64(e, 0), before = zero;
     for (int i = 0; i < groups_count; i++) {
-        LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);
-        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, before), shapes[i].total), zero);
+        LLVMValueRef first = emit_mul(e, before, parts), count_here = emit_mul(e, shapes[i].total, parts);
+        LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero);
+        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, first), count_here), zero);
+        groups[i].split.tile = before;
         (e->target->simt ? simt_lower_group : lower_group)(e, &groups[i], &shapes[i], from, to);
         before = emit_add(e, before, shapes[i].total);
     }
+    if (e->target->simt) simt_leave_tiles(e, groups);
     return e->errors == 0;
 }

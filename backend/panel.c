@@ -295,10 +295,10 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
     m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
 }
 
-void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, int parts,
+void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,
                          struct micro *m) {
     LLVMValueRef stretch = emit_i64(e, TILE_INPUTS), inputs = m->inputs;
-    LLVMValueRef blocks = emit_div_up(e, emit_div_up(e, inputs, stretch), emit_i64(e, parts));
+    LLVMValueRef blocks = emit_div_up(e, emit_div_up(e, inputs, stretch), parts);
     LLVMValueRef block = emit_mul(e, part, blocks), first = emit_min(e, emit_mul(e, block, stretch), inputs);
     m->inputs = emit_min(e, emit_sub(e, inputs, first), emit_mul(e, blocks, stretch));
     LLVMValueRef group =

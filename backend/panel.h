@@ -42,6 +42,6 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
                     const struct index *at, struct micro *m);
 
 /* Leaves part number `part` of `parts` of the inputs, in stretches of 32. */
-void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, int parts, struct micro *m);
+void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts, struct micro *m);
 
 #endif

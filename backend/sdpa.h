@@ -23,7 +23,8 @@ LLVMValueRef sdpa_past(struct emitter *e, const struct sdpa *s);
 /* Of `end` keys, how many there are for a query: causal, up to itself. */
 LLVMValueRef sdpa_visible(struct emitter *e, const struct sdpa *s, LLVMValueRef past, LLVMValueRef query,
                           LLVMValueRef end);
-/* The mask's elements for some keys, of which `exists` (NULL: all) are there: i1s, or f32 to add to scores. */
+/* The mask's elements for some keys, of which `exists` (NULL: all) are there: i1s, or f32 to add to scores.
+ */
 LLVMValueRef sdpa_mask(struct emitter *e, const struct sdpa *s, struct index head, struct index query,
                        struct index key, LLVMValueRef exists);
 /* Scores, in base 2, with such elements applied. */

@@ -39,6 +39,12 @@ static V shuffle(struct emitter *e, const char *name, V value, V from) {
 }
 
 V simt_shuffle_xor(struct emitter *e, V value, int mask) {
+    if (!e->threaded) {
+        V order[MAX_LANES];
+        for (int l = 0; l < e->lanes; l++) order[l] = emit_i32(e, l ^ mask);
+        return LLVMBuildShuffleVector(e->builder, value, LLVMGetPoison(LLVMTypeOf(value)),
+                                      LLVMConstVector(order, (unsigned)e->lanes), "");
+    }
     return shuffle(e, "llvm.nvvm.shfl.sync.bfly.i32", value, emit_i32(e, mask));
 }
 

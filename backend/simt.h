@@ -37,11 +37,39 @@ void simt_load_transposed(struct emitter *e, LLVMValueRef base, struct index at,
 void simt_copy_async(struct emitter *e, LLVMValueRef to, struct index at, LLVMValueRef from, struct index from_at, LLVMValueRef exists);
 void simt_copy_commit(struct emitter *e);
 void simt_copy_wait(struct emitter *e, int pending);
+/* What one thread of the block does, always the same: all warps come to both. In between lanes are not all there. */
+struct simt_one {
+    struct emit_if warp, lane;
+};
+void simt_one_begin(struct emitter *e, struct simt_one *o);
+void simt_one_end(struct emitter *e, struct simt_one *o);
+
+/* Of sm_90 and later. Barriers in shared memory, MBARRIER_BYTES each and aligned to as many: number `number` (i64) of several. A phase, 0 first, is over when
+ * so many have arrived and as many bytes as they expect; then the next one begins. One thread initialises those that it needs, publishes
+ * them, and a barrier of the block follows before they are used; it ends them, when nobody uses them any more, before the memory or they
+ * themselves are used anew. */
+enum { MBARRIER_BYTES = 8 };
+LLVMValueRef simt_mbarrier(struct emitter *e, LLVMValueRef first, LLVMValueRef number);
+void simt_mbarrier_init(struct emitter *e, LLVMValueRef barrier, int arrivals);
+void simt_mbarrier_publish(struct emitter *e);
+void simt_mbarrier_end(struct emitter *e, LLVMValueRef barrier);
+/* One thread arrives, and expects `bytes` (i32) in this phase. */
+void simt_mbarrier_expect(struct emitter *e, LLVMValueRef barrier, LLVMValueRef bytes);
+/* This warp, all its lanes, until the phase of that parity (i32) is over: the one under way or the one before, which of a new barrier is
+ * over and odd. */
+void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef parity);
+/* One thread has `bytes` (i32, a multiple of 16, from where both are aligned to 16) brought from global to shared memory, where `barrier`
+ * counts them. cp.async.bulk */
+void simt_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
+
 /* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. */
 struct simt_columns {
     LLVMValueRef base, bytes;
     int64_t pitch;
 };
+/* As the instructions that read them take them: bits 0 to 13 the address, 16 to 29 from a chunk to the next, 32 to 45 from eight lines to
+ * the next, all of them / 16; no swizzle. */
+LLVMValueRef simt_columns_descriptor(struct emitter *e, const struct simt_columns *m);
 /* sums += A B of 64 lines of A and `outputs` lines of B, two chunks of each, by four warps of an atom wgmma_..., each of which has the
  * sums of 16 rows as fragments of mma, [outputs / 8][4]. Between begin and commit; neither the sums nor what the products read may be
  * touched before a wait that leaves at most `pending` commits under way. */
@@ -52,6 +80,27 @@ void simt_wgmma_commit(struct emitter *e);
 void simt_wgmma_wait(struct emitter *e, int pending);
 /* What this thread wrote to shared memory may be read by such products, behind a barrier. */
 void simt_proxy_fence(struct emitter *e);
+
+/* Sums in the block's tensor memory: TENSOR_ROWS rows by `columns`. All warps come to begin and end, once each for the whole kernel; before
+ * the end all have loaded, and a barrier was between. */
+enum { TENSOR_ROWS = 128, TENSOR_LOAD = 16 };
+struct simt_tensor {
+    LLVMValueRef address; /* i32; NULL where lanes are no threads */
+    int columns;
+};
+struct simt_tensor simt_tensor_begin(struct emitter *e, int columns);
+void simt_tensor_end(struct emitter *e, const struct simt_tensor *t);
+/* One thread: sums = A B of two chunks of TENSOR_ROWS lines of A and `outputs` of B, by an atom tcgen05_...; where `adds` (i1) what was there
+ * is added. Products follow each other; they are over when a barrier that a commit behind them names has had its one arrival. Until then
+ * neither the sums nor what the products read may be touched. */
+void simt_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                  const struct simt_tensor *t, LLVMValueRef adds);
+void simt_tcgen05_commit(struct emitter *e, LLVMValueRef barrier);
+/* The bits of TENSOR_LOAD columns from `column` (i64) on, of each lane's own row: 32 (warp % 4) + lane. */
+void simt_tensor_load(struct emitter *e, const struct simt_tensor *t, LLVMValueRef column, LLVMValueRef words[TENSOR_LOAD]);
+/* Around a barrier between this thread's tensor memory, before, and another's, after. */
+void simt_tensor_before(struct emitter *e);
+void simt_tensor_after(struct emitter *e);
 /* order[rank] = number, of n keys of memory type t in scratch; as mdl_argsort of the runtime orders them. */
 void simt_argsort(struct emitter *e, enum dtype t, LLVMValueRef keys, LLVMValueRef n, bool descending,
                   LLVMValueRef order);

@@ -16,6 +16,7 @@
 #include "backend/emit_math.h"
 #include "backend/simt.h"
 #include "backend/simt_join.h"
+#include "backend/simt_mma.h"
 #include "ir/number.h"
 #include "runtime/abi.h"
 
@@ -44,12 +45,12 @@ V simt_attention_row(struct emitter *e, const struct simt_attention *a, V i) {
     return emit_min(e, emit_add(e, a->first_row, i), emit_sub(e, a->rows_end, emit_i64(e, 1)));
 }
 
-struct point simt_attention_point(const struct simt_attention *a, struct index position, V head,
+struct point simt_attention_point(const struct simt_attention *a, struct index position, struct index head,
                                   struct index d, int lanes) {
     struct point p = {.lanes = lanes};
     if (a->sdpa.batched) p.at[p.rank++] = index_uniform(a->sdpa.batch);
     p.at[p.rank++] = position;
-    p.at[p.rank++] = index_uniform(head);
+    p.at[p.rank++] = head;
     p.at[p.rank++] = d;
     return p;
 }
@@ -83,7 +84,7 @@ V simt_state_total(struct emitter *e, const struct simt_attention *a, V state, V
 }
 
 V simt_state_sums(struct emitter *e, const struct simt_attention *a, V state, V row, V d) {
-    V at = emit_add(e, emit_mul(e, row, emit_i64(e, a->padded)), d);
+    V at = emit_add(e, emit_mul(e, row, emit_i64(e, a->stride)), d);
     return float_at(e, state, emit_add(e, at, emit_i64(e, 2 * a->rows)));
 }
 
@@ -219,7 +220,7 @@ static void find_unit(struct emitter *e, struct simt_attention *a, V number) {
 
 /* Keys of part number `part` of the unit; how many parts it has. */
 static V find_part(struct emitter *e, struct simt_attention *a, V splits, V part) {
-    V zero = emit_i64(e, 0), last = emit_sub(e, a->rows_end, emit_i64(e, 1)), grain = emit_i64(e, e->lanes);
+    V zero = emit_i64(e, 0), last = emit_sub(e, a->rows_end, emit_i64(e, 1)), grain = emit_i64(e, a->grain);
     V end = sdpa_visible(e, &a->sdpa, a->past, simt_attention_query(e, a, last), a->sdpa.key_count);
     end = emit_max(e, end, zero);
     V share = emit_mul(e, emit_div_up(e, emit_div_up(e, end, splits), grain), grain);
@@ -237,8 +238,17 @@ static void finish_part(struct emitter *e, const struct simt_attention *a, const
     V split = LLVMBuildICmp(e->builder, LLVMIntSGT, parts, emit_i64(e, 1), "");
     V unit = emit_rem(e, first_part, emit_i64(e, MDL_JOINS));
     simt_block_barrier(e);
-    join(e, a, a->of_warps, a->state_bytes, emit_i64(e, e->block_warps),
-         simt_part(e, emit_add(e, first_part, part)), split);
+    if (!a->of_warps) {
+        finish_rows(e, a, program);
+        return;
+    }
+    V to = a->most_parts > 1 ? simt_part(e, emit_add(e, first_part, part)) : NULL;
+    join(e, a, a->of_warps, a->warp_step, emit_i64(e, e->block_warps), to, split);
+    if (!to) {
+        simt_block_barrier(e);
+        finish_rows(e, a, program);
+        return;
+    }
     emit_if_begin(e, &last, simt_is_last(e, unit, parts));
     emit_if_begin(e, &several, split);
     join(e, a, simt_part(e, first_part), e->part_bytes, parts, NULL, NULL);
@@ -250,59 +260,117 @@ static void finish_part(struct emitter *e, const struct simt_attention *a, const
 
 /* ---- the kernel ---- */
 
-static bool follow_schedule(struct emitter *e, struct simt_attention *a) {
-    const struct schedule *s = e->kernel->schedule;
-    a->rows = s->tile[0];
-    a->most_parts = s->block[0] > 1 ? (int)s->block[0] : 1;
-    a->chunks = (int)((a->sdpa.value_dim + e->lanes - 1) / e->lanes);
-    a->padded = (int64_t)a->chunks * e->lanes;
-    if (s->atom == ATOM_fma && a->rows > 0 && a->rows * a->chunks <= MOST_SUMS && a->most_parts <= e->lanes)
-        return true;
-    if (a->chunks > MOST_SUMS)
-        emit_error(e, a->sdpa.node->loc,
-                   "sdpa: heads of %lld values are more than the %d that a GPU's schedule holds",
-                   (long long)a->sdpa.value_dim, MOST_SUMS * e->lanes);
-    else
-        emit_error(e, e->kernel->loc,
-                   "schedule: attention on a GPU has atom=fma, tile=[rows, 32] with at most %d rows of this "
-                   "head, block=[parts, 0, 0] with at most %d parts",
-                   MOST_SUMS / a->chunks, e->lanes);
+static bool refuse(struct emitter *e, const struct sdpa *s, const char *what) {
+    emit_error(e, e->kernel->loc, "schedule: on a GPU, attention of heads of %lld dims and %lld values %s",
+               (long long)s->dim, (long long)s->value_dim, what);
     return false;
 }
 
-static bool describe(struct emitter *e, struct simt_attention *a, struct simt_attention_fma *f) {
-    *a = (struct simt_attention){0};
-    if (!sdpa_describe(e, &a->sdpa) || !follow_schedule(e, a)) return false;
-    a->compute = node_attr(a->sdpa.node, "compute")->dtype;
-    a->state_bytes = a->rows * (2 + a->padded) * 4;
-    simt_attention_fma_reserve(e, a, f);
-    a->of_warps = simt_shared(e, e->block_warps * a->state_bytes);
-    a->joined = simt_shared(e, a->state_bytes);
-    simt_reserve_parts(e, a->state_bytes);
-    return true;
+/* Whether products of the atom's type are what the op computes, or keep all that its operands have. */
+static bool multiplies(enum atom atom, const struct sdpa *s) {
+    enum dtype t = atom_info(atom)->a, compute = node_attr(s->node, "compute")->dtype;
+    return compute == t || (s->k->type.dtype == t && s->q->type.dtype == t);
 }
 
-bool lower_simt_attention(struct emitter *e) {
-    struct simt_attention a;
-    struct simt_attention_fma f;
-    int errors = e->errors;
-    if (!describe(e, &a, &f)) return false;
-    const struct row_program *program = row_plan(e, a.sdpa.node->results[0]);
-    if (!program) ice("kernel %s: no way from its attention to its results", e->kernel->name);
-    struct work work = find_work(e, &a);
+/* What the schedule asks for can be had. */
+static bool check_schedule(struct emitter *e, const struct sdpa *s) {
+    const struct schedule *h = e->kernel->schedule;
+    int64_t chunks = (s->value_dim + e->lanes - 1) / e->lanes;
+    int64_t most_rows = chunks > MOST_SUMS ? 0 : chunks ? MOST_SUMS / chunks : MOST_SUMS;
+    if (most_rows > SIMT_FMA_ROWS) most_rows = SIMT_FMA_ROWS;
+    if (h->block[0] > e->lanes) return refuse(e, s, "are of at most 32 parts: block=[parts, 0, 0]");
+    if (!most_rows) return refuse(e, s, "are more than its registers hold, which is 512 values");
+    if (h->atom == ATOM_fma)
+        return (h->tile[0] > 0 && h->tile[0] <= most_rows) ||
+               refuse(e, s, arena_printf(e->arena, "take tiles of 1 to %d rows", (int)most_rows));
+    if (h->atom != ATOM_mma_bf16 && h->atom != ATOM_mma_f16)
+        return refuse(e, s, "have one of the atoms fma, mma_bf16, mma_f16");
+    if (!multiplies(h->atom, s))
+        return refuse(e, s,
+                      arena_printf(e->arena, "are not multiplied in %s", dtype_name(atom_info(h->atom)->a)));
+    if (s->dim > SIMT_MMA_DIMS || s->value_dim > SIMT_MMA_DIMS)
+        return refuse(e, s, "are more than tensor cores take here, which is 128: atom=fma");
+    return h->tile[0] == MMA_ROWS || h->tile[0] == MMA_ROWS * e->block_warps ||
+           refuse(e, s, "take tiles of 16 rows, or of 16 for each warp");
+}
+
+/* A way to make units of so many rows, in up to so many parts, but for where its memory is. */
+static struct simt_attention form_of(struct emitter *e, const struct sdpa *s, int rows, int parts) {
+    enum atom atom = e->kernel->schedule->atom;
+    struct simt_attention a = {
+        .sdpa = *s, .rows = rows, .most_parts = parts > 1 ? parts : 1, .grain = e->lanes};
+    bool fma = atom == ATOM_fma;
+    a.compute = fma ? node_attr(s->node, "compute")->dtype : atom_info(atom)->a;
+    a.attend = fma ? simt_attend_fma : simt_attend_mma;
+    a.chunks = (int)((s->value_dim + e->lanes - 1) / e->lanes);
+    a.stride = (int64_t)a.chunks * e->lanes + (fma ? 0 : MMA_OUTPUTS); /* else fragments' rows share banks */
+    a.state_bytes = rows * (2 + a.stride) * (int64_t)sizeof(float);
+    a.warp_step = round_up(a.state_bytes, 128) + 16; /* lanes that read one of each find other banks */
+    if (!fma) a.mma = simt_mma_form(e, &a, atom);
+    return a;
+}
+
+static bool shares_rows(const struct simt_attention *a) { return !a->mma || a->rows == MMA_ROWS; }
+
+/* In its shared memory: attend's own, over which states of tensor cores go once it is done; the block's
+ * state. */
+static int64_t place(struct emitter *e, struct simt_attention *a, V memory) {
+    int64_t own = a->mma ? simt_mma_bytes(a) : simt_fma_bytes(a), states = e->block_warps * a->warp_step;
+    int64_t of_warps = a->mma ? 0 : round_up(own, 64);
+    int64_t joined = shares_rows(a) ? round_up(of_warps + states > own ? of_warps + states : own, 64) : 0;
+    if (memory) {
+        a->memory = memory;
+        a->of_warps = shares_rows(a) ? emit_offset(e, memory, emit_i64(e, of_warps)) : NULL;
+        a->joined = emit_offset(e, memory, emit_i64(e, joined));
+    }
+    return joined + a->state_bytes > own ? joined + a->state_bytes : own;
+}
+
+static void do_units(struct emitter *e, struct simt_attention *a, const struct row_program *program) {
+    struct work work = find_work(e, a);
     struct emit_loop items;
     struct emit_if some;
     V begin, end;
     simt_split(e, emit_mul(e, work.units, work.splits), &begin, &end);
     emit_loop_begin(e, &items, begin, end, 1, 0, NULL);
     V unit = emit_div(e, items.counter, work.splits), part = emit_rem(e, items.counter, work.splits);
-    find_unit(e, &a, unit);
-    V parts = find_part(e, &a, work.splits, part);
+    find_unit(e, a, unit);
+    V parts = find_part(e, a, work.splits, part);
     emit_if_begin(e, &some, LLVMBuildICmp(e->builder, LLVMIntSLT, part, parts, ""));
-    simt_attend_fma(e, &a, &f);
-    finish_part(e, &a, program, emit_mul(e, unit, work.splits), part, parts);
+    a->attend(e, a);
+    finish_part(e, a, program, emit_mul(e, unit, work.splits), part, parts);
     simt_block_barrier(e); /* before the next one's states */
     emit_if_end(e, &some);
     emit_loop_end(e, &items, NULL);
+}
+
+/* Of units that are 16 rows for each warp a kernel has a second form, of 16 rows for all, where it may be
+ * given few: there the keys are what there is to share. */
+bool lower_simt_attention(struct emitter *e) {
+    const struct schedule *h = e->kernel->schedule;
+    struct sdpa s;
+    int errors = e->errors, parts = (int)h->block[0];
+    if (!sdpa_describe(e, &s) || !check_schedule(e, &s)) return false;
+    const struct row_program *program = row_plan(e, s.node->results[0]);
+    if (!program) ice("kernel %s: no way from its attention to its results", e->kernel->name);
+    struct simt_attention many = form_of(e, &s, h->tile[0], parts), few = many;
+    bool both = !shares_rows(&many) && parts > 1;
+    if (both) few = form_of(e, &s, MMA_ROWS, parts);
+    int64_t bytes = place(e, &many, NULL), bytes_of_few = place(e, &few, NULL);
+    V memory = simt_shared(e, bytes > bytes_of_few ? bytes : bytes_of_few);
+    place(e, &many, memory);
+    place(e, &few, memory);
+    if (!shares_rows(&many)) many.most_parts = 1;
+    if (few.most_parts > 1 && shares_rows(&few)) simt_reserve_parts(e, few.state_bytes);
+    struct emit_if way;
+    V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, rows_of_head(e, &few), emit_i64(e, SIMT_FEW_ROWS), "");
+    if (both) {
+        emit_if_begin(e, &way, is_few);
+        do_units(e, &few, program);
+        emit_if_end(e, &way);
+        emit_if_begin(e, &way, LLVMBuildNot(e->builder, is_few, ""));
+    }
+    do_units(e, &many, program);
+    if (both) emit_if_end(e, &way);
     return e->errors == errors;
 }

@@ -13,7 +13,6 @@ enum {
     DIMS = 16, /* multiplied in a step: so many loads are under way at once */
     QUAD = 4,  /* elements of q that a load from shared memory brings */
     KEYS = 8,  /* whose values are added in a step */
-    MOST_ROWS = 8,
     LARGEST = 0,
     TOTAL = 1,
     SUMS = 2 /* of a row's state in registers */
@@ -21,53 +20,50 @@ enum {
 
 typedef LLVMValueRef V;
 
-void simt_attention_fma_reserve(struct emitter *e, const struct simt_attention *a,
-                                struct simt_attention_fma *f) {
-    f->stride = round_up(a->sdpa.dim, DIMS);
-    f->queries = simt_shared(e, a->rows * f->stride * 4);
+/* The unit's queries in f32, in shared memory: [rows][dims in whole steps]. */
+int64_t simt_fma_bytes(const struct simt_attention *a) {
+    return a->rows * round_up(a->sdpa.dim, DIMS) * (int64_t)sizeof(float);
 }
 
-static V query_at(struct emitter *e, const struct simt_attention_fma *f, V row, V d) {
-    V at = emit_add(e, emit_mul(e, row, emit_i64(e, f->stride)), d);
-    return emit_offset(e, f->queries, emit_mul(e, at, emit_i64(e, 4)));
+static V query_at(struct emitter *e, const struct simt_attention *a, V row, V d) {
+    V at = emit_add(e, emit_mul(e, row, emit_i64(e, round_up(a->sdpa.dim, DIMS))), d);
+    return emit_offset(e, a->memory, emit_mul(e, at, emit_i64(e, sizeof(float))));
 }
 
 /* The unit's queries, row by row, with zeros up to a whole quad. */
-static void stage_queries(struct emitter *e, const struct simt_attention *a,
-                          const struct simt_attention_fma *f) {
+static void stage_queries(struct emitter *e, const struct simt_attention *a) {
     struct emit_loop rows;
     emit_loop_begin(e, &rows, e->warp, emit_i64(e, a->rows), e->block_warps, 0, NULL);
     V row = simt_attention_row(e, a, rows.counter);
     struct index query = index_uniform(simt_attention_query(e, a, row));
     V head = simt_attention_head(e, a, row);
     for (int64_t d = 0; d < a->sdpa.dim; d += e->lanes) {
-        struct point p =
-            simt_attention_point(a, query, head, index_lanes(emit_i64(e, d), e->lanes), e->lanes);
+        struct point p = simt_attention_point(a, query, index_uniform(head),
+                                              index_lanes(emit_i64(e, d), e->lanes), e->lanes);
         if (d + e->lanes > a->sdpa.dim)
             p.mask = p.tail = emit_tail_mask(e, emit_i64(e, d), emit_i64(e, a->sdpa.dim), e->lanes);
         V x = simt_attention_factor(e, a, a->sdpa.q, &p);
         V end = emit_i64(e, round_up(a->sdpa.dim, QUAD)),
           stored = p.mask ? emit_tail_mask(e, emit_i64(e, d), end, e->lanes) : NULL;
-        if (x) emit_store_lanes(e, x, query_at(e, f, rows.counter, emit_i64(e, d)), stored);
+        if (x) emit_store_lanes(e, x, query_at(e, a, rows.counter, emit_i64(e, d)), stored);
     }
     emit_loop_end(e, &rows, NULL);
     simt_block_barrier(e);
 }
 
 /* sums[row] += q[row][d ..] k[d ..], `count` dims of 32 keys. */
-static void add_products(struct emitter *e, const struct simt_attention *a,
-                         const struct simt_attention_fma *f, struct index key, struct index d, int count,
-                         V *sums) {
+static void add_products(struct emitter *e, const struct simt_attention *a, struct index key, struct index d,
+                         int count, V *sums) {
     V k[QUAD] = {0};
     for (int i = 0; i < count; i++) {
         struct index at = index_add(e, d, index_constant(e, i), 1);
-        struct point p = simt_attention_point(a, key, a->sdpa.key_head, at, e->lanes);
+        struct point p = simt_attention_point(a, key, index_uniform(a->sdpa.key_head), at, e->lanes);
         k[i] = simt_attention_factor(e, a, a->sdpa.k, &p);
         if (!k[i]) return;
     }
     for (int r = 0; r < a->rows; r++) {
         V quad = LLVMBuildLoad2(e->builder, LLVMVectorType(e->f32, QUAD),
-                                query_at(e, f, emit_i64(e, r), index_vector(e, &d, 1)), "");
+                                query_at(e, a, emit_i64(e, r), index_vector(e, &d, 1)), "");
         LLVMSetAlignment(quad, QUAD * 4);
         for (int i = 0; i < count; i++) {
             V q = LLVMBuildExtractElement(e->builder, quad, emit_i32(e, i), "");
@@ -77,8 +73,7 @@ static void add_products(struct emitter *e, const struct simt_attention *a,
 }
 
 /* q . k of all rows for 32 keys, DIMS at a time. */
-static void products(struct emitter *e, const struct simt_attention *a, const struct simt_attention_fma *f,
-                     struct index key, V *sums) {
+static void products(struct emitter *e, const struct simt_attention *a, struct index key, V *sums) {
     int64_t dim = a->sdpa.dim, whole = dim / DIMS * DIMS;
     struct emit_loop dims;
     for (int r = 0; r < a->rows; r++) sums[r] = emit_splat(e, emit_f32(e, 0), e->lanes);
@@ -86,11 +81,11 @@ static void products(struct emitter *e, const struct simt_attention *a, const st
     for (int r = 0; r < a->rows; r++) sums[r] = dims.carried[r];
     struct index first = {dims.counter, 0, DIMS, NULL};
     for (int i = 0; i < DIMS; i += QUAD)
-        add_products(e, a, f, key, index_add(e, first, index_constant(e, i), 1), QUAD, sums);
+        add_products(e, a, key, index_add(e, first, index_constant(e, i), 1), QUAD, sums);
     emit_loop_end(e, &dims, sums);
     for (int r = 0; r < a->rows; r++) sums[r] = dims.carried[r];
     for (int64_t d = whole; d < dim; d += QUAD)
-        add_products(e, a, f, key, index_constant(e, d), dim - d < QUAD ? (int)(dim - d) : QUAD, sums);
+        add_products(e, a, key, index_constant(e, d), dim - d < QUAD ? (int)(dim - d) : QUAD, sums);
 }
 
 /* Scores of a row in base 2, -inf where it does not see a key. */
@@ -115,12 +110,12 @@ static void add_value(struct emitter *e, const struct simt_attention *a, V first
                       V *sums) {
     V last = emit_sub(e, count, emit_i64(e, 1)), lane = LLVMBuildTrunc(e->builder, key, e->i32, "");
     struct index position = index_uniform(emit_add(e, first, emit_min(e, key, last)));
-    V one[MOST_ROWS];
+    V one[SIMT_FMA_ROWS];
     for (int r = 0; r < a->rows; r++) one[r] = emit_splat(e, simt_shuffle_from(e, p[r], lane), e->lanes);
     for (int i = 0; i < a->chunks; i++) {
         V begin = emit_i64(e, (int64_t)i * e->lanes);
-        struct point v =
-            simt_attention_point(a, position, a->sdpa.key_head, index_lanes(begin, e->lanes), e->lanes);
+        struct point v = simt_attention_point(a, position, index_uniform(a->sdpa.key_head),
+                                              index_lanes(begin, e->lanes), e->lanes);
         if ((i + 1) * e->lanes > a->sdpa.value_dim)
             v.mask = v.tail = emit_tail_mask(e, begin, emit_i64(e, a->sdpa.value_dim), e->lanes);
         V x = simt_attention_factor(e, a, a->sdpa.v, &v);
@@ -169,7 +164,7 @@ static void add_scores(struct emitter *e, const struct simt_attention *a, V firs
 }
 
 static void store_state(struct emitter *e, const struct simt_attention *a, const V *state) {
-    V to = emit_offset(e, a->of_warps, emit_mul(e, e->warp, emit_i64(e, a->state_bytes)));
+    V to = emit_offset(e, a->of_warps, emit_mul(e, e->warp, emit_i64(e, a->warp_step)));
     for (int r = 0; r < a->rows; r++) {
         V row = emit_i64(e, r);
         LLVMBuildStore(e->builder, state[LARGEST * a->rows + r], simt_state_largest(e, a, to, row));
@@ -180,22 +175,22 @@ static void store_state(struct emitter *e, const struct simt_attention *a, const
     }
 }
 
-void simt_attend_fma(struct emitter *e, const struct simt_attention *a, const struct simt_attention_fma *f) {
-    V state[MAX_CARRIED], p[MOST_ROWS], lanes = emit_i64(e, e->lanes);
+void simt_attend_fma(struct emitter *e, const struct simt_attention *a) {
+    V state[MAX_CARRIED], p[SIMT_FMA_ROWS], lanes = emit_i64(e, e->lanes);
     int all = a->rows * (SUMS + a->chunks);
-    if (a->rows > MOST_ROWS || all > MAX_CARRIED)
+    if (a->rows > SIMT_FMA_ROWS || all > MAX_CARRIED)
         ice("kernel %s: a state of %d is too large", e->kernel->name, all);
     for (int i = 0; i < all; i++)
         state[i] = i < a->rows       ? emit_f32(e, -__builtin_inf())
                    : i < 2 * a->rows ? emit_f32(e, 0)
                                      : emit_splat(e, emit_f32(e, 0), e->lanes);
-    stage_queries(e, a, f);
+    stage_queries(e, a);
     struct emit_loop keys;
     emit_loop_begin(e, &keys, emit_add(e, a->first_key, emit_mul(e, e->warp, lanes)), a->end_key,
                     (int64_t)e->lanes * e->block_warps, all, state);
     for (int i = 0; i < all; i++) state[i] = keys.carried[i];
     struct index key = existing_keys(e, keys.counter, a->end_key);
-    products(e, a, f, key, p);
+    products(e, a, key, p);
     add_scores(e, a, keys.counter, key, state, p);
     V count = emit_min(e, lanes, emit_sub(e, a->end_key, keys.counter));
     add_values(e, a, keys.counter, count, p, state + SUMS * a->rows);

@@ -4,6 +4,7 @@
  * rows. */
 #include "backend/contract.h"
 #include "backend/simt.h"
+#include "backend/simt_blocks.h"
 
 enum {
     STRIPS_TOGETHER = 8, /* whose tiles follow each other, so that what runs at a time is near to a square and
@@ -20,12 +21,20 @@ static int stages_of(const struct emitter *e) {
 
 bool simt_schedule_fits(struct emitter *e) {
     const struct schedule *s = e->kernel->schedule;
-    bool group = atom_info(s->atom)->unit == UNIT_group;
-    int rows = MMA_ROWS * e->block_warps, most = group ? 256 : 128, least = group ? 3 : 2;
-    if (group && e->target->capability != 90) {
+    enum atom_unit unit = atom_info(s->atom)->unit;
+    bool group = unit != UNIT_warp;
+    int capability = unit == UNIT_group ? 90 : 100;
+    int rows = MMA_ROWS * e->block_warps;
+    int most = group ? 256 : 128, least = group ? 3 : 2;
+    if (group && e->target->capability != capability) {
         emit_error(e, e->kernel->loc,
-                   "schedule: %s has no %s: sm_90a has; mma_bf16 and mma_f16 are everywhere", e->target->cpu,
-                   atom_info(s->atom)->name);
+                   "schedule: %s has no %s: sm_%da has; mma_bf16 and mma_f16 are everywhere", e->target->cpu,
+                   atom_info(s->atom)->name, capability);
+        return false;
+    }
+    if (unit == UNIT_block && rows != TENSOR_ROWS) {
+        emit_error(e, e->kernel->loc, "schedule: %s is for blocks of %d warps, not %d", atom_info(s->atom)->name,
+                   TENSOR_ROWS / MMA_ROWS, e->block_warps);
         return false;
     }
     bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
@@ -45,6 +54,20 @@ static int few_rows(const struct group *g) { return g->mma ? MMA_ROWS : g->tile_
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* Tensor memory for the widest tile, and an mbarrier a stage. */
+static const struct mma_tensor *take_tensor(struct emitter *e, const struct group *groups, int count) {
+    struct mma_tensor *t = arena_new_object(e->arena, struct mma_tensor);
+    int64_t columns = 0;
+    for (int i = 0; i < count; i++) columns = most(columns, groups[i].block_outputs);
+    t->sums = simt_tensor_begin(e, (int)columns);
+    t->done = simt_shared(e, (int64_t)stages_of(e) * MBARRIER_BYTES);
+    return t;
+}
+
+void simt_leave_tiles(struct emitter *e, const struct group *groups) {
+    if (groups->tensor) simt_tensor_end(e, &groups->tensor->sums);
+}
+
 /* The last tile may lie where it is made from. */
 void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
     int64_t tiles[MAX_ANCHORS] = {0}, work = 0;
@@ -53,13 +76,18 @@ void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
         int64_t row = 4 * g->stride, tile = g->tile_rows * row;
         work = most(work, e->block_warps * few_rows(g) * row);
         if (g->mma)
-            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, (int)g->block_outputs, stages_of(e))));
+            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, g->tiles ? 0 : (int)g->block_outputs, stages_of(e))));
         for (int k = 0; k < g->count - (g->mma ? 1 : 0); k++) tiles[k] = most(tiles[k], tile);
     }
     V all = simt_shared(e, work), places[MAX_ANCHORS] = {NULL};
     for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
+    V barriers = simt_shared(e, MOST_STAGES * MBARRIER_BYTES);
+    bool block = atom_info(e->kernel->schedule->atom)->unit == UNIT_block;
+    const struct mma_tensor *tensor = block ? take_tensor(e, groups, count) : NULL;
     for (int i = 0; i < count; i++) {
         groups[i].work = all;
+        groups[i].barriers = barriers;
+        groups[i].tensor = tensor;
         for (int k = 0; k < groups[i].count; k++)
             groups[i].anchors[k]->tile = groups[i].mma && k == groups[i].count - 1 ? all : places[k];
     }
@@ -88,30 +116,42 @@ void simt_join_warps(struct emitter *e, const struct group *g, const struct anch
     simt_block_barrier(e);
 }
 
+V simt_sharers(struct emitter *e, const struct group *g) {
+    V warps = emit_i64(e, e->block_warps);
+    return g->split.parts ? emit_mul(e, g->split.parts, warps) : warps;
+}
+
+V simt_sharer(struct emitter *e, const struct group *g) {
+    return g->split.parts ? emit_add(e, emit_mul(e, g->split.part, emit_i64(e, e->block_warps)), e->warp) : e->warp;
+}
+
 /* ---- a tile ---- */
 
 /* The warps share the inputs. */
 static void multiply_few(struct emitter *e, const struct group *g, const struct anchor *a,
                          struct mma_product *p) {
-    V groups = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, MMA_GROUP_CHUNKS));
-    V share = emit_div_up(e, groups, emit_i64(e, e->block_warps));
-    p->begin = emit_min(e, emit_mul(e, e->warp, share), groups);
+    int chunks = g->tiles ? TILE_INPUTS / CHUNK_BYTES : MMA_GROUP_CHUNKS;
+    V groups = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, chunks));
+    V share = emit_div_up(e, groups, simt_sharers(e, g));
+    p->begin = emit_min(e, emit_mul(e, simt_sharer(e, g), share), groups);
     p->end = emit_min(e, emit_add(e, p->begin, share), groups);
     struct mma_sums sums = {simt_own_sums(e, g, p->rows), g->stride};
-    emit_mma_few(e, p, &sums);
+    (g->tiles ? emit_mma_few_blocks : emit_mma_few)(e, p, &sums);
     simt_join_warps(e, g, a, p->rows, emit_i64(e, 0), g->block_outputs);
 }
 
 void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows, V row,
                    const struct strip *s, struct index *at) {
     struct mma_product p = {.a = &a->a,
-                            .b = &a->b,
+                            .b = g->tiles ? NULL : &a->b,
+                            .tiles = g->tiles ? &a->panels : NULL,
                             .at = at,
                             .rows = rows,
                             .outputs = (int)g->block_outputs,
                             .row = row,
                             .rows_end = s->end,
-                            .output = s->block};
+                            .output = s->block,
+                            .tensor = g->tensor};
     if (rows == MMA_ROWS) {
         multiply_few(e, g, a, &p);
         return;
@@ -119,20 +159,23 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
     p.begin = emit_i64(e, 0);
     p.end = emit_div_up(e, mma_chunks(e, &a->panels.c, a->a.atom), emit_i64(e, STEP_CHUNKS));
     struct mma_sums sums = {a->tile, g->stride};
-    emit_mma_tile(e, &p, stages_of(e), g->work, &sums);
+    emit_mma_tile(e, &p, stages_of(e), g->work, g->barriers, &sums);
 }
 
 /* ---- a thread block's share ---- */
 
-/* One row (for tensor cores: up to MMA_ROWS) has a tile of its own, and of more the last tile is not filled.
- */
+/* One row has a tile of its own; for tensor cores up to MMA_ROWS have, and one only of weights in packed tiles. Of more the
+ * last tile is not filled. */
 static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    int few = g->mma ? MMA_ROWS : 1;
-    V count = emit_sub(e, s->end, s->begin);
-    V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, few), "");
-    V from = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
-    contract_tiles(e, g, few, s->begin, from, s, at);
-    if (g->tile_rows > few) contract_tiles(e, g, g->tile_rows, from, s->end, s, at);
+    int sizes[] = {1, MMA_ROWS};
+    V count = emit_sub(e, s->end, s->begin), from = s->begin;
+    for (int i = g->mma && !g->tiles ? 1 : 0; i < (g->mma ? 2 : 1); i++) {
+        V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, sizes[i]), "");
+        V to = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
+        contract_tiles(e, g, sizes[i], from, to, s, at);
+        from = to;
+    }
+    if (g->tile_rows > few_rows(g) || !g->mma) contract_tiles(e, g, g->tile_rows, from, s->end, s, at);
 }
 
 /* Pair `number`: of STRIPS_TOGETHER strips, all with a block of outputs before the next block. */
@@ -150,8 +193,12 @@ void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s,
     struct emit_loop pairs;
     struct strip strip;
     V number, block;
+    V first = g->split.tile, pair;
     emit_loop_begin(e, &pairs, begin, end, 1, 0, NULL);
-    find_pair(e, s, pairs.counter, &number, &block);
+    pair = g->split.parts ? emit_div(e, pairs.counter, g->split.parts) : pairs.counter;
+    if (g->split.parts) g->split.part = emit_rem(e, pairs.counter, g->split.parts);
+    g->split.tile = emit_add(e, first, pair);
+    find_pair(e, s, pair, &number, &block);
     contract_strip(e, g, s, number, block, emit_i64(e, 1), at, &strip);
     for (int i = 0; i < g->count && !g->mma; i++) {
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);

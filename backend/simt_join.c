@@ -38,15 +38,11 @@ static void count_part(struct emitter *e, V result, V parts, V last) {
 
 V simt_is_last(struct emitter *e, V result, V parts) {
     V last = simt_shared(e, sizeof(uint32_t));
-    V one = LLVMBuildICmp(e->builder, LLVMIntEQ, e->warp, emit_i64(e, 0), "");
-    if (e->threaded)
-        one = LLVMBuildAnd(e->builder, one, LLVMBuildICmp(e->builder, LLVMIntEQ, e->lane, emit_i64(e, 0), ""),
-                           "");
-    struct emit_if counts;
+    struct simt_one one;
     simt_block_barrier(e);
-    emit_if_begin(e, &counts, one);
+    simt_one_begin(e, &one);
     count_part(e, result, parts, last);
-    emit_if_end(e, &counts);
+    simt_one_end(e, &one);
     simt_block_barrier(e);
     V word = LLVMBuildLoad2(e->builder, e->i32, last, "");
     return LLVMBuildICmp(e->builder, LLVMIntNE, word, emit_i32(e, 0), "");

@@ -8,14 +8,12 @@ enum { A_WORDS = 4, B_WORDS = 2, SUMS = 4 };
 
 typedef LLVMValueRef V;
 
-static const char *const instructions[ATOM_COUNT] = {
-    [ATOM_mma_bf16] = "llvm.nvvm.mma.m16n8k16.row.col.bf16",
-    [ATOM_mma_f16] = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32",
-    [ATOM_mma_tf32] = "llvm.nvvm.mma.m16n8k8.row.col.tf32",
-    [ATOM_wgmma_bf16] = "llvm.nvvm.mma.m16n8k16.row.col.bf16", /* what a warp makes alone */
-    [ATOM_wgmma_f16] = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32",
-    [ATOM_wgmma_tf32] = "llvm.nvvm.mma.m16n8k8.row.col.tf32",
-    [ATOM_mma_int8] = "llvm.nvvm.mma.m16n8k32.row.col.s8.u8",
+/* By the inputs' type. */
+static const char *const instructions[DTYPE_COUNT] = {
+    [DTYPE_BF16] = "llvm.nvvm.mma.m16n8k16.row.col.bf16",
+    [DTYPE_F16] = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32",
+    [DTYPE_F32] = "llvm.nvvm.mma.m16n8k8.row.col.tf32",
+    [DTYPE_I8] = "llvm.nvvm.mma.m16n8k32.row.col.s8.u8",
 };
 
 void simt_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *sums) {
@@ -28,7 +26,7 @@ void simt_mma(struct emitter *e, enum atom atom, const V *a, const V *b, V *sums
     for (int i = 0; i < A_WORDS; i++) arguments[i] = LLVMBuildBitCast(e->builder, a[i], type, "");
     for (int i = 0; i < B_WORDS; i++) arguments[A_WORDS + i] = LLVMBuildBitCast(e->builder, b[i], type, "");
     for (int i = 0; i < SUMS; i++) arguments[A_WORDS + B_WORDS + i] = sums[i];
-    V made = emit_intrinsic(e, instructions[atom], NULL, 0, arguments, A_WORDS + B_WORDS + SUMS);
+    V made = emit_intrinsic(e, instructions[atom_info(atom)->a], NULL, 0, arguments, A_WORDS + B_WORDS + SUMS);
     for (unsigned i = 0; i < SUMS; i++) sums[i] = LLVMBuildExtractValue(e->builder, made, i, "");
 }
 

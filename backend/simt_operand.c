@@ -85,8 +85,8 @@ static void unflatten(struct emitter *e, const struct mma_operand *o, const stru
     if (list->count) at[list->loops[0]] = flat;
 }
 
-static struct point point_of(struct emitter *e, const struct mma_operand *o, struct index *at,
-                             struct index line, struct index input) {
+struct point mma_point(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
+                       struct index input) {
     struct point p;
     unflatten(e, o, &o->lines, line, at);
     unflatten(e, o, &o->c->inputs, input, at);
@@ -124,8 +124,13 @@ static struct index place_of(struct emitter *e, const struct mma_operand *o, str
         input = index_scale_by(e, index_div_by(e, input, chunk_inputs(o->atom), e->lanes),
                                chunk_inputs(o->atom), e->lanes);
     }
-    struct point p = point_of(e, o, at, line, input);
+    struct point p = mma_point(e, o, at, line, input);
     return address_of(e, o, &p);
+}
+
+V mma_chunk_place(struct emitter *e, const struct mma_operand *o, struct index *at, V line, V chunk) {
+    struct point p = mma_point(e, o, at, index_uniform(line), first_input(e, o, index_uniform(chunk)));
+    return address_of(e, o, &p).base;
 }
 
 /* ---- chunks ---- */
@@ -133,15 +138,14 @@ static struct index place_of(struct emitter *e, const struct mma_operand *o, str
 static V element(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                  struct index input) {
     V exists = limit_inputs(e, o, &input), zero = emit_splat(e, emit_f32(e, 0), e->lanes);
-    struct point p = point_of(e, o, at, line, input);
+    struct point p = mma_point(e, o, at, line, input);
     V x = emit_value(e, o->value, &p);
     if (!x) return zero;
     x = emit_cast(e, o->value->type.dtype, DTYPE_F32, x);
     return exists ? LLVMBuildSelect(e->builder, exists, x, zero, "") : x;
 }
 
-/* Two floats as halves of a word, the first in the low one. */
-static V pair_of(struct emitter *e, enum dtype t, V low, V high) {
+V mma_pair(struct emitter *e, enum dtype t, V low, V high) {
     if (e->threaded) {
         V both = LLVMGetPoison(LLVMVectorType(e->f32, 2));
         LLVMTypeRef halves = LLVMVectorType(t == DTYPE_F16 ? e->f16 : e->bf16, 2);
@@ -167,21 +171,20 @@ static void computed_chunk(struct emitter *e, const struct mma_operand *o, struc
         all[i] = element(e, o, at, line, index_add(e, input, index_constant(e, i), e->lanes));
     for (int i = 0; i < CHUNK_WORDS; i++)
         words[i] = t == DTYPE_F32 ? LLVMBuildBitCast(e->builder, all[i], emit_vector(e, e->i32, e->lanes), "")
-                                  : pair_of(e, t, all[2 * i], all[2 * i + 1]);
+                                  : mma_pair(e, t, all[2 * i], all[2 * i + 1]);
 }
 
-/* 16 bytes of each lane. */
-static void load_chunk(struct emitter *e, const struct buffer *b, struct index at, V words[CHUNK_WORDS]) {
+void mma_load_chunk(struct emitter *e, V from, struct index at, bool constant, V words[CHUNK_WORDS]) {
     if (e->threaded) {
         V whole = emit_load_aligned(e, LLVMVectorType(e->i32, CHUNK_WORDS),
-                                    emit_addresses(e, b->base, at, 1, e->lanes), CHUNK_BYTES, b->constant);
+                                    emit_addresses(e, from, at, 1, e->lanes), CHUNK_BYTES, constant);
         for (int i = 0; i < CHUNK_WORDS; i++)
             words[i] = LLVMBuildExtractElement(e->builder, whole, emit_i32(e, i), "");
         return;
     }
     struct index word = index_div_by(e, at, CHUNK_BYTES / CHUNK_WORDS, e->lanes);
     for (int i = 0; i < CHUNK_WORDS; i++)
-        words[i] = emit_load_at(e, e->i32, b->base, index_add(e, word, index_constant(e, i), e->lanes),
+        words[i] = emit_load_at(e, e->i32, from, index_add(e, word, index_constant(e, i), e->lanes),
                                 e->lanes, NULL);
 }
 
@@ -192,7 +195,8 @@ void mma_chunk(struct emitter *e, const struct mma_operand *o, struct index *at,
         return;
     }
     V exists, none = emit_constant_like(emit_vector(e, e->i32, e->lanes), 0);
-    load_chunk(e, o->buffer, place_of(e, o, at, line, chunk, &exists), words);
+    struct index from = place_of(e, o, at, line, chunk, &exists);
+    mma_load_chunk(e, o->buffer->base, from, o->buffer->constant, words);
     for (int i = 0; i < CHUNK_WORDS && exists; i++)
         words[i] = LLVMBuildSelect(e->builder, exists, words[i], none, "");
 }

@@ -26,14 +26,23 @@ LLVMValueRef mma_lines(struct emitter *e, const struct mma_operand *o);
 /* The smaller of each lane's index and last, so that what is not there is read where something is. */
 struct index mma_limit(struct emitter *e, struct index i, LLVMValueRef last);
 
+/* Where a line's input is, numbers by lane; sets at[] of both. */
+struct point mma_point(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
+                       struct index input);
+/* 16 bytes of each lane, so many behind `from`; constant: nobody writes them while the kernel runs. */
+void mma_load_chunk(struct emitter *e, LLVMValueRef from, struct index at, bool constant, LLVMValueRef words[CHUNK_WORDS]);
 /* The chunk number `chunk` of a line, each a number a lane, both there or zeros where the inputs end. `at`:
  * [loops], where the outer ones stand; the others are set here. */
 void mma_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                struct index chunk, LLVMValueRef words[CHUNK_WORDS]);
+/* Where the chunk of a line of packed weights is in their buffer, bytes; the same for all lanes. */
+LLVMValueRef mma_chunk_place(struct emitter *e, const struct mma_operand *o, struct index *at, LLVMValueRef line, LLVMValueRef chunk);
 /* The same by an asynchronous copy to a place in shared memory, so many bytes behind `to`. Of operands with a
  * buffer. */
 void mma_copy_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                     struct index chunk, LLVMValueRef to, struct index to_at);
+/* Two floats as halves of a word in `t`, the first in the low one. */
+LLVMValueRef mma_pair(struct emitter *e, enum dtype t, LLVMValueRef low, LLVMValueRef high);
 /* Words into shared memory. */
 void mma_store_chunk(struct emitter *e, LLVMValueRef to, struct index at,
                      const LLVMValueRef words[CHUNK_WORDS]);

@@ -46,9 +46,8 @@ static V assembly(struct emitter *e, enum atom atom, int outputs, LLVMTypeRef *t
                             LLVMInlineAsmDialectATT, 0);
 }
 
-/* Where columns of chunks are: bits 0 to 13 the address, 16 to 29 from a chunk to the next, 32 to 45 from
- * eight lines to the next, all of them / 16; no swizzle. Addresses of shared memory are below 2^18. */
-static V descriptor(struct emitter *e, const struct simt_columns *m) {
+/* Addresses of shared memory are below 2^18. */
+V simt_columns_descriptor(struct emitter *e, const struct simt_columns *m) {
     uint64_t pitches = (uint64_t)(m->pitch / 16) << 16 | UINT64_C(128 / 16) << 32;
     V start = LLVMBuildPtrToInt(e->builder, emit_offset(e, m->base, m->bytes), e->i32, "");
     start = LLVMBuildZExt(e->builder, LLVMBuildLShr(e->builder, start, emit_i32(e, 4), ""), e->i64, "");
@@ -65,8 +64,8 @@ void simt_wgmma(struct emitter *e, enum atom atom, int outputs, const struct sim
     LLVMTypeRef type;
     V f = assembly(e, atom, outputs, &type), arguments[MAX_CARRIED + 2];
     memcpy(arguments, sums, (size_t)count * sizeof *sums);
-    arguments[count] = descriptor(e, a);
-    arguments[count + 1] = descriptor(e, b);
+    arguments[count] = simt_columns_descriptor(e, a);
+    arguments[count + 1] = simt_columns_descriptor(e, b);
     V made = LLVMBuildCall2(e->builder, type, f, arguments, (unsigned)count + 2, "");
     for (int i = 0; i < count; i++) sums[i] = LLVMBuildExtractValue(e->builder, made, (unsigned)i, "");
 }

@@ -28,7 +28,7 @@ enum atom {
 #undef ATOM
     ATOM_COUNT
 };
-enum atom_unit { UNIT_lane, UNIT_warp, UNIT_group /* of four warps */ }; /* who makes one */
+enum atom_unit { UNIT_lane, UNIT_warp, UNIT_group /* of four warps */, UNIT_block /* of threads */ }; /* who makes one */
 struct atom_info {
     const char *name, *meaning;
     enum atom_unit unit;
@@ -40,10 +40,10 @@ const struct atom_info *atom_info(enum atom a);
 struct schedule {
     enum domain domain;
     enum atom atom; /* contract, attention */
-    int tile[2]; /* contract: rows by outputs held in registers; attention: queries by keys that are worked on
-                    together; rows, loops: 1 by lanes */
+    int tile[2]; /* contract: rows by outputs held in registers; attention: queries (of a GPU, rows: of the heads that share a key head)
+                    by keys that are worked on together; rows, loops: 1 by lanes */
     int64_t block[3]; /* contract: rows, outputs, inputs kept in cache at a time; 0: all. attention: rows by
-                         scores held in registers, 0 */
+                         scores held in registers, 0; of a GPU, parts of the keys, at most, 0, 0 */
     int unroll;       /* steps of the inner loop written out; 0: 1 */
     int warps;        /* of a GPU's thread block; 0: the backend's choice */
     int stages;       /* of copies to shared memory under way at a time; 0: none, or the backend's choice */

@@ -4,7 +4,8 @@
  *     linear(x, w: f32[576, 192])         tile 6x64, fma        layout("0/64 1 0:64")
  *     the same, bf16 pairs                tile 6x64, dot_bf16   layout("0/64 1/2 0:64 1:2")
  *     the same, tensor cores              any tile, mma_bf16    layout("1/64 1/8:8 0 1:8")
- *     the same, w stored in blocks (q4_1)       dot_int8        layout("0/32 1/32 1/4:8 0:32 1:4")
+ *     the same, w stored in blocks (q4_1)       dot_int8, mma_int8
+ *                                                               layout("0/32 1/32 1/4:8 0:32 1:4")
  *
  * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer
  * products outrank floats, and of equals the first in the text decides: the others' schedules follow it where
@@ -59,10 +60,11 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
                           struct layout *l) {
     const struct schedule *s = kernel->schedule;
     int k = atom_info(s->atom)->k, rank = w->type.rank;
+    bool integers = atom_info(s->atom)->sum == DTYPE_I32;
     if (c->b_inputs < 0 || rank < 2 || rank + 2 > MAX_LAYOUT) return false;
     if (format_info(w->store)->bits) {
         *l = tiles(c->b_outputs, c->b_inputs,
-                   k == 4 ? 4 : 1); /* floats of any width come of codes one by one */
+                   integers ? 4 : 1); /* floats of any width come of codes one by one */
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
     }
     if (atom_info(s->atom)->unit != UNIT_lane) {
@@ -85,7 +87,7 @@ static void choose(struct graph *g, const struct node *kernel, const struct node
     struct layout wanted;
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return;
     struct global *w = param_behind(kernel, c.b_value);
-    int rank = kernel->schedule->atom == ATOM_dot_int8 ? 2 : 1;
+    int rank = atom_info(kernel->schedule->atom)->sum == DTYPE_I32 ? 2 : 1;
     if (!w || !wanted_layout(kernel, &c, w, &wanted)) return;
     struct choice *chosen = &choices[w->id];
     if (chosen->rank < rank) {

@@ -22,11 +22,19 @@ enum {
     SIMT_ROWS = 8,
     SIMT_SUMS = 16, /* vectors of sums that a warp holds */
     SIMT_PARTS = 32,
+    MMA_ROWS = 16,
+    MMA_HEAD = 128,
+    MMA_KEYS = 64,
+    MMA_FEW_KEYS = 128,
+    MMA_FEW_ROWS = 64,
     MMA_TILE_ROWS = 128,
     MMA_TILE_OUTPUTS = 64,
     MMA_MOST_OUTPUTS = 128,
     MMA_MANY_OUTPUTS = 1024, /* from which wider tiles fill a GPU */
-    SHARING_WARPS = 8        /* of blocks whose warps share a tile */
+    SHARING_WARPS = 8,       /* of blocks whose warps share a tile */
+    SIMT_BLOCKS = 128,       /* that run at a time, and fill a GPU of today */
+    PART_BYTES = 65536,      /* of weights, that a block takes some microseconds to read */
+    PART_INPUTS = 128        /* a part is a multiple of */
 };
 
 static const struct target *target_of(const struct graph *g) {
@@ -105,21 +113,39 @@ static const struct global *weight_of(const struct node *kernel, const struct va
 
 static bool is_blocks(const struct global *w) { return w && format_info(w->store)->bits; }
 
-/* Of a GPU's tensor cores: sums are f32, so products of narrow floats lose nothing there. */
-static enum atom matrix_atom(const struct graph *g, const struct node *anchor) {
-    const char *precision = graph_option(g, "precision");
+/* What both factors of products may be rounded to, or are: sums are f32, so products of narrow floats lose
+ * nothing on a GPU's tensor cores. */
+static enum dtype factors_of(const struct node *anchor) {
     enum dtype compute = node_attr(anchor, "compute")->dtype, a = anchor->operands[0]->type.dtype,
                b = anchor->operands[1]->type.dtype;
-    bool groups = target_of(g)->capability == 90; /* that have wgmma, and none later */
-    if (compute == DTYPE_BF16 || (a == DTYPE_BF16 && b == DTYPE_BF16)) return groups ? ATOM_wgmma_bf16 : ATOM_mma_bf16;
-    if (a == DTYPE_F16 && b == DTYPE_F16) return groups ? ATOM_wgmma_f16 : ATOM_mma_f16;
-    bool tf32 = precision && !strcmp(precision, "tf32") && a == DTYPE_F32 && b == DTYPE_F32;
-    return !tf32 ? ATOM_fma : groups ? ATOM_wgmma_tf32 : ATOM_mma_tf32;
+    if (compute == DTYPE_BF16) return DTYPE_BF16;
+    return a == b ? a : DTYPE_F64; /* none of them */
+}
+
+/* What a class of GPUs, and none later, has in the place of mma.sync. */
+static enum atom larger_atom(int capability, enum atom warps) {
+    static const enum atom groups[ATOM_COUNT] = {[ATOM_mma_bf16] = ATOM_wgmma_bf16,
+                                                 [ATOM_mma_f16] = ATOM_wgmma_f16,
+                                                 [ATOM_mma_tf32] = ATOM_wgmma_tf32},
+                           blocks[ATOM_COUNT] = {[ATOM_mma_bf16] = ATOM_tcgen05_bf16,
+                                                 [ATOM_mma_f16] = ATOM_tcgen05_f16,
+                                                 [ATOM_mma_tf32] = ATOM_tcgen05_tf32};
+    return capability == 90 ? groups[warps] : capability == 100 ? blocks[warps] : warps;
+}
+
+static enum atom matrix_atom(const struct graph *g, const struct node *anchor) {
+    const char *precision = graph_option(g, "precision");
+    enum dtype t = factors_of(anchor);
+    int capability = target_of(g)->capability;
+    if (t == DTYPE_BF16) return larger_atom(capability, ATOM_mma_bf16);
+    if (t == DTYPE_F16) return larger_atom(capability, ATOM_mma_f16);
+    bool tf32 = precision && !strcmp(precision, "tf32") && t == DTYPE_F32;
+    return tf32 ? larger_atom(capability, ATOM_mma_tf32) : ATOM_fma;
 }
 
 static enum atom atom_of(const struct graph *g, const struct node *anchor) {
     const struct target *t = target_of(g);
-    if (anchor->op == OP_qlinear) return ATOM_dot_int8;
+    if (anchor->op == OP_qlinear) return t->simt ? ATOM_mma_int8 : ATOM_dot_int8;
     if (t->simt && node_role(anchor) == ROLE_CONTRACT) return matrix_atom(g, anchor);
     bool bf16 = node_attr(anchor, "compute")->dtype == DTYPE_BF16;
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
@@ -143,6 +169,19 @@ static int64_t output_group(const struct node *kernel) {
     return group;
 }
 
+/* Inputs of a part where few tiles of few rows leave a GPU idle (backend/simt_split.c); 0: all. A part is worth a join of blocks if it
+ * reads that much. */
+static int64_t inputs_of_part(const struct node *kernel, const struct contraction *c, const struct schedule *s, double outputs,
+                              double inputs) {
+    const struct global *w = weight_of(kernel, c->b_value);
+    int64_t width = s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
+    double bits = w && is_blocks(w) ? format_info(w->store)->bits : 8.0 * dtype_bytes(atom_info(s->atom)->b);
+    double least = PART_BYTES * 8.0 / (bits * (double)width), tiles = outputs / (double)width;
+    double parts = inputs / least < SIMT_BLOCKS / tiles ? inputs / least : SIMT_BLOCKS / tiles;
+    if (!(parts >= 2)) return 0;
+    return round_up((int64_t)(inputs / (double)(int64_t)parts), PART_INPUTS);
+}
+
 static void schedule_contract(struct graph *g, const struct node *kernel, struct schedule *s) {
     const struct target *t = target_of(g);
     struct contraction axes = {0};
@@ -156,14 +195,17 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
     s->atom = atom_of(g, anchor);
-    bool blocks = s->atom == ATOM_dot_int8 || is_blocks(weight_of(kernel, axes.b_value));
+    bool integers = anchor->op == OP_qlinear, blocks = integers || is_blocks(weight_of(kernel, axes.b_value));
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
     bool matrix = atom_info(s->atom)->unit != UNIT_lane;
-    if (matrix && (blocks || wide)) s->atom = ATOM_fma, matrix = false; /* codes become floats on the way */
-    if (blocks) {
-        s->tile[0] = packed_rows(t, s->atom == ATOM_dot_int8);
+    if (matrix && (wide || (blocks && !integers))) { /* codes become floats on the way */
+        s->atom = integers ? ATOM_dot_int8 : ATOM_fma;
+        matrix = false;
+    }
+    if (blocks && !matrix) {
+        s->tile[0] = packed_rows(t, integers);
         s->tile[1] = PACKED_OUTPUTS;
     } else if (matrix) {
         /* Tiles of several products that meet are in shared memory at a time. */
@@ -171,7 +213,10 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         s->tile[0] = MMA_TILE_ROWS;
         s->tile[1] = MMA_TILE_OUTPUTS;
         if (alone && outputs >= MMA_MANY_OUTPUTS) s->tile[1] = MMA_MOST_OUTPUTS;
-        if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit == UNIT_group) s->tile[1] = 2 * MMA_MOST_OUTPUTS;
+        if (alone && outputs >= 2 * MMA_MANY_OUTPUTS && atom_info(s->atom)->unit != UNIT_warp)
+            s->tile[1] = 2 * MMA_MOST_OUTPUTS;
+        /* One row reads the same weights, and has only blocks of outputs to fill a GPU with. */
+        if (integers) s->tile[1] = outputs >= 8 * MMA_MANY_OUTPUTS ? MMA_TILE_OUTPUTS : PACKED_OUTPUTS;
         s->stages = 4;
     } else if (t->simt) {
         s->tile[0] = SIMT_ROWS;
@@ -187,28 +232,46 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     rows = t->simt ? s->tile[0] : rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     s->block[1] = together > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], together) * together : 0;
+    if (t->simt && !axes.outer.count) s->block[2] = inputs_of_part(kernel, &axes, s, outputs, inputs);
     s->unroll = matrix ? 0 : 4;
     s->warps = t->simt ? SHARING_WARPS : 0;
 }
 
 /* ---- The others ---- */
 
-/* Rows of a block on a GPU, queries of the heads that share a key head: as many as its registers hold sums
- * for, in whole groups if it can be. Their keys are split over blocks where there are fewer rows than the GPU
- * has room for. */
-static void schedule_simt_attention(const struct target *t, const struct node *n, int64_t group,
-                                    struct schedule *s) {
-    const struct type *v = &n->operands[2]->type;
-    int64_t dim, vectors, rows = 1;
-    if (!extent_is_const(v->extents[v->rank - 1], &dim)) dim = 1;
-    vectors = (dim + lanes_of(t) - 1) / lanes_of(t);
-    if (vectors > 0 && vectors < SIMT_SUMS) rows = SIMT_SUMS / vectors;
+/* On a GPU, by multiply-adds: as many rows, queries of the heads that share a key head, as registers hold
+ * sums for, in whole groups if it can be. */
+static void schedule_simt_rows(const struct target *t, int64_t dim, int64_t group, struct schedule *s) {
+    int64_t vectors = (dim + lanes_of(t) - 1) / lanes_of(t);
+    int64_t rows = vectors > 0 && vectors < SIMT_SUMS ? SIMT_SUMS / vectors : 1;
     if (rows > SIMT_ROWS) rows = SIMT_ROWS;
-    if (group > 0 && group <= rows) rows = rows / group * group;
+    if (group <= rows) rows = rows / group * group;
     s->atom = ATOM_fma;
     s->tile[0] = (int)rows;
     s->tile[1] = lanes_of(t);
     s->block[0] = SIMT_PARTS;
+}
+
+/* By tensor cores, whose sums stay in registers up to some extent of a head: 16 rows for each warp, and parts
+ * of the keys where there may be fewer; or there are no more than 16. */
+static void schedule_simt_attention(const struct target *t, const struct node *n, int64_t group,
+                                    struct schedule *s) {
+    const struct type *q = &n->operands[0]->type, *v = &n->operands[2]->type;
+    int64_t dim = 1, value_dim = 1;
+    bool known = extent_is_const(q->extents[q->rank - 1], &dim) &&
+                 extent_is_const(v->extents[v->rank - 1], &value_dim);
+    const struct extent *queries = q->extents[q->rank - 3];
+    if (group < 1) group = 1;
+    enum dtype factors = factors_of(n);
+    s->atom = factors == DTYPE_BF16 ? ATOM_mma_bf16 : factors == DTYPE_F16 ? ATOM_mma_f16 : ATOM_fma;
+    if (s->atom == ATOM_fma || !known || dim > MMA_HEAD || value_dim > MMA_HEAD) {
+        schedule_simt_rows(t, value_dim, group, s);
+        return;
+    }
+    bool few = extent_max(queries) <= MMA_ROWS / group;
+    s->tile[0] = few ? MMA_ROWS : MMA_TILE_ROWS;
+    s->tile[1] = few ? MMA_FEW_KEYS : MMA_KEYS;
+    s->block[0] = extent_min(queries) <= MMA_FEW_ROWS / group ? SIMT_PARTS : 0;
 }
 
 /* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share what is

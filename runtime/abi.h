@@ -180,6 +180,7 @@ struct mdl_warp {
     char *scratch; /* the warp's own */
     char *parts;   /* the grid's */
     uint32_t *joins;
+    float *tensor; /* the block's tensor memory, while it has some */
 };
 struct mdl_emulated {
     void (*code)(void *const *buffers, const int64_t *dims, struct mdl_warp *w);

@@ -55,7 +55,7 @@ static void resume(struct coroutine *c) {
     current = NULL;
 }
 
-static void pause_as(struct coroutine *c, enum warp_state state) {
+void emulate_pause(struct coroutine *c, enum warp_state state) {
     c->state = state;
     swapcontext(&c->context, &c->block->scheduler);
 }
@@ -66,10 +66,10 @@ static void start(unsigned high, unsigned low) {
     c->block->kernel->code(c->block->buffers, c->block->dims, &c->warp);
     if (c->copies_count) emulate_fail(c, "ends while copies are under way");
     if (c->products_count) emulate_fail(c, "ends while products are under way");
-    pause_as(c, ENDED);
+    emulate_pause(c, ENDED);
 }
 
-void mdl_emulate_barrier(struct mdl_warp *w) { pause_as((struct coroutine *)w, WAITING); }
+void mdl_emulate_barrier(struct mdl_warp *w) { emulate_pause((struct coroutine *)w, WAITING); }
 
 /* Apart, since getcontext returns twice in the compiler's eyes. */
 __attribute__((noinline)) static void prepare(struct coroutine *c) {
@@ -82,15 +82,18 @@ __attribute__((noinline)) static void prepare(struct coroutine *c) {
 
 /* ---- blocks ---- */
 
-/* All that wait go on once all wait. */
+/* All that wait go on once all wait; who polls, once what it waits for is over. */
 static int64_t release(struct block *b) {
-    int64_t waiting = 0, ended = 0, warps = b->kernel->warps;
-    const struct coroutine *waits = NULL;
+    int64_t waiting = 0, ended = 0, polling = 0, warps = b->kernel->warps;
+    const struct coroutine *waits = NULL, *polls = NULL;
     for (int64_t i = 0; i < warps; i++) {
+        if (b->warps[i].state == POLLING && polled_is_over(&b->warps[i])) b->warps[i].state = READY;
+        if (b->warps[i].state == POLLING) polling++, polls = &b->warps[i];
         waiting += b->warps[i].state == WAITING;
         ended += b->warps[i].state == ENDED;
         if (b->warps[i].state == WAITING) waits = &b->warps[i];
     }
+    if (polling && polling + waiting + ended == warps) emulate_fail(polls, "an mbarrier that nobody arrives at");
     if (waiting && ended && waiting + ended == warps)
         emulate_fail(waits, "a barrier that %" PRId64 " warps have ended without", ended);
     if (waiting != warps) return ended;
@@ -113,6 +116,7 @@ static void run_block(struct block *b) {
         resume(c);
     }
     check_guards(b);
+    if (b->warps[0].warp.tensor) emulate_fail(&b->warps[0], "its block has not given tensor memory back");
     for (int64_t i = 0; i < b->kernel->warps; i++) {
         copies_forget(&b->warps[i]);
         products_forget(&b->warps[i]);
@@ -126,7 +130,7 @@ static void start_block(struct block *b, int64_t number, int64_t blocks) {
         struct coroutine *c = &b->warps[i];
         memset(c->scratch.start, 0xff, c->scratch.bytes);
         c->warp = (struct mdl_warp){
-            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start};
+            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start, NULL};
         c->state = READY;
         c->block = b;
         prepare(c);
@@ -244,4 +248,20 @@ void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const 
     faults_leave();
     sigaltstack(&old, NULL);
     give_block(b);
+}
+
+static void set_tensor(struct coroutine *c, float *tensor) {
+    struct block *b = c->block;
+    if (!tensor == !c->warp.tensor) emulate_fail(c, "tensor memory that is taken twice, or was not");
+    for (int64_t i = 0; i < b->kernel->warps; i++) b->warps[i].warp.tensor = tensor;
+}
+
+void mdl_emulate_tensor_begin(struct mdl_warp *w) {
+    size_t bytes = sizeof(float[MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS]);
+    set_tensor((struct coroutine *)w, memset(emulate_allocate(NULL, bytes), 0xff, bytes));
+}
+
+void mdl_emulate_tensor_end(struct mdl_warp *w) {
+    free(w->tensor);
+    set_tensor((struct coroutine *)w, NULL);
 }

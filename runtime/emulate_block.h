@@ -46,7 +46,7 @@ struct product {
     int64_t group; /* groups committed before it */
 };
 
-enum warp_state { READY, WAITING, ENDED };
+enum warp_state { READY, WAITING /* at the block's barrier */, POLLING /* an mbarrier */, ENDED };
 struct coroutine {
     struct mdl_warp warp; /* first: a warp is its coroutine */
     ucontext_t context;
@@ -57,6 +57,8 @@ struct coroutine {
     int64_t copies_count, copies_room, copies_committed;
     struct product *products; /* the same */
     int64_t products_count, products_room, products_committed;
+    const struct mdl_mbarrier *polled; /* until its phase of this parity is over */
+    int32_t parity;
 };
 struct block {
     const struct mdl_emulated *kernel;
@@ -74,6 +76,10 @@ struct block {
     struct block *next; /* of those that wait for work */
 };
 
+/* Gives way to others. */
+void emulate_pause(struct coroutine *c, enum warp_state state);
+/* Whether what a warp polls is over. emulate_mbarrier.c */
+bool polled_is_over(const struct coroutine *c);
 /* The warp that runs in this thread; NULL: none. */
 struct coroutine *emulate_current(void);
 /* "emulated GPU: kernel k3, block 2 of 5, warp 1: ..." and the end. `c` may be NULL. */

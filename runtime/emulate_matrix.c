@@ -3,6 +3,7 @@
  * has row l / 4 + 8 (i % 2), of B column l / 4, bytes 16 (i / 2 or i) + 4 (l % 4) and on; sum i has row l / 4
  * + 8 (i / 2), column 2 (l % 4) + i % 2. */
 #include "runtime/emulate_block.h"
+#include <stdbool.h>
 #include <string.h>
 
 enum { ROWS = 16, COLUMNS = 8, WORDS = 8 /* of a row's 32 bytes */ };
@@ -96,6 +97,53 @@ void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, c
 void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                             int64_t b_pitch, int64_t outputs, float (*sums)[32]) {
     multiply_group(w, a, a_pitch, b, b_pitch, outputs, sums, 1, tf32_of);
+}
+
+enum { MOST_OUTPUTS = 256, MOST_INPUTS = 2 * WORDS };
+
+/* Lines of two chunks each, as numbers. */
+static void unpack(const char *columns, int64_t pitch, int64_t lines, int elements,
+                   double (*element)(uint32_t, int), double (*to)[MOST_INPUTS]) {
+    for (int64_t line = 0; line < lines; line++)
+        for (int word = 0; word < WORDS; word++) {
+            uint32_t bits;
+            memcpy(&bits, columns + word / 4 * pitch + 16 * line + word % 4 * 4, sizeof bits);
+            for (int i = 0; i < elements; i++) to[line][word * elements + i] = element(bits, i);
+        }
+}
+
+static void multiply_block(const struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                           int64_t b_pitch, int64_t outputs, bool adds, int elements,
+                           double (*element)(uint32_t, int)) {
+    double rows[MDL_TENSOR_ROWS][MOST_INPUTS], columns[MOST_OUTPUTS][MOST_INPUTS];
+    unpack(a, a_pitch, MDL_TENSOR_ROWS, elements, element, rows);
+    unpack(b, b_pitch, outputs, elements, element, columns);
+    for (int64_t row = 0; row < MDL_TENSOR_ROWS; row++)
+        for (int64_t n = 0; n < outputs; n++) {
+            float *sum = &w->tensor[row * MDL_TENSOR_COLUMNS + n];
+            double total = adds ? (double)*sum : 0;
+            for (int k = 0; k < WORDS * elements; k++) total += rows[row][k] * columns[n][k];
+            *sum = (float)total;
+        }
+}
+
+void mdl_emulate_tcgen05_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                              int64_t b_pitch, int64_t outputs, int32_t adds) {
+    multiply_block(w, a, a_pitch, b, b_pitch, outputs, adds, 2, bf16_of);
+}
+void mdl_emulate_tcgen05_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                             int64_t b_pitch, int64_t outputs, int32_t adds) {
+    multiply_block(w, a, a_pitch, b, b_pitch, outputs, adds, 2, f16_of);
+}
+void mdl_emulate_tcgen05_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                              int64_t b_pitch, int64_t outputs, int32_t adds) {
+    multiply_block(w, a, a_pitch, b, b_pitch, outputs, adds, 1, tf32_of);
+}
+
+void mdl_emulate_tensor_load(struct mdl_warp *w, int64_t column, int64_t count, float (*to)[32]) {
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t l = 0; l < 32; l++)
+            to[i][l] = w->tensor[(w->warp % 4 * 32 + l) * MDL_TENSOR_COLUMNS + column + i];
 }
 
 void mdl_emulate_mma_int8(const fragment a[4], const fragment b[2], int32_t sums[4][32]) {

@@ -23,6 +23,7 @@ runs() {
 # model FILE OPTION...: compiles it, has the interpreter of graphs say what its call gives, and sees that it does.
 model() {
     compiled "$@" || complain "$* does not compile"
+    ln -sf good.weights "$scratch/bad.weights" # where they are a file
     file=$1
     shift
     # shellcheck disable=SC2154

@@ -39,8 +39,55 @@ bug 'a sum over half of the lanes' 'shfl.sync.bfly.b32 (.*), 16, 31' 'shfl.sync.
 call="layer x=random N=1"
 model "$scratch/product.mdl" --precision=bf16
 bug 'a missing barrier between warps that share the inputs' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
-call='layer x=random N=3'
+call='layer x=random N=1'
 model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'bytes taken as signed' 'dp4a.u32.s32' 'dp4a.s32.s32'
 bug 'a missing barrier in int8' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+call='layer x=random N=40'
+model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
+bug 'codes taken as signed by tensor cores' 's32.s8.u8.s32' 's32.s8.s8.s32'
+bug "a block's codes before they are there" 'cp.async.wait_group 	[1-9]' 'cp.async.wait_group 	9' 'shared memory'
+bug 'fours of inputs that do not fit the row'"'"'s' '(mma[^{]*\{[^{]*\{[^{]*\{)(%r[0-9]+), (%r[0-9]+)' '\1\3, \2'
+cat >"$scratch/attention.mdl" <<'END'
+model attention
+dim S in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
+END
+call='layer q=random k=random v=random S=150'
+model "$scratch/attention.mdl"
+bug 'a tile of keys that nobody waits for' 'cp.async.wait_group 	0;' ' ' 'shared memory'
+bug 'values that are not transposed' 'ldmatrix.sync.aligned.m8n8.x4.trans' 'ldmatrix.sync.aligned.m8n8.x4'
+bug 'the largest score of half a row' 'shfl.sync.bfly.b32 (.*), 2, 31' 'shfl.sync.bfly.b32 \1, 1, 31'
+cat >"$scratch/parts.mdl" <<'END'
+model parts
+dim S in 1..64, K in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[K, 1, 32], v: f16[K, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v)
+END
+call='layer q=random k=random v=random S=3 K=200'
+model "$scratch/parts.mdl"
+bug 'parts of which none is the last' 'atom.global.inc.u32' 'atom.global.min.u32'
+
+# Where four warps, or one thread of all, ask for products.
+sed 's/64\]/512]/' "$scratch/product.mdl" >"$scratch/long.mdl"
+target=cuda:sm_90a call='layer x=random N=40'
+model "$scratch/long.mdl" --precision=bf16
+bug 'a missing fence behind what was stored for wgmma' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+bug 'a wait for products that does not wait' 'wgmma.wait_group.sync.aligned 	[01]' 'wgmma.wait_group.sync.aligned 	7'
+bug 'weights that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'shared memory'
+bug 'floats taken for others' 'f32.bf16.bf16' 'f32.f16.f16'
+
+target=cuda:sm_100a MDL_FAKE_SM=100
+export MDL_FAKE_SM
+sed 's/^param.*//; s/x: f32.N, 64./x: f32[N, 512], w: f32[96, 512]/' "$scratch/product.mdl" >"$scratch/both.mdl"
+call='layer x=random w=random N=40'
+model "$scratch/both.mdl" --precision=bf16
+bug 'sums that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'commit was not waited for'
+bug 'a stage that is filled while it is multiplied' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'with a product'
+bug 'a product without a commit' 'tcgen05.commit[^;]*;' ' '
+bug 'a missing fence before tensor memory is read' 'tcgen05.fence::after_thread_sync;' ' ' 'fence::after_thread_sync'
+bug 'a missing fence behind what was stored for a product' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+call='layer x=random N=40'
+model "$scratch/long.mdl" --precision=bf16 # whose weights come in bulk
+bug 'a stage that is multiplied before it is there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'asynchronous copy'
+bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never freed'
 finish

@@ -50,6 +50,13 @@ bug 'a missing barrier around wgmma' "$barrier" ''
 bug 'a missing wait for products' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
 bug 'a wait for too few products' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 1' '\1 9' 'under way'
 bug 'a wrong address of chunks' '(@mdl_emulate_wgmma_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+target=emulate:sm_100a
+model "$scratch/product.mdl" --precision=bf16
+bug 'a missing barrier around tcgen05' "$barrier" ''
+bug 'a wrong address of chunks' '(@mdl_emulate_tcgen05_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+bug 'a phase of the wrong parity' '(@mdl_emulate_mbarrier_wait\(.*, i32) (%\w+)\)' '\1 0)'
+bug 'tensor memory that is not given back' 'call void @mdl_emulate_tensor_end\(.*' '' 'tensor memory'
+target=emulate:sm_90a
 model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'a missing barrier in int8' "$barrier" ''
 bug 'weights in the place of inputs' '(@mdl_emulate_dot4\(ptr) (%\w+), ptr (%\w+),' '\1 \3, ptr \2,'

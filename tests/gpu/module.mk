@@ -2,8 +2,9 @@
 GPU_TESTS = tests/gpu/bugs.sh tests/gpu/emulated_bugs.sh
 dist_check_SCRIPTS += $(GPU_TESTS)
 TESTS += $(GPU_TESTS)
-EXTRA_DIST += tests/gpu/bug.sh tests/gpu/RESULTS.md tests/gpu/resnet.mdl \
-	tests/gpu/scale.mdl tests/gpu/scale.out tests/gpu/no_libm.mdl tests/gpu/no_libm.err
+EXTRA_DIST += tests/gpu/blocks.py tests/gpu/bug.sh tests/gpu/RESULTS.md tests/gpu/resnet.mdl \
+	tests/gpu/scale.mdl tests/gpu/scale.out tests/gpu/no_libm.mdl tests/gpu/no_libm.err \
+	tests/gpu/attention_schedule.mdl tests/gpu/attention_schedule.err
 ptxas-results: mdlc$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/ptxas.sh --write
 .PHONY: ptxas-results
@@ -65,10 +66,10 @@ if HAVE_CRITERION
 check_PROGRAMS += tests/gpu/ptx
 TESTS += tests/gpu/ptx
 tests_gpu_ptx_SOURCES = tests/gpu/ptx.c tests/gpu/ptx_check.c tests/gpu/ptx_check.h \
-	tests/gpu/check_async.c tests/gpu/check_control.c tests/gpu/check_driver.c tests/gpu/check_errors.c tests/gpu/check_gemm.c tests/gpu/check_llvm.c tests/gpu/check_matrix.c tests/gpu/check_tcgen05.c
+	tests/gpu/check_async.c tests/gpu/check_bulk.c tests/gpu/check_control.c tests/gpu/check_driver.c tests/gpu/check_errors.c tests/gpu/check_gemm.c tests/gpu/check_llvm.c tests/gpu/check_matrix.c tests/gpu/check_tcgen05.c
 tests_gpu_ptx_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 tests_gpu_ptx_CFLAGS = $(UNIT_CFLAGS)
-tests_gpu_ptx_LDADD = tests/gpu/libptx.a $(LLVM_LIBS) $(UNIT_LIBS) -ldl
+tests_gpu_ptx_LDADD = tests/gpu/libptx.a backend/libbackend.a ir/libir.a $(LLVM_LIBS) $(UNIT_LIBS) -lpthread -ldl
 endif
 dist_check_SCRIPTS += tests/gpu/ptx_run.sh
 TESTS += tests/gpu/ptx_run.sh
