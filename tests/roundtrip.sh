@@ -7,9 +7,13 @@ count=0
 passes=$(mdl-opt --list-passes | sed -n 's/^default pipeline: //p')
 [ $# -gt 0 ] || set -- "$top"/tests/numeric/*.mdl "$top"/tests/frontend/annotated.mdl "$top"/examples/*/*.mdl
 
+precisions="f32 bf16 int8"
+! grep -q '^SANITIZE = .*-fsanitize' Makefile || precisions=int8 # slow there; it has the most kinds of ops
 for model; do
     last=$model
-    for options in --precision=f32 --precision=bf16 "--precision=int8 --quantize=q8_0"; do
+    for precision in $precisions; do
+        options=--precision=$precision
+        [ $precision != int8 ] || options="$options --quantize=q8_0"
         rm -rf "$dir/tree"
         # shellcheck disable=SC2086 # options are words
         mdl-opt $options --passes="$passes" --mcpu=x86-64-v4 --verify-each --print-ir-tree="$dir/tree" "$model" -o "$dir/last" ||
