@@ -119,7 +119,7 @@ static enum format chosen_format(const struct chooser *c, const struct global *w
 
 static void choose_storage(struct chooser *c) {
     const unsigned *caches = find_caches(c->g, c->g->pass->scratch);
-    bool narrow = c->precision != PRECISION_F32;
+    bool narrow = c->precision >= PRECISION_BF16;
     for (struct global *w = c->g->globals; w; w = w->next) {
         enum format plain = format_of_dtype(w->type.dtype);
         enum format format = w->kind == GLOBAL_STATE || w->assigned ? plain : chosen_format(c, w);
