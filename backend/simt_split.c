@@ -1,6 +1,6 @@
-/* Few rows on a GPU whose tiles are fewer than it has blocks for: the inputs of a tile are split in parts, a block's each, whose sums
- * the last block adds up in the parts' order, and finishes (simt_join.h).  Stream-K's special case of equal shares: Osama et al., arXiv
- * 2301.03598, "split-K". */
+/* Few rows on a GPU whose tiles are fewer than it has blocks for: the inputs of a tile are split in parts, a
+ * block's each, whose sums the last block adds up in the parts' order, and finishes (simt_join.h). Stream-K's
+ * special case of equal shares: Osama et al., arXiv 2301.03598, "split-K". */
 #include "backend/contract.h"
 #include "backend/simt.h"
 #include "backend/simt_join.h"
@@ -12,25 +12,32 @@ int simt_split_rows(const struct group *g) { return g->mma && !g->by_lanes ? MMA
 
 static int64_t tile_elements(const struct group *g) { return simt_split_rows(g) * g->block_outputs; }
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 V simt_parts(struct emitter *e, struct group *groups, int count, V rows, V tiles) {
-    int64_t most = contraction_parts(e->kernel->schedule, &groups[0].anchors[0]->panels.c), elements = 1;
+    int64_t most = INT64_MAX, few = INT64_MAX, elements = 1;
     V one = emit_i64(e, 1);
-    if (most == 1) return one;
-    V parts = emit_max(e, emit_div(e, e->blocks, emit_max(e, tiles, one)), one);
-    V few = LLVMBuildICmp(e->builder, LLVMIntSLE, rows, emit_i64(e, simt_split_rows(groups)), "");
-    parts = LLVMBuildSelect(e->builder, few, emit_min(e, parts, emit_i64(e, most)), one, "parts");
     for (int i = 0; i < count; i++) {
-        groups[i].split.parts = parts;
-        if (groups[i].count * tile_elements(&groups[i]) > elements) elements = groups[i].count * tile_elements(&groups[i]);
+        int64_t here = groups[i].count * tile_elements(&groups[i]);
+        few = least(few, simt_split_rows(&groups[i]));
+        if (here > elements) elements = here;
+        for (int k = 0; k < groups[i].count; k++)
+            most = least(most, contraction_parts(e->kernel->schedule, &groups[i].anchors[k]->panels.c));
     }
+    if (most == 1) return one;
     simt_reserve_parts(e, elements * 4);
+    V parts = emit_max(e, emit_div(e, e->blocks, emit_max(e, tiles, one)), one);
+    V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, rows, emit_i64(e, few), "");
+    parts = LLVMBuildSelect(e->builder, is_few, emit_min(e, parts, emit_i64(e, most)), one, "parts");
+    for (int i = 0; i < count; i++) groups[i].split.parts = parts;
     return parts;
 }
 
 /* Element (row, column) of anchor `k` of a part. */
 static V in_part(struct emitter *e, const struct group *g, V part, int k, V row, V column) {
     V at = emit_add(e, emit_mul(e, row, emit_i64(e, g->block_outputs)), column);
-    return emit_offset(e, part, emit_mul(e, emit_add(e, at, emit_i64(e, k * tile_elements(g))), emit_i64(e, 4)));
+    return emit_offset(e, part,
+                       emit_mul(e, emit_add(e, at, emit_i64(e, k * tile_elements(g))), emit_i64(e, 4)));
 }
 
 /* All elements of the tiles, a warp a row. */
@@ -47,7 +54,8 @@ static void for_elements(struct emitter *e, const struct group *g, V part, each_
 }
 
 static void put(struct emitter *e, const struct group *g, V part, int k, V row, V column) {
-    V sum = emit_load_lanes(e, e->f32, contract_sums_at(e, g, g->anchors[k]->tile, row, column), e->lanes, NULL);
+    V sum =
+        emit_load_lanes(e, e->f32, contract_sums_at(e, g, g->anchors[k]->tile, row, column), e->lanes, NULL);
     emit_store_lanes(e, sum, in_part(e, g, part, k, row, column), NULL);
 }
 
