@@ -38,7 +38,9 @@ TESTS += $(RANK_TESTS)
 ROW_TESTS = tests/distributed/experts.sh
 dist_check_SCRIPTS += $(ROW_TESTS)
 TESTS += $(ROW_TESTS)
-EXTRA_DIST += tests/distributed/RESULTS.md tests/distributed/rows
+# By name: a folder `rows` older than rows.sh would be made of it, by a rule that make has.
+EXTRA_DIST += tests/distributed/RESULTS.md tests/distributed/rows/even.mdl tests/distributed/rows/gangs.mdl tests/distributed/rows/kinds.mdl \
+	tests/distributed/rows/meshes.mdl tests/distributed/rows/permute.mdl tests/distributed/rows/pipeline.mdl
 distributed-results: mdlc$(EXEEXT) mdl-run$(EXEEXT) runtime/libmdl-runtime.a
 	srcdir=$(srcdir) sh $(srcdir)/tests/distributed/rows.sh --write
 .PHONY: distributed-results

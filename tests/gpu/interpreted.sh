@@ -9,11 +9,11 @@ tests=$(cd "${srcdir:-$(dirname "$0")/../..}/tests" && pwd)
 MDL_CUDA=${MDL_CUDA:-$PWD/tests/gpu/libcuda.so} MDL_PTXAS=none
 export MDL_CUDA MDL_PTXAS
 PATH=$(pwd):$PATH
-failed=0 types='f32 i32'
+failed=0
 if [ $# -eq 0 ]; then
     whole=yes
     models='pointwise views layers transformer einsum products writes indexing recurrent half qlinear'
-    grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' types=i32 # ten times as slow there; the fewer ops of i32 take the same ways
+    grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' # ten times as slow there
     for model in $models; do set -- "$@" "$tests/numeric/$model.mdl"; done
     set -- "$@" "$tests/gpu/resnet.mdl"
 fi
@@ -48,7 +48,7 @@ if [ "${whole:-no}" = yes ]; then
         MDL_FAKE_SM=$sm mdl-run --device=cuda:0 "$scratch/libproducts.so" rows x=random N=2 >"$scratch/log" 2>&1
         [ $? -eq $((sm / 90)) ] || { echo "FAIL: on sm_$sm: not its own program" && cat "$scratch/log" && failed=1; }
     done
-    for type in $types; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
+    for type in f32 i32; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
 fi
 
 # Formats with two levels of scale, which only files have: random blocks, against the processor's library.

@@ -2,8 +2,10 @@
 # Files by name: a folder would take its objects along, from the build folder.
 EXTRA_DIST += \
 	tests/numeric/README.md \
+	tests/numeric/attention.mdl \
 	tests/numeric/batch.mdl \
 	tests/numeric/blocks.mdl \
+	tests/numeric/caches.mdl \
 	tests/numeric/convnet.mdl \
 	tests/numeric/double.mdl \
 	tests/numeric/einsum.mdl \
@@ -14,8 +16,9 @@ EXTRA_DIST += \
 	tests/numeric/layers.mdl \
 	tests/numeric/old_values.mdl \
 	tests/numeric/pointwise.mdl \
+	tests/numeric/products.mdl \
+	tests/numeric/qlinear.mdl \
 	tests/numeric/recurrent.mdl \
-	tests/numeric/caches.mdl \
 	tests/numeric/transformer.mdl \
 	tests/numeric/views.mdl \
 	tests/numeric/writes.mdl
