@@ -48,16 +48,17 @@ compile() {
     return 1
 }
 
-# gemm TYPE M N K: with wgmma more of cuBLAS's speed is to be had than without.
+# gemm TYPE M N K [PRECISION]: with wgmma more of cuBLAS's speed is to be had than without.
 gemm() {
-    type=$1 extents=$2x$3x$4
+    type=$1 extents=$2x$3x$4 precision=${5:-$1}
     sed "s/TYPE/$type/g" "$models/gemm.mdl" >"$scratch/gemm.mdl"
-    set -- "$scratch/gemm.mdl" --precision="$type" --const="M=$2,N=$3,K=$4"
+    set -- "$scratch/gemm.mdl" --precision="$precision" --const="M=$2,N=$3,K=$4"
     compile "$@" || return
     wanted=0.60
     mdlc --target="cuda:$arch" "$@" --emit=ptx -o - | grep -q wgmma && wanted=0.85
-    measure "GEMM $extents ($type)" $wanted gemm "$scratch/libm.so"
-    [ "$type" != f32 ] || measure "GEMM $extents (f32, the peer's TF32)" "" --tf32 gemm "$scratch/libm.so"
+    peer=
+    [ "$precision" != tf32 ] || peer=--tf32
+    measure "GEMM $extents ($precision)" $wanted $peer gemm "$scratch/libm.so"
 }
 
 # attention LENGTH HEADS DIM MASK
@@ -84,6 +85,7 @@ echo "$head"
 if [ $tiny = yes ]; then
     gemm bf16 64 64 64
     gemm f32 32 64 32
+    gemm f32 32 64 32 tf32
     attention 64 2 64 ''
     attention 64 2 64 causal
     matvec 256 128 q8_0 --precision=int8 --quantize=q8_0
@@ -92,6 +94,7 @@ else
     gemm bf16 8192 8192 8192
     gemm bf16 512 1536 576
     gemm f32 4096 4096 4096
+    gemm f32 4096 4096 4096 tf32
     gemm f32 512 1536 576
     for dim in 64 128; do
         attention 4096 16 $dim ''
