@@ -91,7 +91,7 @@ void simt_tcgen05_commit(struct emitter *e, V barrier) {
     if (e->threaded)
         only_threads(e, "llvm.nvvm.tcgen05.commit.shared.cg1", &barrier, 1);
     else
-        emulate_mbarrier(e, "mdl_emulate_mbarrier_expect", barrier, emit_i32(e, 0));
+        emulate_mbarrier(e, "mdl_emulate_tcgen05_commit", barrier, emit_i32(e, 1));
 }
 
 void simt_tensor_load(struct emitter *e, const struct simt_tensor *t, V column, V words[TENSOR_LOAD]) {

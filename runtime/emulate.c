@@ -47,6 +47,8 @@ static uint32_t next_random(uint64_t *state) {
     return (uint32_t)((z ^ z >> 27) >> 16);
 }
 
+uint32_t emulate_random(struct block *b) { return next_random(&b->random); }
+
 /* ---- warps ---- */
 
 static void resume(struct coroutine *c) {
@@ -82,20 +84,30 @@ __attribute__((noinline)) static void prepare(struct coroutine *c) {
 
 /* ---- blocks ---- */
 
-/* All that wait go on once all wait; who polls, once what it waits for is over. */
-static int64_t release(struct block *b) {
-    int64_t waiting = 0, ended = 0, polling = 0, warps = b->kernel->warps;
-    const struct coroutine *waits = NULL, *polls = NULL;
-    for (int64_t i = 0; i < warps; i++) {
+static int64_t count(const struct block *b, enum warp_state state) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < b->kernel->warps; i++) n += b->warps[i].state == state;
+    return n;
+}
+static const struct coroutine *some(const struct block *b, enum warp_state state) {
+    const struct coroutine *c = b->warps;
+    while (c->state != state) c++;
+    return c;
+}
+
+/* Who polls goes on once what it waits for is over. */
+static void poll(struct block *b) {
+    for (int64_t i = 0; i < b->kernel->warps; i++)
         if (b->warps[i].state == POLLING && polled_is_over(&b->warps[i])) b->warps[i].state = READY;
-        if (b->warps[i].state == POLLING) polling++, polls = &b->warps[i];
-        waiting += b->warps[i].state == WAITING;
-        ended += b->warps[i].state == ENDED;
-        if (b->warps[i].state == WAITING) waits = &b->warps[i];
-    }
-    if (polling && polling + waiting + ended == warps) emulate_fail(polls, "an mbarrier that nobody arrives at");
+}
+
+/* All that wait go on once all wait. Returns how many have ended. */
+static int64_t release(struct block *b) {
+    for (poll(b); !count(b, READY) && count(b, POLLING); poll(b))
+        if (!engine_step(b)) emulate_fail(some(b, POLLING), "an mbarrier that nobody arrives at");
+    int64_t waiting = count(b, WAITING), ended = count(b, ENDED), warps = b->kernel->warps;
     if (waiting && ended && waiting + ended == warps)
-        emulate_fail(waits, "a barrier that %" PRId64 " warps have ended without", ended);
+        emulate_fail(some(b, WAITING), "a barrier that %" PRId64 " warps have ended without", ended);
     if (waiting != warps) return ended;
     for (int64_t i = 0; i < warps; i++) b->warps[i].state = READY;
     b->interval++;
@@ -111,11 +123,12 @@ static void check_guards(const struct block *b) {
 static void run_block(struct block *b) {
     while (release(b) < b->kernel->warps) {
         struct coroutine *c;
-        do c = &b->warps[next_random(&b->random) % (uint64_t)b->kernel->warps];
+        do c = &b->warps[emulate_random(b) % (uint64_t)b->kernel->warps];
         while (c->state != READY);
         resume(c);
     }
     check_guards(b);
+    if (!engine_is_idle(b)) emulate_fail(b->tasks[0].of, "its block ends while what it began is under way");
     if (b->warps[0].warp.tensor) emulate_fail(&b->warps[0], "its block has not given tensor memory back");
     for (int64_t i = 0; i < b->kernel->warps; i++) {
         copies_forget(&b->warps[i]);
@@ -189,6 +202,7 @@ __attribute__((destructor)) static void release_idle(void) {
         region_release(&b->joins);
         free(b->warps);
         free(b->chunks);
+        free(b->tasks);
         free(b);
     }
 }
@@ -262,6 +276,8 @@ void mdl_emulate_tensor_begin(struct mdl_warp *w) {
 }
 
 void mdl_emulate_tensor_end(struct mdl_warp *w) {
+    if (!engine_is_idle(((struct coroutine *)w)->block))
+        emulate_fail((struct coroutine *)w, "gives tensor memory back that a product under way may use");
     free(w->tensor);
     set_tensor((struct coroutine *)w, NULL);
 }

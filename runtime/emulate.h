@@ -52,7 +52,7 @@ void mdl_emulate_tensor_begin(struct mdl_warp *w);
 void mdl_emulate_tensor_end(struct mdl_warp *w);
 /* The warp's rows, columns of them. */
 void mdl_emulate_tensor_load(struct mdl_warp *w, int64_t column, int64_t count, float (*to)[32]);
-/* tcgen05.mma of all rows, made at once: operands as of wgmma; `adds`: to what was there. */
+/* tcgen05.mma of all rows, made after all warps wait, in order: operands as of wgmma; `adds`: to what was there. */
 void mdl_emulate_tcgen05_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
                               int32_t adds);
 void mdl_emulate_tcgen05_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
@@ -65,10 +65,13 @@ struct mdl_mbarrier {
     uint16_t phase;
     int32_t bytes;
 };
+/* One arrival behind all products begun before. */
+void mdl_emulate_tcgen05_commit(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
 void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
 void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes);
 /* Others go on until the phase of that parity is over. That nobody can go on ends the program. */
 void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity);
+/* Comes, from the call on, when all warps wait; nobody may look before. */
 void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes, struct mdl_mbarrier *m);
 
 #endif

@@ -46,6 +46,25 @@ struct product {
     int64_t group; /* groups committed before it */
 };
 
+/* What a block has others do while it goes on: a copy in bulk, a product of tcgen05, an arrival once the products
+ * before it are made. */
+struct tensor_product {
+    const struct mdl_warp *w;
+    struct product_operand a, b;
+    bool adds; /* to the sums that are there */
+    int elements;
+    double (*element)(uint32_t word, int i); /* of `elements` in a word */
+};
+struct task {
+    enum task_kind { TASK_COPY, TASK_PRODUCT, TASK_COMMIT } kind;
+    struct coroutine *of;
+    struct mdl_mbarrier *arrives; /* copies and commits */
+    char *to;
+    const char *from;
+    int32_t bytes;
+    struct tensor_product product;
+};
+
 enum warp_state { READY, WAITING /* at the block's barrier */, POLLING /* an mbarrier */, ENDED };
 struct coroutine {
     struct mdl_warp warp; /* first: a warp is its coroutine */
@@ -73,6 +92,8 @@ struct block {
     struct chunk *chunks; /* [shared bytes / 16] */
     size_t chunks_room;
     uint32_t interval; /* from 1 on */
+    struct task *tasks; /* under way, oldest first */
+    int64_t tasks_count, tasks_room;
     struct block *next; /* of those that wait for work */
 };
 
@@ -95,7 +116,22 @@ void copies_forget(struct coroutine *c); /* at its end */
 /* Of `bytes` at `p`: that they are aligned, and no copy is under way or new there. The end if not. */
 void memory_check(int64_t lane, const char *p, int64_t bytes, const char *verb);
 
+/* 16 bytes of shared memory at `to` are under way, from `from` (NULL: zeros). */
+void chunk_begin(const struct coroutine *c, char *to, const char *from);
+/* They are there; in this interval `c`'s alone, if it is not 0. */
+void chunk_deliver(const struct coroutine *c, char *to, const char *from, uint32_t interval);
+
+/* --- emulate_engine.c --- */
+void engine_multiply(struct coroutine *c, const struct tensor_product *p);
+/* Does one of what may be done next, in a random order; false: nothing is under way. */
+bool engine_step(struct block *b);
+bool engine_is_idle(const struct block *b);
+void mbarrier_arrive(const struct coroutine *c, struct mdl_mbarrier *m, int arrivals, int32_t bytes);
+void tensor_multiply(const struct tensor_product *p);
+uint32_t emulate_random(struct block *b);
+
 /* --- emulate_product.c --- */
+void product_check(const struct product_operand *o); /* that it is all there */
 void product_begin(struct coroutine *c, struct product_operand a, struct product_operand b);
 void products_forget(struct coroutine *c);
 

@@ -112,32 +112,36 @@ static void unpack(const char *columns, int64_t pitch, int64_t lines, int elemen
         }
 }
 
-static void multiply_block(const struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
-                           int64_t b_pitch, int64_t outputs, bool adds, int elements,
-                           double (*element)(uint32_t, int)) {
+void tensor_multiply(const struct tensor_product *p) {
     double rows[MDL_TENSOR_ROWS][MOST_INPUTS], columns[MOST_OUTPUTS][MOST_INPUTS];
-    unpack(a, a_pitch, MDL_TENSOR_ROWS, elements, element, rows);
-    unpack(b, b_pitch, outputs, elements, element, columns);
-    for (int64_t row = 0; row < MDL_TENSOR_ROWS; row++)
-        for (int64_t n = 0; n < outputs; n++) {
-            float *sum = &w->tensor[row * MDL_TENSOR_COLUMNS + n];
-            double total = adds ? (double)*sum : 0;
-            for (int k = 0; k < WORDS * elements; k++) total += rows[row][k] * columns[n][k];
+    unpack(p->a.columns, p->a.pitch, p->a.lines, p->elements, p->element, rows);
+    unpack(p->b.columns, p->b.pitch, p->b.lines, p->elements, p->element, columns);
+    for (int64_t row = 0; row < p->a.lines; row++)
+        for (int64_t n = 0; n < p->b.lines; n++) {
+            float *sum = &p->w->tensor[row * MDL_TENSOR_COLUMNS + n];
+            double total = p->adds ? (double)*sum : 0;
+            for (int k = 0; k < WORDS * p->elements; k++) total += rows[row][k] * columns[n][k];
             *sum = (float)total;
         }
 }
 
+static void begin_block(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
+                        int64_t outputs, bool adds, int elements, double (*element)(uint32_t, int)) {
+    struct tensor_product p = {w, {a, a_pitch, MDL_TENSOR_ROWS}, {b, b_pitch, outputs}, adds, elements, element};
+    engine_multiply((struct coroutine *)w, &p);
+}
+
 void mdl_emulate_tcgen05_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                               int64_t b_pitch, int64_t outputs, int32_t adds) {
-    multiply_block(w, a, a_pitch, b, b_pitch, outputs, adds, 2, bf16_of);
+    begin_block(w, a, a_pitch, b, b_pitch, outputs, adds, 2, bf16_of);
 }
 void mdl_emulate_tcgen05_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                              int64_t b_pitch, int64_t outputs, int32_t adds) {
-    multiply_block(w, a, a_pitch, b, b_pitch, outputs, adds, 2, f16_of);
+    begin_block(w, a, a_pitch, b, b_pitch, outputs, adds, 2, f16_of);
 }
 void mdl_emulate_tcgen05_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                               int64_t b_pitch, int64_t outputs, int32_t adds) {
-    multiply_block(w, a, a_pitch, b, b_pitch, outputs, adds, 1, tf32_of);
+    begin_block(w, a, a_pitch, b, b_pitch, outputs, adds, 1, tf32_of);
 }
 
 void mdl_emulate_tensor_load(struct mdl_warp *w, int64_t column, int64_t count, float (*to)[32]) {

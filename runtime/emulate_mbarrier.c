@@ -1,11 +1,10 @@
-/* Barriers in shared memory, and the copies in bulk that arrive at them, which are made at once. */
+/* Barriers in shared memory: mbarrier. */
 #include "runtime/emulate_block.h"
-#include <string.h>
 
 bool polled_is_over(const struct coroutine *c) { return (c->polled->phase & 1) != c->parity; }
 
-static void arrive(const struct mdl_warp *w, struct mdl_mbarrier *m, int arrivals, int32_t bytes) {
-    if (m->pending < arrivals) emulate_fail((const struct coroutine *)w, "more arrivals than an mbarrier waits for");
+void mbarrier_arrive(const struct coroutine *c, struct mdl_mbarrier *m, int arrivals, int32_t bytes) {
+    if (m->pending < arrivals) emulate_fail(c, "more arrivals than an mbarrier waits for");
     m->pending = (uint8_t)(m->pending - arrivals);
     m->bytes += bytes;
     if (m->pending || m->bytes) return;
@@ -18,16 +17,13 @@ void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32
     *m = (struct mdl_mbarrier){.arrivals = (uint8_t)arrivals, .pending = (uint8_t)arrivals};
 }
 
-void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes) { arrive(w, m, 1, bytes); }
+void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes) {
+    mbarrier_arrive((const struct coroutine *)w, m, 1, bytes);
+}
 
 void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity) {
     struct coroutine *c = (struct coroutine *)w;
     c->polled = m;
     c->parity = parity;
     emulate_pause(c, POLLING);
-}
-
-void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes, struct mdl_mbarrier *m) {
-    memcpy(to, from, (size_t)bytes);
-    arrive(w, m, 0, -bytes);
 }

@@ -73,15 +73,31 @@ void copies_begin(struct block *b) {
 
 void copies_forget(struct coroutine *c) { c->copies_count = c->copies_committed = 0; }
 
-static void begin_copy(struct coroutine *c, int lane, char *to, const char *from) {
+void chunk_begin(const struct coroutine *c, char *to, const char *from) {
     struct chunk *chunk = chunk_at(c, to);
     if (!chunk || ((uintptr_t)to | (uintptr_t)from) % CHUNK)
-        emulate_fail(c, "lane %d copies from %p to %p: %s", lane, (const void *)from, (void *)to,
+        emulate_fail(c, "a copy from %p to %p: %s", (const void *)from, (void *)to,
                      chunk ? "not aligned to 16 bytes" : "not in shared memory");
-    if (chunk->under_way) emulate_fail(c, "lane %d copies to where a copy is under way", lane);
+    if (chunk->under_way) emulate_fail(c, "a copy to where a copy is under way");
     if (from) (void)*(const volatile char *)from, (void)*(const volatile char *)(from + CHUNK - 1);
     chunk->under_way = true;
     memset(to, POISON, CHUNK);
+}
+
+void chunk_deliver(const struct coroutine *c, char *to, const char *from, uint32_t interval) {
+    for (int i = 0; i < CHUNK; i++)
+        if ((unsigned char)to[i] != POISON)
+            emulate_fail(c, "shared memory at %td was written while a copy to it was under way",
+                         to + i - c->block->shared.start);
+    *chunk_at(c, to) = (struct chunk){false, (int16_t)c->warp.warp, interval};
+    if (from)
+        memcpy(to, from, CHUNK);
+    else
+        memset(to, 0, CHUNK);
+}
+
+static void begin_copy(struct coroutine *c, char *to, const char *from) {
+    chunk_begin(c, to, from);
     c->copies = emulate_grow(c->copies, c->copies_count, &c->copies_room, sizeof *c->copies);
     c->copies[c->copies_count++] = (struct copy){to, from, c->copies_committed};
 }
@@ -89,29 +105,16 @@ static void begin_copy(struct coroutine *c, int lane, char *to, const char *from
 void mdl_emulate_copy(struct mdl_warp *w, char *const to[EMULATED_LANES],
                       const char *const from[EMULATED_LANES], const uint8_t exists[EMULATED_LANES]) {
     for (int l = 0; l < EMULATED_LANES; l++)
-        begin_copy((struct coroutine *)w, l, to[l], exists[l] ? from[l] : NULL);
+        begin_copy((struct coroutine *)w, to[l], exists[l] ? from[l] : NULL);
 }
 
 void mdl_emulate_copy_commit(struct mdl_warp *w) { ((struct coroutine *)w)->copies_committed++; }
 
-static void deliver(struct coroutine *c, const struct copy *k) {
-    struct chunk *chunk = chunk_at(c, k->to);
-    for (int i = 0; i < CHUNK; i++)
-        if ((unsigned char)k->to[i] != POISON)
-            emulate_fail(c, "shared memory at %td was written while a copy to it was under way",
-                         k->to + i - c->block->shared.start);
-    *chunk = (struct chunk){false, (int16_t)c->warp.warp, c->block->interval};
-    if (k->from)
-        memcpy(k->to, k->from, CHUNK);
-    else
-        memset(k->to, 0, CHUNK);
-}
-
 void mdl_emulate_copy_wait(struct mdl_warp *w, int32_t pending) {
     struct coroutine *c = (struct coroutine *)w;
     int64_t there = 0;
-    while (there < c->copies_count && c->copies[there].group < c->copies_committed - pending)
-        deliver(c, &c->copies[there++]);
+    for (; there < c->copies_count && c->copies[there].group < c->copies_committed - pending; there++)
+        chunk_deliver(c, c->copies[there].to, c->copies[there].from, c->block->interval);
     c->copies_count -= there;
     if (there) memmove(c->copies, c->copies + there, (size_t)c->copies_count * sizeof *c->copies);
 }

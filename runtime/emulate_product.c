@@ -18,7 +18,7 @@ static uint64_t sum_of(const struct product *p) {
     return add_operand(add_operand(UINT64_C(0xcbf29ce484222325), &p->a), &p->b);
 }
 
-static void check_operand(const struct product_operand *o) {
+void product_check(const struct product_operand *o) {
     for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
         for (int64_t line = 0; line < o->lines; line++)
             memory_check(line, o->columns + chunk * o->pitch + CHUNK * line, CHUNK, "multiplies");
@@ -26,8 +26,8 @@ static void check_operand(const struct product_operand *o) {
 
 void product_begin(struct coroutine *c, struct product_operand a, struct product_operand b) {
     struct product p = {a, b, 0, c->products_committed};
-    check_operand(&a);
-    check_operand(&b);
+    product_check(&a);
+    product_check(&b);
     p.sum = sum_of(&p);
     c->products = emulate_grow(c->products, c->products_count, &c->products_room, sizeof *c->products);
     c->products[c->products_count++] = p;

@@ -31,6 +31,7 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/cuda_trace.c \
 	runtime/distributed.c \
 	runtime/emulate.c runtime/emulate.h runtime/emulate_block.h \
+	runtime/emulate_engine.c \
 	runtime/emulate_fault.c \
 	runtime/emulate_matrix.c runtime/emulate_mbarrier.c \
 	runtime/emulate_memory.c \

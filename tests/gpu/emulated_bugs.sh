@@ -57,9 +57,21 @@ bug 'a wrong address of chunks' '(@mdl_emulate_tcgen05_bf16\(ptr %2, ptr %\w+, i
 bug 'a phase of the wrong parity' '(@mdl_emulate_mbarrier_wait\(.*, i32) (%\w+)\)' '\1 0)'
 bug 'tensor memory that is not given back' 'call void @mdl_emulate_tensor_end\(.*' '' 'tensor memory'
 target=emulate:sm_90a
+bug 'a missing wait at an mbarrier' 'call void @mdl_emulate_mbarrier_wait\(.*' '' 'under way'
+bug 'an mbarrier that expects other bytes' '(@mdl_emulate_mbarrier_expect\(.*, i32) [1-9]\d*' '\1 16' 'nobody arrives'
+target=emulate:sm_100a
+model "$scratch/product.mdl" --precision=bf16
+bug 'a missing commit of products' 'call void @mdl_emulate_tcgen05_commit\(.*' '' 'nobody arrives'
+bug 'a missing wait for tensor memory' 'call void @mdl_emulate_mbarrier_wait\(.*' '' 'under way'
+bug 'a wrong address of chunks for one thread' '(@mdl_emulate_tcgen05_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+target=emulate:sm_90a
 model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'a missing barrier in int8' "$barrier" ''
+bug 'fragments of bytes of the wrong half' '(@mdl_emulate_mma_int8\(ptr) (%\w+), ptr %\w+,' '\1 \2, ptr \2,'
+call='layer x=random N=1'
+model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'weights in the place of inputs' '(@mdl_emulate_dot4\(ptr) (%\w+), ptr (%\w+),' '\1 \3, ptr \2,'
+call='layer x=random N=40'
 cat >"$scratch/scratch.mdl" <<'END'
 model scratch
 dim N in 1..64
