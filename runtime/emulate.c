@@ -8,18 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK = 1 << 26 /* code that is not optimised needs megabytes */, SIGNAL_STACK = 1 << 16, MOST_BLOCKS = 7 };
+enum {
+    STACK = 1 << 26 /* code that is not optimised needs megabytes */,
+    SIGNAL_STACK = 1 << 16,
+    MOST_BLOCKS = 7
+};
 
 static _Thread_local struct coroutine *current;
-struct coroutine *emulate_current(void) { return current; }
+struct coroutine *emulate_current(void) {
+    return current;
+}
 
 void emulate_fail(const struct coroutine *c, const char *format, ...) {
     va_list arguments;
     flockfile(stderr);
     fputs("emulated GPU: ", stderr);
     if (c)
-        fprintf(stderr, "kernel %s, block %" PRId64 " of %" PRId64 ", warp %" PRId64 ": ", c->block->kernel->name,
-                c->warp.block, c->warp.blocks, c->warp.warp);
+        fprintf(stderr, "kernel %s, block %" PRId64 " of %" PRId64 ", warp %" PRId64 ": ",
+                c->block->kernel->name, c->warp.block, c->warp.blocks, c->warp.warp);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
@@ -117,7 +123,8 @@ static int64_t release(struct block *b) {
 static void check_guards(const struct block *b) {
     if (!region_intact(&b->shared)) emulate_fail(&b->warps[0], "its block wrote before shared memory");
     for (int64_t i = 0; i < b->kernel->warps; i++)
-        if (!region_intact(&b->warps[i].scratch)) emulate_fail(&b->warps[i], "its scratch: written before it");
+        if (!region_intact(&b->warps[i].scratch))
+            emulate_fail(&b->warps[i], "its scratch: written before it");
 }
 
 static void run_block(struct block *b) {
@@ -143,7 +150,8 @@ static void start_block(struct block *b, int64_t number, int64_t blocks) {
         struct coroutine *c = &b->warps[i];
         memset(c->scratch.start, 0xff, c->scratch.bytes);
         c->warp = (struct mdl_warp){
-            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start, NULL};
+            number, blocks, i, b->shared.start, c->scratch.start, b->parts.start, (uint32_t *)b->joins.start,
+            NULL};
         c->state = READY;
         c->block = b;
         prepare(c);
@@ -227,7 +235,9 @@ static void begin_parts(struct block *b, int64_t blocks) {
 static void end_parts(const struct block *b) {
     const uint32_t *joins = (const uint32_t *)b->joins.start;
     for (int64_t i = 0; i < MDL_JOINS; i++)
-        if (joins[i]) emulate_fail(&b->warps[0], "its grid leaves counter %" PRId64 " of parts as %" PRIu32, i, joins[i]);
+        if (joins[i])
+            emulate_fail(&b->warps[0], "its grid leaves counter %" PRId64 " of parts as %" PRIu32, i,
+                         joins[i]);
     if (!region_intact(&b->parts)) emulate_fail(&b->warps[0], "its grid wrote before the parts");
 }
 

@@ -9,8 +9,8 @@
 enum { EMULATED_LANES = 32 };
 
 /* Runs thread number `thread`'s share of a grid's blocks; if they have parts, thread 0 runs them all. Shared
- * memory, scratch and parts begin as 0xff, between guards. How many blocks there are, their order, and which warp goes on, is random from $MDL_EMULATE_SEED
- * [1]. */
+ * memory, scratch and parts begin as 0xff, between guards. How many blocks there are, their order, and which
+ * warp goes on, is random from $MDL_EMULATE_SEED [1]. */
 void mdl_emulate(const struct mdl_emulated *kernel, void *const *buffers, const int64_t *dims, int64_t thread,
                  int64_t threads);
 /* All warps of the block come to it, or none. */
@@ -46,19 +46,21 @@ void mdl_emulate_wgmma_wait(struct mdl_warp *w, int32_t pending);
 /* sums += w . x of each lane's four bytes: dp4a.u32.s32. */
 void mdl_emulate_dot4(const uint8_t w[32][4], const int8_t x[32][4], int32_t sums[32]);
 
-/* A block's tensor memory, [MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS], which is taken once, begins as 0xff, and must be given back. */
+/* A block's tensor memory, [MDL_TENSOR_ROWS][MDL_TENSOR_COLUMNS], which is taken once, begins as 0xff, and
+ * must be given back. */
 enum { MDL_TENSOR_ROWS = 128, MDL_TENSOR_COLUMNS = 512 };
 void mdl_emulate_tensor_begin(struct mdl_warp *w);
 void mdl_emulate_tensor_end(struct mdl_warp *w);
 /* The warp's rows, columns of them. */
 void mdl_emulate_tensor_load(struct mdl_warp *w, int64_t column, int64_t count, float (*to)[32]);
-/* tcgen05.mma of all rows, made after all warps wait, in order: operands as of wgmma; `adds`: to what was there. */
-void mdl_emulate_tcgen05_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
-                              int32_t adds);
-void mdl_emulate_tcgen05_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
-                             int32_t adds);
-void mdl_emulate_tcgen05_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch, int64_t outputs,
-                              int32_t adds);
+/* tcgen05.mma of all rows, made after all warps wait, in order: operands as of wgmma; `adds`: to what was
+ * there. */
+void mdl_emulate_tcgen05_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                              int64_t b_pitch, int64_t outputs, int32_t adds);
+void mdl_emulate_tcgen05_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                             int64_t b_pitch, int64_t outputs, int32_t adds);
+void mdl_emulate_tcgen05_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
+                              int64_t b_pitch, int64_t outputs, int32_t adds);
 /* An mbarrier: `arrivals` of each phase, those still to come, the phase's number, bytes still to come. */
 struct mdl_mbarrier {
     uint8_t arrivals, pending;
@@ -72,6 +74,7 @@ void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int
 /* Others go on until the phase of that parity is over. That nobody can go on ends the program. */
 void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity);
 /* Comes, from the call on, when all warps wait; nobody may look before. */
-void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes, struct mdl_mbarrier *m);
+void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes,
+                           struct mdl_mbarrier *m);
 
 #endif

@@ -1,4 +1,5 @@
-/* A thread block at work: its warps, which are coroutines, its memory between guards, its copies under way. */
+/* A thread block at work: its warps, which are coroutines, its memory between guards, its copies under way.
+ */
 #ifndef RUNTIME_EMULATE_BLOCK_H
 #define RUNTIME_EMULATE_BLOCK_H
 #include "runtime/emulate.h"
@@ -6,8 +7,8 @@
 #include <stddef.h>
 #include <ucontext.h>
 
-/* Memory of `bytes` that ends at a page that nobody may touch. The bytes between it and the page before, which
- * nobody may touch either, keep a pattern. */
+/* Memory of `bytes` that ends at a page that nobody may touch. The bytes between it and the page before,
+ * which nobody may touch either, keep a pattern. */
 struct region {
     char *map; /* NULL: none yet */
     size_t pages_bytes;
@@ -46,8 +47,8 @@ struct product {
     int64_t group; /* groups committed before it */
 };
 
-/* What a block has others do while it goes on: a copy in bulk, a product of tcgen05, an arrival once the products
- * before it are made. */
+/* What a block has others do while it goes on: a copy in bulk, a product of tcgen05, an arrival once the
+ * products before it are made. */
 struct tensor_product {
     const struct mdl_warp *w;
     struct product_operand a, b;
@@ -89,9 +90,9 @@ struct block {
     int64_t warps_room;
     struct region shared;
     struct region parts, joins; /* the grid's: parts [blocks], counters */
-    struct chunk *chunks; /* [shared bytes / 16] */
+    struct chunk *chunks;       /* [shared bytes / 16] */
     size_t chunks_room;
-    uint32_t interval; /* from 1 on */
+    uint32_t interval;  /* from 1 on */
     struct task *tasks; /* under way, oldest first */
     int64_t tasks_count, tasks_room;
     struct block *next; /* of those that wait for work */
@@ -111,7 +112,7 @@ void *emulate_allocate(void *old, size_t bytes); /* as realloc; the end if there
 void *emulate_grow(void *array, int64_t count, int64_t *room, size_t element);
 
 /* --- emulate_memory.c --- */
-void copies_begin(struct block *b);  /* of a thread block: no copy has come or is under way */
+void copies_begin(struct block *b);      /* of a thread block: no copy has come or is under way */
 void copies_forget(struct coroutine *c); /* at its end */
 /* Of `bytes` at `p`: that they are aligned, and no copy is under way or new there. The end if not. */
 void memory_check(int64_t lane, const char *p, int64_t bytes, const char *verb);

@@ -42,8 +42,12 @@ static void perform(const struct task *t) {
         for (int32_t at = 0; at < t->bytes; at += CHUNK) chunk_deliver(t->of, t->to + at, t->from + at, 0);
         mbarrier_arrive(t->of, t->arrives, 0, -t->bytes);
         return;
-    case TASK_PRODUCT: tensor_multiply(&t->product); return;
-    case TASK_COMMIT: mbarrier_arrive(t->of, t->arrives, 1, 0); return;
+    case TASK_PRODUCT:
+        tensor_multiply(&t->product);
+        return;
+    case TASK_COMMIT:
+        mbarrier_arrive(t->of, t->arrives, 1, 0);
+        return;
     }
 }
 

@@ -17,10 +17,13 @@ static void tell(int number, siginfo_t *info, void *context) {
     (void)context;
     if (c && region_around(&c->stack, at, &by)) emulate_fail(c, "its code needs more stack than it has here");
     if (c && region_around(&c->block->shared, at, &by))
-        emulate_fail(c, "an access %td bytes %s shared memory", by < 0 ? -by : by, by < 0 ? "before" : "behind");
+        emulate_fail(c, "an access %td bytes %s shared memory", by < 0 ? -by : by,
+                     by < 0 ? "before" : "behind");
     if (c && region_around(&c->scratch, at, &by))
-        emulate_fail(c, "an access %td bytes %s its scratch", by < 0 ? -by : by, by < 0 ? "before" : "behind");
-    if (c && region_around(&c->block->parts, at, &by)) emulate_fail(c, "an access outside of the grid's parts");
+        emulate_fail(c, "an access %td bytes %s its scratch", by < 0 ? -by : by,
+                     by < 0 ? "before" : "behind");
+    if (c && region_around(&c->block->parts, at, &by))
+        emulate_fail(c, "an access outside of the grid's parts");
     if (c) emulate_fail(c, "an access outside of all buffers, at %p", info->si_addr);
     signal(number, SIG_DFL); /* not ours: it happens again, and ends as ever */
 }

@@ -1,6 +1,7 @@
-/* Products. mma.sync by the fragments that the PTX ISA documents ("Matrix Fragments for mma.m16n8k..."). A register
- * holds 4 bytes of a row of A, 16 x k, or of a column of B, k x 8; k is 32 bytes of elements. Register i of A
- * has row l / 4 + 8 (i % 2), of B column l / 4, bytes 16 (i / 2 or i) + 4 (l % 4) and on; sum i has row l / 4
+/* Products. mma.sync by the fragments that the PTX ISA documents ("Matrix Fragments for mma.m16n8k..."). A
+ * register holds 4 bytes of a row of A, 16 x k, or of a column of B, k x 8; k is 32 bytes of elements.
+ * Register i of A has row l / 4 + 8 (i % 2), of B column l / 4, bytes 16 (i / 2 or i) + 4 (l % 4) and on; sum
+ * i has row l / 4
  * + 8 (i / 2), column 2 (l % 4) + i % 2. */
 #include "runtime/emulate_block.h"
 #include <stdbool.h>
@@ -70,8 +71,8 @@ static void load_lines(const char *columns, int64_t pitch, int64_t line, uint32_
     }
 }
 
-static void multiply_group(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
-                           int64_t b_pitch, int64_t outputs, float (*sums)[32], int elements,
+static void multiply_group(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
+                           int64_t outputs, float (*sums)[32], int elements,
                            double (*element)(uint32_t, int)) {
     fragment rows[4], columns[2];
     int64_t row = w->warp % 4 * 16;
@@ -127,7 +128,8 @@ void tensor_multiply(const struct tensor_product *p) {
 
 static void begin_block(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
                         int64_t outputs, bool adds, int elements, double (*element)(uint32_t, int)) {
-    struct tensor_product p = {w, {a, a_pitch, MDL_TENSOR_ROWS}, {b, b_pitch, outputs}, adds, elements, element};
+    struct tensor_product p = {w,      {a, a_pitch, MDL_TENSOR_ROWS}, {b, b_pitch, outputs}, adds, elements,
+                               element};
     engine_multiply((struct coroutine *)w, &p);
 }
 

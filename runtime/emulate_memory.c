@@ -1,5 +1,5 @@
-/* Memory of emulated thread blocks: guards around it, accesses by each lane's own address, copies that come at
- * their wait. */
+/* Memory of emulated thread blocks: guards around it, accesses by each lane's own address, copies that come
+ * at their wait. */
 #include "runtime/emulate_block.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@ void region_release(struct region *r) {
 
 static void map(struct region *r, size_t bytes) {
     size_t room = (bytes + page() - 1) / page() * page();
-    char *m =
-        mmap(NULL, room + 2 * page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *m = mmap(NULL, room + 2 * page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m == MAP_FAILED || (room && mprotect(m + page(), room, PROT_READ | PROT_WRITE)))
         emulate_fail(NULL, "out of memory");
     r->map = m;
@@ -131,10 +130,12 @@ void memory_check(int64_t lane, const char *p, int64_t bytes, const char *verb) 
     if (!chunk) return;
     ptrdiff_t at = p - c->block->shared.start;
     if (chunk->under_way)
-        emulate_fail(c, "lane %" PRId64 " %s shared memory at %td while a copy to it is under way", lane, verb,
-                     at);
+        emulate_fail(c, "lane %" PRId64 " %s shared memory at %td while a copy to it is under way", lane,
+                     verb, at);
     if (chunk->interval == c->block->interval && chunk->warp != c->warp.warp)
-        emulate_fail(c, "lane %" PRId64 " %s shared memory at %td, which warp %d's copy brought: no barrier is between",
+        emulate_fail(c,
+                     "lane %" PRId64
+                     " %s shared memory at %td, which warp %d's copy brought: no barrier is between",
                      lane, verb, at, chunk->warp);
 }
 
