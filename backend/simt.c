@@ -38,6 +38,8 @@ static V shuffle(struct emitter *e, const char *name, V value, V from) {
     return LLVMBuildTrunc(e->builder, shuffle_word(e, name, wide, from), type, "");
 }
 
+struct index simt_lanes(struct emitter *e) { return index_lanes(emit_i64(e, 0), e->lanes); }
+
 V simt_shuffle_xor(struct emitter *e, V value, int mask) {
     if (!e->threaded) {
         V order[MAX_LANES];

@@ -4,6 +4,8 @@
 #define BACKEND_SIMT_H
 #include "backend/emit.h"
 
+/* Each lane's number. */
+struct index simt_lanes(struct emitter *e);
 /* The value of the lane whose number differs in the bits of `mask`; of `lane` (i32). Values of any scalar
  * type. */
 LLVMValueRef simt_shuffle_xor(struct emitter *e, LLVMValueRef value, int mask);
@@ -25,11 +27,19 @@ LLVMValueRef simt_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMVa
 /* sums[4] += A[4] B[2], fragments of an atom mma_...: 16 rows by 8 outputs by 32 bytes of inputs. A register is 4 bytes of
  * inputs or a sum (simt_mma.c). */
 void simt_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
+/* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. */
+struct simt_columns {
+    LLVMValueRef base, bytes;
+    int64_t pitch;
+};
 /* Four matrices of 8 rows of 16 bytes from shared memory, in fragments: lane l gives where row l % 8 of matrix l / 8 is, in bytes
  * from `base`, and gets bytes 4 (l % 4) .. of row l / 4 of each. ldmatrix.x4 */
 void simt_load_matrix(struct emitter *e, LLVMValueRef base, struct index at, LLVMValueRef words[4]);
 /* The same of matrices of 2-byte elements, transposed. */
 void simt_load_transposed(struct emitter *e, LLVMValueRef base, struct index at, LLVMValueRef words[4]);
+/* Where lanes find the four matrices that lines `line` .. + 15 by two chunks are, bytes from the columns' base: for A lines first, for B
+ * chunks, so that fragments come in the order of an atom's registers. */
+struct index simt_matrices(struct emitter *e, const struct simt_columns *m, LLVMValueRef line, bool lines_first);
 
 /* Asynchronous copies into shared memory, 16 bytes a lane, at and from so many bytes behind the bases; zeros where `exists` (lanes,
  * NULL: all) says that there is nothing. What was begun before a commit is a group of this warp. After a wait that leaves at most
@@ -62,11 +72,6 @@ void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef pa
  * counts them. cp.async.bulk */
 void simt_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
 
-/* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. */
-struct simt_columns {
-    LLVMValueRef base, bytes;
-    int64_t pitch;
-};
 /* As the instructions that read them take them: bits 0 to 13 the address, 16 to 29 from a chunk to the next, 32 to 45 from eight lines to
  * the next, all of them / 16; no swizzle. */
 LLVMValueRef simt_columns_descriptor(struct emitter *e, const struct simt_columns *m);

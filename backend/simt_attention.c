@@ -94,7 +94,7 @@ static V rows_there(struct emitter *e, const struct simt_attention *a) {
 
 /* A float of each of the states, a lane each; `else_` where there is none. */
 static V of_states(struct emitter *e, V address, int64_t step, V count, double else_) {
-    struct index at = index_scale_by(e, index_lanes(emit_i64(e, 0), e->lanes), step / 4, e->lanes);
+    struct index at = index_scale_by(e, simt_lanes(e), step / 4, e->lanes);
     V exists = emit_tail_mask(e, emit_i64(e, 0), count, e->lanes);
     V x = emit_load_at(e, e->f32, address, at, e->lanes, exists);
     return LLVMBuildSelect(e->builder, exists, x, emit_constant_like(LLVMTypeOf(x), else_), "");

@@ -62,12 +62,12 @@ int64_t simt_mma_bytes(const struct simt_attention *a) {
 
 /* Lane l's dims of a word: `first` + 2 (l%4), + 1. */
 static struct index pair_at(struct emitter *e, int64_t first) {
-    struct index quarter = index_rem_by(e, index_lanes(emit_i64(e, 0), e->lanes), 4, e->lanes);
+    struct index quarter = index_rem_by(e, simt_lanes(e), 4, e->lanes);
     return index_add(e, index_scale_by(e, quarter, 2, e->lanes), index_constant(e, first), e->lanes);
 }
 
 static struct index row_at(struct emitter *e, V first, int half) {
-    struct index row = index_div_by(e, index_lanes(emit_i64(e, 0), e->lanes), 4, e->lanes);
+    struct index row = index_div_by(e, simt_lanes(e), 4, e->lanes);
     return index_add(e, index_uniform(emit_add(e, first, emit_i64(e, 8 * half))), row, e->lanes);
 }
 

@@ -40,7 +40,7 @@ struct unit { /* which chunk of which key of the tile a lane brings */
 
 static struct unit unit_of(struct emitter *e, const struct attention_side *s, V number) {
     int g = together(s->chunks);
-    struct index lane = index_lanes(emit_i64(e, 0), e->lanes);
+    struct index lane = simt_lanes(e);
     struct index low = index_rem_by(e, lane, OCTET, e->lanes),
                  octet = index_uniform(emit_mul(e, number, emit_i64(e, e->lanes / OCTET)));
     octet = index_add(e, octet, index_div_by(e, lane, OCTET, e->lanes), e->lanes);
@@ -121,29 +121,19 @@ void attention_bring(struct emitter *e, const struct simt_attention *a, const st
 
 /* ---- out of it ---- */
 
-/* Where the four matrices of 8 keys by a chunk begin that 16 keys by two chunks are: keys first, or chunks.
- */
-static struct index matrices(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
-                             bool keys_first) {
-    struct index lane = index_lanes(emit_i64(e, 0), e->lanes), row = index_rem_by(e, lane, 8, e->lanes),
-                 matrix = index_div_by(e, lane, 8, e->lanes);
-    struct index low = index_rem_by(e, matrix, 2, e->lanes), high = index_div_by(e, matrix, 2, e->lanes);
-    struct index keys = keys_first ? low : high, column = keys_first ? high : low;
-    struct index at = index_scale_by(e, row, CHUNK_BYTES, e->lanes);
-    at = index_add(e, at, index_scale_by(e, keys, 8 * CHUNK_BYTES, e->lanes), e->lanes);
-    at = index_add(e, at, index_scale_by(e, column, s->pitch, e->lanes), e->lanes);
-    V start =
-        emit_add(e, emit_mul(e, slot, emit_i64(e, s->bytes)), emit_mul(e, key, emit_i64(e, CHUNK_BYTES)));
-    at = index_add(e, at, index_uniform(start), e->lanes);
-    return index_add(e, at, index_constant(e, chunk * s->pitch), e->lanes);
+static struct simt_columns columns_of(struct emitter *e, const struct attention_side *s, V slot, int chunk) {
+    V bytes = emit_add(e, emit_mul(e, slot, emit_i64(e, s->bytes)), emit_i64(e, chunk * s->pitch));
+    return (struct simt_columns){s->ring, bytes, s->pitch};
 }
 
 void attention_by_dims(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
                        V words[4]) {
-    simt_load_matrix(e, s->ring, matrices(e, s, slot, key, chunk, false), words);
+    struct simt_columns m = columns_of(e, s, slot, chunk);
+    simt_load_matrix(e, s->ring, simt_matrices(e, &m, key, false), words);
 }
 
 void attention_by_keys(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
                        V words[4]) {
-    simt_load_transposed(e, s->ring, matrices(e, s, slot, key, chunk, true), words);
+    struct simt_columns m = columns_of(e, s, slot, chunk);
+    simt_load_transposed(e, s->ring, simt_matrices(e, &m, key, true), words);
 }

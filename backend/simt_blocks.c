@@ -21,9 +21,8 @@ enum {
 
 typedef LLVMValueRef V;
 
-static struct index lane_of(struct emitter *e) { return index_lanes(emit_i64(e, 0), e->lanes); }
-static struct index column_of(struct emitter *e) { return index_rem_by(e, lane_of(e), 4, e->lanes); }
-static struct index line_of(struct emitter *e) { return index_div_by(e, lane_of(e), 4, e->lanes); }
+static struct index column_of(struct emitter *e) { return index_rem_by(e, simt_lanes(e), 4, e->lanes); }
+static struct index line_of(struct emitter *e) { return index_div_by(e, simt_lanes(e), 4, e->lanes); }
 static LLVMTypeRef words_of(struct emitter *e) { return emit_vector(e, e->i32, e->lanes); }
 
 static V bits(struct emitter *e, V word, LLVMTypeRef type) {

@@ -4,7 +4,7 @@
 #include "backend/emulate.h"
 #include "backend/simt.h"
 
-enum { A_WORDS = 4, B_WORDS = 2, SUMS = 4 };
+enum { A_WORDS = 4, B_WORDS = 2, SUMS = 4, CHUNK = 16 /* bytes, a row of a matrix */ };
 
 typedef LLVMValueRef V;
 
@@ -87,4 +87,15 @@ void simt_load_transposed(struct emitter *e, V base, struct index at, V words[4]
         return;
     }
     for (int i = 0; i < 4; i++) words[i] = load_columns(e, pointers, i);
+}
+
+struct index simt_matrices(struct emitter *e, const struct simt_columns *m, V line, bool lines_first) {
+    struct index lane = simt_lanes(e), row = index_rem_by(e, lane, 8, e->lanes), matrix = index_div_by(e, lane, 8, e->lanes);
+    struct index low = index_rem_by(e, matrix, 2, e->lanes), high = index_div_by(e, matrix, 2, e->lanes);
+    struct index lines = lines_first ? low : high, chunk = lines_first ? high : low;
+    struct index at = index_scale_by(e, row, CHUNK, e->lanes);
+    at = index_add(e, at, index_scale_by(e, lines, 8 * CHUNK, e->lanes), e->lanes);
+    at = index_add(e, at, index_scale_by(e, chunk, m->pitch, e->lanes), e->lanes);
+    V start = emit_add(e, m->bytes, emit_mul(e, line, emit_i64(e, CHUNK)));
+    return index_add(e, at, index_uniform(start), e->lanes);
 }

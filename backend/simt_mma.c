@@ -14,8 +14,6 @@ enum { PRODUCTS = 2 /* of a group */ };
 
 typedef LLVMValueRef V;
 
-static struct index lane_of(struct emitter *e) { return index_lanes(emit_i64(e, 0), e->lanes); }
-
 /* Two sums of a lane, neighbours. Stored as one, 16 lanes at a time use all banks of shared memory, if a row
  * is 8 banks from the next. */
 static void store_pair(struct emitter *e, const V *pair, V to, struct index at) {
@@ -31,7 +29,7 @@ static void store_pair(struct emitter *e, const V *pair, V to, struct index at) 
 
 void mma_store_sums(struct emitter *e, const V *tiles, int rows, int outputs, V row, V output,
                     const struct mma_sums *sums) {
-    struct index lane = lane_of(e),
+    struct index lane = simt_lanes(e),
                  own = index_scale_by(e, index_div_by(e, lane, 4, e->lanes), sums->stride, e->lanes);
     own = index_add(e, own, index_scale_by(e, index_rem_by(e, lane, 4, e->lanes), 2, e->lanes), e->lanes);
     V start = emit_add(e, emit_mul(e, row, emit_i64(e, sums->stride)), output);
@@ -48,7 +46,7 @@ void mma_store_sums(struct emitter *e, const V *tiles, int rows, int outputs, V 
 /* Line `first` + l/4 of an operand, chunk l%4 of a group. */
 static void load_lines(struct emitter *e, const struct mma_operand *o, struct index *at, V first, V last,
                        V group, V *words) {
-    struct index lane = lane_of(e),
+    struct index lane = simt_lanes(e),
                  line = index_add(e, index_uniform(first), index_div_by(e, lane, 4, e->lanes), e->lanes);
     struct index chunk = {emit_mul(e, group, emit_i64(e, MMA_GROUP_CHUNKS)), 0, MMA_GROUP_CHUNKS, NULL};
     chunk = index_add(e, chunk, index_rem_by(e, lane, 4, e->lanes), e->lanes);

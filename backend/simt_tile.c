@@ -62,7 +62,7 @@ static int units_of(struct emitter *e, const struct side *s) {
 }
 
 static struct unit unit_of(struct emitter *e, const struct side *s, int unit) {
-    struct index lane = index_lanes(emit_i64(e, 0), e->lanes);
+    struct index lane = simt_lanes(e);
     V number = emit_add(e, emit_i64(e, (int64_t)unit * e->block_warps), e->warp);
     struct unit u;
     if (s->operand->packed) {
@@ -136,22 +136,15 @@ static void copy_step(struct emitter *e, const struct tile *t, V step) {
 
 /* ---- out of it ---- */
 
-/* 16 lines by two chunks, `first` and the next, as four matrices of 8 lines by a chunk: lines first for A,
- * chunks first for B, so that fragments come in the order of the atom's registers. */
-static void fragments(struct emitter *e, const struct side *s, V slot, V line, V first, bool lines_first,
-                      V words[4]) {
-    struct index lane = index_lanes(emit_i64(e, 0), e->lanes), row = index_rem_by(e, lane, 8, e->lanes),
-                 matrix = index_div_by(e, lane, 8, e->lanes);
-    struct index low = index_rem_by(e, matrix, 2, e->lanes), high = index_div_by(e, matrix, 2, e->lanes);
-    struct index lines = lines_first ? low : high, chunk = lines_first ? high : low;
-    struct index at = index_scale_by(e, row, CHUNK_BYTES, e->lanes);
-    at = index_add(e, at, index_scale_by(e, lines, 8 * CHUNK_BYTES, e->lanes), e->lanes);
-    at = index_add(e, at, index_scale_by(e, chunk, s->pitch, e->lanes), e->lanes);
-    V start =
-        emit_add(e, emit_mul(e, slot, emit_i64(e, s->stage)), emit_mul(e, line, emit_i64(e, CHUNK_BYTES)));
-    at = index_add(e, at, index_uniform(start), e->lanes);
-    struct index chunks = index_uniform(emit_mul(e, first, emit_i64(e, s->pitch)));
-    simt_load_matrix(e, s->ring, index_add(e, at, chunks, e->lanes), words);
+/* A side's columns in a stage, from chunk `first` (i64) on. */
+static struct simt_columns columns_of(struct emitter *e, const struct side *s, V slot, V first) {
+    V bytes = emit_mul(e, slot, emit_i64(e, s->stage));
+    return (struct simt_columns){s->ring, emit_add(e, bytes, emit_mul(e, first, emit_i64(e, s->pitch))), s->pitch};
+}
+
+/* Fragments of 16 lines by two of their chunks. */
+static void fragments(struct emitter *e, const struct simt_columns *m, V line, bool lines_first, V words[4]) {
+    simt_load_matrix(e, m->base, simt_matrices(e, m, line, lines_first), words);
 }
 
 /* sums += the step in `slot`. */
@@ -159,13 +152,12 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     int rows = t->warp_rows / MMA_ROWS, pairs = t->warp_outputs / (2 * MMA_OUTPUTS);
     V a[MOST_FRAGMENTS][4], b[MOST_FRAGMENTS][4];
     for (int k = 0; k < INPUT_PRODUCTS; k++) {
+        V first = emit_i64(e, 2 * k);
+        struct simt_columns from_a = columns_of(e, &t->a, slot, first), from_b = columns_of(e, &t->b, slot, first);
         for (int i = 0; i < rows; i++)
-            fragments(e, &t->a, slot, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)),
-                      emit_i64(e, 2 * k), true, a[i]);
+            fragments(e, &from_a, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), true, a[i]);
         for (int j = 0; j < pairs; j++)
-            fragments(e, &t->b, slot,
-                      emit_add(e, t->output_in_tile, emit_i64(e, (int64_t)j * 2 * MMA_OUTPUTS)),
-                      emit_i64(e, 2 * k), false, b[j]);
+            fragments(e, &from_b, emit_add(e, t->output_in_tile, emit_i64(e, (int64_t)j * 2 * MMA_OUTPUTS)), false, b[j]);
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < 2 * pairs; j++)
                 simt_mma(e, t->a.operand->atom, a[i], &b[j / 2][j % 2 * 2],
@@ -173,18 +165,12 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     }
 }
 
-/* Inputs of product number k of a stage. */
-static struct simt_columns columns_of(struct emitter *e, const struct side *s, V slot, int k) {
-    V bytes = emit_mul(e, slot, emit_i64(e, s->stage));
-    return (struct simt_columns){s->ring, emit_add(e, bytes, emit_i64(e, 2 * k * s->pitch)), s->pitch};
-}
-
 /* The same by groups of four warps, each of 64 rows; begun, not done. */
 static void multiply_group(struct emitter *e, const struct tile *t, V slot, V *sums) {
     V group = emit_mul(e, emit_div(e, e->warp, emit_i64(e, 4)), emit_i64(e, 64 * CHUNK_BYTES));
     simt_wgmma_begin(e);
     for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a = columns_of(e, &t->a, slot, k), b = columns_of(e, &t->b, slot, k);
+        struct simt_columns a = columns_of(e, &t->a, slot, emit_i64(e, 2 * k)), b = columns_of(e, &t->b, slot, emit_i64(e, 2 * k));
         a.bytes = emit_add(e, a.bytes, group);
         simt_wgmma(e, t->a.operand->atom, t->b.lines, &a, &b, sums);
     }
@@ -198,9 +184,9 @@ static void multiply_blocks(struct emitter *e, const struct tile *t, V step, V s
     struct emit_loop blocks;
     emit_loop_begin(e, &blocks, emit_i64(e, 0), emit_i64(e, INPUT_PRODUCTS), 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = blocks.carried[i];
-    V chunk = emit_mul(e, blocks.counter, emit_i64(e, 2));
+    struct simt_columns from = columns_of(e, &t->a, slot, emit_mul(e, blocks.counter, emit_i64(e, 2)));
     for (int i = 0; i < rows; i++)
-        fragments(e, &t->a, slot, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), chunk, true, a[i]);
+        fragments(e, &from, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), true, a[i]);
     mma_blocks_add(e, &t->blocks, emit_add(e, first, blocks.counter), a, sums);
     emit_loop_end(e, &blocks, sums);
     for (int i = 0; i < count; i++) sums[i] = blocks.carried[i];
@@ -229,7 +215,7 @@ static void multiply_block(struct emitter *e, const struct tile *t, V step) {
     simt_one_begin(e, &one);
     simt_tensor_after(e); /* the tile before was read by all warps */
     for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a = columns_of(e, &t->a, slot, k), b = columns_of(e, &t->b, slot, k);
+        struct simt_columns a = columns_of(e, &t->a, slot, emit_i64(e, 2 * k)), b = columns_of(e, &t->b, slot, emit_i64(e, 2 * k));
         simt_tcgen05(e, t->a.operand->atom, t->b.lines, &a, &b, &t->p->tensor->sums,
                      k ? LLVMConstAllOnes(e->i1) : adds);
     }
@@ -263,7 +249,7 @@ static void end_block(struct emitter *e, const struct tile *t) {
  * last four would meet the banks of the first: they store each two chunks the other way round. */
 static void store_columns(struct emitter *e, V column, const V words[TENSOR_LOAD],
                           const struct mma_sums *sums) {
-    struct index lane = index_lanes(emit_i64(e, 0), e->lanes),
+    struct index lane = simt_lanes(e),
                  odd = index_rem_by(e, index_div_by(e, lane, 4, e->lanes), 2, e->lanes), row = lane;
     V swaps = index_vector(e, &odd, e->lanes), quarter = emit_rem(e, e->warp, emit_i64(e, 4));
     swaps = LLVMBuildICmp(e->builder, LLVMIntNE, swaps, emit_splat(e, emit_i64(e, 0), e->lanes), "");
