@@ -54,20 +54,19 @@ struct simt_one {
 void simt_one_begin(struct emitter *e, struct simt_one *o);
 void simt_one_end(struct emitter *e, struct simt_one *o);
 
-/* Of sm_90 and later. Barriers in shared memory, MBARRIER_BYTES each and aligned to as many: number `number` (i64) of several. A phase, 0 first, is over when
- * so many have arrived and as many bytes as they expect; then the next one begins. One thread initialises those that it needs, publishes
- * them, and a barrier of the block follows before they are used; it ends them, when nobody uses them any more, before the memory or they
- * themselves are used anew. */
+/* Of sm_90 and later. `count` barriers in shared memory, MBARRIER_BYTES each and aligned to as many, from `first` on; number `number`
+ * (i64) of them. A phase, 0 first, is over when one thread has arrived and as many bytes as it expects; then the next one begins. All warps
+ * come to begin, and a barrier of the block follows before they are used; to end, when nobody uses them any more, before the memory or
+ * they themselves are used anew. */
 enum { MBARRIER_BYTES = 8 };
+void simt_mbarriers_begin(struct emitter *e, LLVMValueRef first, int count);
+void simt_mbarriers_end(struct emitter *e, LLVMValueRef first, int count);
 LLVMValueRef simt_mbarrier(struct emitter *e, LLVMValueRef first, LLVMValueRef number);
-void simt_mbarrier_init(struct emitter *e, LLVMValueRef barrier, int arrivals);
-void simt_mbarrier_publish(struct emitter *e);
-void simt_mbarrier_end(struct emitter *e, LLVMValueRef barrier);
 /* One thread arrives, and expects `bytes` (i32) in this phase. */
 void simt_mbarrier_expect(struct emitter *e, LLVMValueRef barrier, LLVMValueRef bytes);
-/* This warp, all its lanes, until the phase of that parity (i32) is over: the one under way or the one before, which of a new barrier is
- * over and odd. */
-void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef parity);
+/* This warp, all its lanes, until phase number `phase` (i64) is over: the one under way or the one before, which of a new barrier is -1
+ * and over. */
+void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef phase);
 /* One thread has `bytes` (i32, a multiple of 16, from where both are aligned to 16) brought from global to shared memory, where `barrier`
  * counts them. cp.async.bulk */
 void simt_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);

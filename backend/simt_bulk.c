@@ -12,21 +12,6 @@ bool mma_bulk_suits(struct emitter *e, const struct mma_operand *o, int lines) {
            LLVMConstIntGetSExtValue(there) * 2 >= lines;
 }
 
-/* One thread's, for all stages. */
-static void for_barriers(struct emitter *e, const struct mma_bulk *b,
-                         void (*each)(struct emitter *e, V barrier)) {
-    struct simt_one one;
-    simt_one_begin(e, &one);
-    for (int i = 0; i < b->stages; i++) each(e, simt_mbarrier(e, b->barriers, emit_i64(e, i)));
-    simt_mbarrier_publish(e);
-    simt_one_end(e, &one);
-}
-
-static void begin_one(struct emitter *e, V barrier) { simt_mbarrier_init(e, barrier, 1); }
-
-void mma_bulk_begin(struct emitter *e, const struct mma_bulk *b) { for_barriers(e, b, begin_one); }
-void mma_bulk_end(struct emitter *e, const struct mma_bulk *b) { for_barriers(e, b, simt_mbarrier_end); }
-
 static void copy_lines(struct emitter *e, const struct mma_bulk *b, V line, V chunk, V count, V to,
                        V barrier) {
     V from = emit_offset(e, b->operand->buffer->base, mma_chunk_place(e, b->operand, b->at, line, chunk));
@@ -57,6 +42,5 @@ void mma_bulk_copy(struct emitter *e, const struct mma_bulk *b, V step, V slot) 
 }
 
 void mma_bulk_wait(struct emitter *e, const struct mma_bulk *b, V steps, V slot) {
-    V round = emit_rem(e, emit_div(e, steps, emit_i64(e, b->stages)), emit_i64(e, 2));
-    simt_mbarrier_wait(e, simt_mbarrier(e, b->barriers, slot), LLVMBuildTrunc(e->builder, round, e->i32, ""));
+    simt_mbarrier_wait(e, simt_mbarrier(e, b->barriers, slot), emit_div(e, steps, emit_i64(e, b->stages)));
 }

@@ -32,20 +32,30 @@ V simt_mbarrier(struct emitter *e, V first, V number) {
     return emit_offset(e, first, emit_mul(e, number, emit_i64(e, MBARRIER_BYTES)));
 }
 
-void simt_mbarrier_init(struct emitter *e, V barrier, int arrivals) {
-    V arguments[] = {barrier, emit_i32(e, arrivals)};
-    if (!e->threaded)
-        emulate_mbarrier(e, "mdl_emulate_mbarrier_init", barrier, arguments[1]);
-    else
-        emit_intrinsic(e, "llvm.nvvm.mbarrier.init.shared", NULL, 0, arguments, 2);
-}
-
-void simt_mbarrier_publish(struct emitter *e) {
+void simt_mbarriers_begin(struct emitter *e, V first, int count) {
+    struct simt_one o;
+    V one = emit_i32(e, 1);
+    simt_one_begin(e, &o);
+    for (int i = 0; i < count; i++) {
+        V barrier = simt_mbarrier(e, first, emit_i64(e, i));
+        if (!e->threaded)
+            emulate_mbarrier(e, "mdl_emulate_mbarrier_init", barrier, one);
+        else
+            emit_intrinsic(e, "llvm.nvvm.mbarrier.init.shared", NULL, 0, (V[]){barrier, one}, 2);
+    }
     if (e->threaded) emit_intrinsic(e, "llvm.nvvm.fence.mbarrier_init.release.cluster", NULL, 0, NULL, 0);
+    simt_one_end(e, &o);
 }
 
-void simt_mbarrier_end(struct emitter *e, V barrier) {
-    if (e->threaded) emit_intrinsic(e, "llvm.nvvm.mbarrier.inval.shared", NULL, 0, &barrier, 1);
+void simt_mbarriers_end(struct emitter *e, V first, int count) {
+    struct simt_one o;
+    if (!e->threaded) return;
+    simt_one_begin(e, &o);
+    for (int i = 0; i < count; i++) {
+        V barrier = simt_mbarrier(e, first, emit_i64(e, i));
+        emit_intrinsic(e, "llvm.nvvm.mbarrier.inval.shared", NULL, 0, &barrier, 1);
+    }
+    simt_one_end(e, &o);
 }
 
 void simt_mbarrier_expect(struct emitter *e, V barrier, V bytes) {
@@ -56,7 +66,8 @@ void simt_mbarrier_expect(struct emitter *e, V barrier, V bytes) {
                        2);
 }
 
-void simt_mbarrier_wait(struct emitter *e, V barrier, V parity) {
+void simt_mbarrier_wait(struct emitter *e, V barrier, V phase) {
+    V parity = LLVMBuildAnd(e->builder, LLVMBuildTrunc(e->builder, phase, e->i32, ""), emit_i32(e, 1), "");
     if (!e->threaded) {
         emulate_mbarrier(e, "mdl_emulate_mbarrier_wait", barrier, parity);
         return;

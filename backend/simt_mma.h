@@ -57,9 +57,7 @@ struct mma_bulk {
 };
 /* Whether a tile of so many lines can be had so. */
 bool mma_bulk_suits(struct emitter *e, const struct mma_operand *o, int lines);
-/* Before the first copy of a tile, a barrier of the block behind it; when all warps are done with the stages. */
-void mma_bulk_begin(struct emitter *e, const struct mma_bulk *b);
-void mma_bulk_end(struct emitter *e, const struct mma_bulk *b);
+/* All warps come to it, between simt_mbarriers_begin and _end of the tile. */
 void mma_bulk_copy(struct emitter *e, const struct mma_bulk *b, LLVMValueRef step, LLVMValueRef slot);
 /* This warp, for the copy of step number `steps` from the tile's first on. */
 void mma_bulk_wait(struct emitter *e, const struct mma_bulk *b, LLVMValueRef steps, LLVMValueRef slot);

@@ -226,23 +226,7 @@ static void multiply_block(struct emitter *e, const struct tile *t, V step) {
 /* Until the stage of `step` is free: what was multiplied there a ring before, if anything was, is done. */
 static void wait_for_stage(struct emitter *e, const struct tile *t, V step) {
     V round = emit_div(e, emit_sub(e, step, t->p->begin), emit_i64(e, t->stages));
-    V before = emit_rem(e, emit_add(e, round, emit_i64(e, 1)), emit_i64(e, 2));
-    simt_mbarrier_wait(e, done(e, t, slot_of(e, t, step)), LLVMBuildTrunc(e->builder, before, e->i32, ""));
-}
-
-static void begin_block(struct emitter *e, const struct tile *t) {
-    struct simt_one one;
-    simt_one_begin(e, &one);
-    for (int i = 0; i < t->stages; i++) simt_mbarrier_init(e, done(e, t, emit_i64(e, i)), 1);
-    simt_mbarrier_publish(e);
-    simt_one_end(e, &one);
-}
-
-static void end_block(struct emitter *e, const struct tile *t) {
-    struct simt_one one;
-    simt_one_begin(e, &one);
-    for (int i = 0; i < t->stages; i++) simt_mbarrier_end(e, done(e, t, emit_i64(e, i)));
-    simt_one_end(e, &one);
+    simt_mbarrier_wait(e, done(e, t, slot_of(e, t, step)), emit_sub(e, round, emit_i64(e, 1)));
 }
 
 /* A lane's row of neighbouring sums. Rows are 8 banks from each other, so that of eight lanes' 16 bytes the
@@ -330,7 +314,7 @@ static void plan_bulk(struct emitter *e, struct tile *t, V barriers) {
                                 t->b.stage,   t->b.ring, t->b.first, barriers};
     if (!t->in_bulk) return;
     simt_proxy_fence(e); /* what lay in the ring before */
-    mma_bulk_begin(e, &t->bulk);
+    simt_mbarriers_begin(e, barriers, t->stages);
     simt_block_barrier(e);
 }
 
@@ -373,7 +357,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
         ice("a tile of %d x %d is too large", p->rows, p->outputs);
     plan_bulk(e, &t, asynchronous ? barriers : NULL);
-    if (block) begin_block(e, &t);
+    if (block) simt_mbarriers_begin(e, p->tensor->done, stages);
     fill(e, &t);
     for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
     struct emit_loop steps;
@@ -400,11 +384,11 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     if (group) simt_wgmma_wait(e, 0);
     simt_copy_wait(e, 0);
     simt_block_barrier(e);
-    if (t.in_bulk) mma_bulk_end(e, &t.bulk);
+    if (t.in_bulk) simt_mbarriers_end(e, barriers, stages);
     if (block)
         take_sums(e, &t, sums);
     else
         store_sums(e, &t, steps.carried, sums);
     simt_block_barrier(e);
-    if (block) end_block(e, &t);
+    if (block) simt_mbarriers_end(e, p->tensor->done, stages);
 }

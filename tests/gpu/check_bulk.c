@@ -25,10 +25,7 @@ static void emit_rounds(struct emitter *e, V from, V to, bool waits) {
     struct simt_one one;
     struct emit_loop rounds;
     V barrier = simt_shared(e, MBARRIER_BYTES), box = simt_shared(e, BYTES), bytes = emit_i32(e, BYTES);
-    simt_one_begin(e, &one);
-    simt_mbarrier_init(e, barrier, 1);
-    simt_mbarrier_publish(e);
-    simt_one_end(e, &one);
+    simt_mbarriers_begin(e, barrier, 1);
     simt_block_barrier(e);
     emit_loop_begin(e, &rounds, emit_i64(e, 0), emit_i64(e, ROUNDS), 1, 0, NULL);
     V round = emit_mul(e, rounds.counter, emit_i64(e, BYTES)), warp = emit_mul(e, e->warp, emit_i64(e, 128));
@@ -36,15 +33,12 @@ static void emit_rounds(struct emitter *e, V from, V to, bool waits) {
     simt_mbarrier_expect(e, barrier, bytes);
     simt_copy_bulk(e, box, emit_offset(e, from, round), bytes, barrier);
     simt_one_end(e, &one);
-    V parity = LLVMBuildTrunc(e->builder, emit_rem(e, rounds.counter, emit_i64(e, 2)), e->i32, "");
-    if (waits) simt_mbarrier_wait(e, barrier, parity);
+    if (waits) simt_mbarrier_wait(e, barrier, rounds.counter);
     V words = emit_load_lanes(e, e->f32, emit_offset(e, box, warp), e->lanes, NULL);
     emit_store_lanes(e, words, emit_offset(e, to, emit_add(e, round, warp)), NULL);
     simt_block_barrier(e);
     emit_loop_end(e, &rounds, NULL);
-    simt_one_begin(e, &one);
-    simt_mbarrier_end(e, barrier);
-    simt_one_end(e, &one);
+    simt_mbarriers_end(e, barrier, 1);
 }
 
 static V emulated_buffer(struct emitter *e, int number) {
