@@ -154,30 +154,30 @@ V emulate_dot4(struct emitter *e, V w, V x, V sum) {
     return LLVMBuildLoad2(e->builder, type, arrays[2], "");
 }
 
-void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
-                   V *sums) {
-    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->ptr}, type = LLVMTypeOf(sums[0]);
+/* A product of two operands in columns, and what its unit takes besides. */
+static void multiply_columns(struct emitter *e, const char *unit, enum atom atom, int outputs, const struct simt_columns *a,
+                             const struct simt_columns *b, V last) {
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, LLVMTypeOf(last)};
     V arguments[] = {LLVMGetParam(e->function, 2),
                      emit_offset(e, a->base, a->bytes),
                      emit_i64(e, a->pitch),
                      emit_offset(e, b->base, b->bytes),
                      emit_i64(e, b->pitch),
                      emit_i64(e, outputs),
-                     spill(e, type, sums, (unsigned)outputs / 2)};
-    call(e, declare(e, product_name(e, "wgmma", atom), types, 7), arguments, 7);
-    reload(e, type, arguments[6], sums, (unsigned)outputs / 2);
+                     last};
+    call(e, declare(e, product_name(e, unit, atom), types, 7), arguments, 7);
+}
+
+void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
+                   V *sums) {
+    LLVMTypeRef type = LLVMTypeOf(sums[0]);
+    V array = spill(e, type, sums, (unsigned)outputs / 2);
+    multiply_columns(e, "wgmma", atom, outputs, a, b, array);
+    reload(e, type, array, sums, (unsigned)outputs / 2);
 }
 
 void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b, V adds) {
-    LLVMTypeRef types[] = {e->ptr, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->i32};
-    V arguments[] = {LLVMGetParam(e->function, 2),
-                     emit_offset(e, a->base, a->bytes),
-                     emit_i64(e, a->pitch),
-                     emit_offset(e, b->base, b->bytes),
-                     emit_i64(e, b->pitch),
-                     emit_i64(e, outputs),
-                     LLVMBuildZExt(e->builder, adds, e->i32, "")};
-    call(e, declare(e, product_name(e, "tcgen05", atom), types, 7), arguments, 7);
+    multiply_columns(e, "tcgen05", atom, outputs, a, b, LLVMBuildZExt(e->builder, adds, e->i32, ""));
 }
 
 void emulate_tensor(struct emitter *e, const char *name) {
