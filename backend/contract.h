@@ -55,6 +55,7 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
 
 /* --- simt_contract.c --- */
 bool simt_schedule_fits(struct emitter *e);
+bool simt_tile_fits(struct emitter *e, const struct group *g); /* false after a diagnostic */
 /* Tiles and what they are made in, in shared memory. Groups follow each other, so they share it. */
 void simt_place_tiles(struct emitter *e, struct group *groups, int count);
 /* All warps come here when all tiles are made. */

@@ -334,7 +334,7 @@ bool lower_contract(struct emitter *e) {
         if (!groups[i].program) ice("kernel %s: no way from its contraction to its results", e->kernel->name);
         if (e->target->simt && groups[i].program->whole_rows)
             return lower_loops(e); /* no shared memory is so large */
-        if (!plan_group(e, &groups[i])) return false;
+        if (!plan_group(e, &groups[i]) || !simt_tile_fits(e, &groups[i])) return false;
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }

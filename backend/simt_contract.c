@@ -48,6 +48,15 @@ bool simt_schedule_fits(struct emitter *e) {
     return good;
 }
 
+bool simt_tile_fits(struct emitter *e, const struct group *g) {
+    enum atom atom = e->kernel->schedule->atom;
+    if (!g->mma || mma_tile_fits(e, atom, g->tile_rows, (int)g->block_outputs, g->tiles)) return true;
+    emit_error(e, e->kernel->loc,
+               "schedule: %d warps cannot make tiles of %d x %lld by %s: 8 warps make 128 rows by up to 128 outputs, multiples of 32",
+               e->block_warps, g->tile_rows, (long long)g->block_outputs, atom_info(atom)->name);
+    return false;
+}
+
 /* ---- shared memory ---- */
 
 /* Of the fewer rows that warps share the inputs of. */

@@ -40,6 +40,8 @@ void emit_mma_few(struct emitter *e, const struct mma_product *p, const struct m
  * memory, whose contents all warps have done with; so they have at the end. `barriers`: room for an mbarrier a stage. */
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, LLVMValueRef ring, LLVMValueRef barriers,
                    const struct mma_sums *sums);
+/* Whether the block's warps can share a tile, and a warp's registers hold its part. tiles: weights do not come through the ring. */
+bool mma_tile_fits(const struct emitter *e, enum atom atom, int rows, int outputs, bool tiles);
 /* outputs: 0 where weights do not come through it. */
 int64_t mma_ring_bytes(int rows, int outputs, int stages);
 

@@ -288,23 +288,47 @@ static void share_rows(struct emitter *e, struct tile *t) {
     t->output_in_tile = emit_i64(e, 0);
 }
 
-/* The warps' parts: as near to squares as they can be, since a part loads its rows and its outputs for each
- * product. */
-static void share_tile(struct emitter *e, struct tile *t) {
-    int best = 0, together = t->p->tiles ? TILE_OUTPUTS : 2 * MMA_OUTPUTS;
-    for (int across = 1; across <= e->block_warps; across *= 2) {
-        int rows = t->a.lines * across / e->block_warps, outputs = t->b.lines / across;
-        if (rows % MMA_ROWS || outputs % together ||
-            (best && rows + outputs >= t->warp_rows + t->warp_outputs))
-            continue;
+/* In how many parts across the outputs the warps share a tile: the parts are as near to squares as they can be, since a part loads its
+ * rows and its outputs for each product. 0: they cannot. `together`: outputs that a warp has at least. */
+static int parts_across(int rows, int outputs, int warps, int together) {
+    int best = 0, least = 0;
+    for (int across = 1; across <= warps; across *= 2) {
+        if (warps % across || outputs % across || rows % (warps / across)) continue;
+        int own_rows = rows / (warps / across), own = outputs / across;
+        if (own_rows % MMA_ROWS || own % together || (best && own_rows + own >= least)) continue;
         best = across;
-        t->warp_rows = rows;
-        t->warp_outputs = outputs;
+        least = own_rows + own;
     }
-    if (!best) ice("%d warps cannot share a tile of %d x %d", e->block_warps, t->a.lines, t->b.lines);
+    return best;
+}
+
+static int outputs_together(bool tiles) { return tiles ? TILE_OUTPUTS : 2 * MMA_OUTPUTS; }
+
+static void share_tile(struct emitter *e, struct tile *t) {
+    int best = parts_across(t->a.lines, t->b.lines, e->block_warps, outputs_together(t->p->tiles));
     V across = emit_i64(e, best);
+    t->warp_rows = t->a.lines / (e->block_warps / best);
+    t->warp_outputs = t->b.lines / best;
     t->row_in_tile = emit_mul(e, emit_div(e, e->warp, across), emit_i64(e, t->warp_rows));
     t->output_in_tile = emit_mul(e, emit_rem(e, e->warp, across), emit_i64(e, t->warp_outputs));
+}
+
+/* Chunks of so many lines are shared by all lanes, each of which keeps few at a time. */
+static bool lines_fit(const struct emitter *e, int lines) {
+    int threads = e->lanes * e->block_warps, chunks = lines * STEP_CHUNKS;
+    return chunks % threads == 0 && chunks / threads <= MOST_UNITS;
+}
+
+bool mma_tile_fits(const struct emitter *e, enum atom atom, int rows, int outputs, bool tiles) {
+    enum atom_unit unit = atom_info(atom)->unit;
+    int sums = rows * outputs / (e->lanes * e->block_warps);
+    if (rows <= MMA_ROWS || !lines_fit(e, rows) || !(tiles || lines_fit(e, outputs))) return false;
+    if (outputs / MMA_OUTPUTS * MMA_SUMS > MAX_CARRIED || (tiles && outputs > MOST_TILES * TILE_OUTPUTS)) return false; /* few rows' */
+    if (unit == UNIT_block) return true;
+    if (sums > MAX_CARRIED) return false;
+    if (unit == UNIT_group) return e->block_warps % 4 == 0;
+    int across = parts_across(rows, outputs, e->block_warps, outputs_together(tiles));
+    return across && rows / (e->block_warps / across) / MMA_ROWS <= MOST_FRAGMENTS && outputs / across / (2 * MMA_OUTPUTS) <= MOST_FRAGMENTS;
 }
 
 /* B in bulk, if it can be had so and the products read past the caches of threads, as those copies write. */
@@ -354,8 +378,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
                          emit_add(e, p->output, t.output_in_tile), &t.blocks);
     int count = t.warp_rows / MMA_ROWS * (t.warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
     V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
-    if (count > MAX_CARRIED || units_of(e, &t.a) > MOST_UNITS || units_of(e, &t.b) > MOST_UNITS)
-        ice("a tile of %d x %d is too large", p->rows, p->outputs);
+    if (!mma_tile_fits(e, p->a->atom, p->rows, p->outputs, p->tiles != NULL)) ice("no tile of %d x %d", p->rows, p->outputs);
     plan_bulk(e, &t, asynchronous ? barriers : NULL);
     if (block) simt_mbarriers_begin(e, p->tensor->done, stages);
     fill(e, &t);
