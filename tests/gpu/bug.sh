@@ -9,6 +9,21 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0 count=0
 
+# substitute GOOD BAD FROM TO [KEEP]: a file with TO for every FROM, of the same length if KEEP is given; false: there is no FROM.
+substitute() {
+    python3 - "$@" <<'PYTHON'
+import re, sys
+good, bad, old, new = sys.argv[1:5]
+keeps = len(sys.argv) > 5
+def put(match):
+    text = match.expand(new.encode())
+    return text + b" " * (len(match.group(0)) - len(text) if keeps else 0)
+data = open(good, "rb").read()
+changed = re.sub(old.encode(), put, data)
+sys.exit(1) if changed == data or (keeps and len(changed) != len(data)) else open(bad, "wb").write(changed)
+PYTHON
+}
+
 complain() {
     echo "FAIL: $*"
     [ ! -s "$scratch/log" ] || head -5 "$scratch/log"

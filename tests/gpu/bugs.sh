@@ -9,18 +9,7 @@ target=cuda:sm_80 device=cuda:0
 
 compiled() { mdlc --target=$target "$@" -o "$scratch/libgood.so"; }
 
-changed() {
-    python3 - "$scratch/libgood.so" "$scratch/libbad.so" "$1" "$2" <<'PYTHON'
-import re, sys
-good, bad, old, new = sys.argv[1:]
-data = open(good, "rb").read()
-def put(match):
-    text = match.expand(new.encode())
-    return text + b" " * (len(match.group(0)) - len(text))
-changed = re.sub(old.encode(), put, data)
-sys.exit(1) if changed == data or len(changed) != len(data) else open(bad, "wb").write(changed)
-PYTHON
-}
+changed() { substitute "$scratch/libgood.so" "$scratch/libbad.so" "$1" "$2" keep; }
 
 call='layer x=random N=40'
 cat >"$scratch/product.mdl" <<'END'

@@ -117,9 +117,23 @@ static void fill(const struct layout *t, unsigned rows, unsigned number, unsigne
         }
 }
 
+static unsigned char in[ROOM];
+static uint32_t sums[128][256];
+
+static struct check_run run_of(const char *body, uint32_t n, uint64_t seed) {
+    return (struct check_run){.before = SHARED,
+                              .body = body,
+                              .threads = 128,
+                              .shared = ROOM,
+                              .in = in,
+                              .in_bytes = sizeof in,
+                              .out = sums,
+                              .out_bytes = sizeof sums,
+                              .n = n,
+                              .seed = seed};
+}
+
 static void check_layout(struct layout t) {
-    static unsigned char in[ROOM];
-    static uint32_t out[128][256];
     static int a[128 * 64], b[256 * 64];
     unsigned k = 2 * STEP / t.bytes;
     char *body = text_of(&t, &whole);
@@ -127,23 +141,15 @@ static void check_layout(struct layout t) {
     fill(&t, t.m, t.a, in, a);
     fill(&t, t.n, t.b, in + B_AT, b);
     for (uint32_t add = 0; add < 2; add++) {
-        check_good(&(struct check_run){.before = SHARED,
-                                       .body = body,
-                                       .threads = 128,
-                                       .shared = ROOM,
-                                       .in = in,
-                                       .in_bytes = sizeof in,
-                                       .out = out,
-                                       .out_bytes = 128 * t.n * 4,
-                                       .n = add,
-                                       .seed = t.n + add},
-                   NULL);
+        struct check_run run = run_of(body, add, t.n + add);
+        run.out_bytes = 128 * t.n * 4;
+        check_good(&run, NULL);
         for (unsigned m = 0; m < t.m; m++)
             for (unsigned n = 0; n < t.n; n++) {
                 int sum = 0, got;
                 for (unsigned i = add ? 0 : k / 2; i < k; i++) sum += a[m * k + i] * b[n * k + i];
                 unsigned thread = t.m == 64 ? m / 16 * 32 + m % 16 : m;
-                uint32_t bits = (&out[0][0])[thread * t.n + n];
+                uint32_t bits = (&sums[0][0])[thread * t.n + n];
                 float value;
                 memcpy(&value, &bits, sizeof value);
                 got = t.d == 2 ? (int)bits : (int)value;
@@ -176,21 +182,11 @@ Test(tcgen05, products) {
 }
 
 static void fails_as(const struct layout *t, const struct pieces *p, const char *words) {
-    static unsigned char in[ROOM];
-    static uint32_t out[128][256];
     char *body = text_of(t, p);
-    for (uint64_t seed = 0; seed < 4; seed++)
-        check_fails(&(struct check_run){.before = SHARED,
-                                        .body = body,
-                                        .threads = 128,
-                                        .shared = ROOM,
-                                        .in = in,
-                                        .in_bytes = sizeof in,
-                                        .out = out,
-                                        .out_bytes = sizeof out,
-                                        .n = 1,
-                                        .seed = seed},
-                    words);
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        struct check_run run = run_of(body, 1, seed);
+        check_fails(&run, words);
+    }
     free(body);
 }
 #define FAILS(piece, by, words)                                                                              \

@@ -16,15 +16,7 @@ library() {
 
 compiled() { mdlc --target="$target" "$@" --emit=llvm -o "$scratch/good.ll" && library good; }
 
-changed() {
-    python3 - "$scratch/good.ll" "$scratch/bad.ll" "$1" "$2" <<'PYTHON' && library bad
-import re, sys
-good, bad, old, new = sys.argv[1:]
-text = open(good).read()
-changed = re.sub(old, new, text)
-sys.exit(1) if changed == text else open(bad, "w").write(changed)
-PYTHON
-}
+changed() { substitute "$scratch/good.ll" "$scratch/bad.ll" "$1" "$2" && library bad; }
 
 cat >"$scratch/product.mdl" <<'END'
 model product
