@@ -1,10 +1,11 @@
 /* Kernels of domain `contract`: register tiles over blocks of rows and outputs, then the epilogue, row by
  * row, while the tile is in L1.
  *
- *     for strip in outer x row blocks:                 a thread's share: consecutive (strip, output block)
- * pairs [copy the strip's rows of A]                  only where they do not lie right for block of outputs:
+ *     for strip in outer x row blocks:          a thread's share: consecutive (strip, output block) pairs
+ *         [copy the strip's rows of A]          only where they do not lie right
+ *         for block of outputs:
  *             [pack B]
- *             for tile of rows:                         MR rows, then fewer for what is left
+ *             for tile of rows:                 MR rows, then fewer for what is left
  *                 for panel in block:  tile of C = A x B, for each anchor
  *                 for row in tile:     row program      bias, activation, residual, rope, quantise, store
  *

@@ -5,8 +5,8 @@
  *     block:   for (unit, part of its keys):
  *                  warps: softmax and sums over their share of the keys         simt_attention_fma.c
  *                  join the warps' states in their order
- *                  if there are several parts: to memory; who is not the last goes on; join the parts' in
- * their order for row: sums / total, then the row program
+ *                  of several parts: to memory; who is not the last goes on; join them in their order
+ *                  for row: sums / total, then the row program
  *
  * How many parts there are is seen at run time: as the grid has blocks for each unit, but of no fewer keys
  * than a warp takes at once. States are joined as FlashDecoding does: with M the largest of the m_i, w_i =

@@ -5,8 +5,7 @@
  * which keys and values are read once. Its keys are split in parts, each a block's. What a part of the keys
  * has come to for the rows, a state, lies in memory as
  *
- *     largest score [rows], total [rows], sums [rows][stride]        f32; sums of 2^(score - largest) *
- * values
+ *     largest score [rows], total [rows], sums [rows][stride]     f32: sums of 2^(score - largest) values
  */
 #ifndef BACKEND_SIMT_ATTENTION_H
 #define BACKEND_SIMT_ATTENTION_H

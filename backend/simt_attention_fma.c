@@ -1,9 +1,9 @@
 /* Attention by multiply-adds: keys are lanes for scores, dims for values.
  *
  *     warp w:  for keys 32 w, 32 w + 1, ... then on by 32 * warps:
- *                  s = scale * log2(e) * q k^T        a lane a key; each element of k is loaded once for all
- * rows m' = max(m, max s)    p = 2^(s - m')    l = l * 2^(m - m') + sum p o = o * 2^(m - m') + sum over keys
- * of p v        a lane a dim, p by shuffles
+ *                  s = scale * log2(e) * q k^T         a lane a key; k is loaded once for all rows
+ *                  m' = max(m, max s)    p = 2^(s - m')    l = l * 2^(m - m') + sum p
+ *                  o = o * 2^(m - m') + sum of p v     a lane a dim, p by shuffles
  */
 #include "backend/simt.h"
 #include "backend/simt_attention.h"

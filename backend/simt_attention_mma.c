@@ -1,9 +1,9 @@
 /* Attention by tensor cores: FlashAttention-2 (Dao, arXiv 2307.08691). A warp has 16 rows, whose queries stay
  * in registers as fragments; tiles of keys and values come through shared memory.
  *
- *     for tile of keys:   S = Q K^T                                    16 rows x the warp's keys, in
- * registers m' = max(m, max S)    P = 2^(c (S - m'))    l = l * 2^(c (m - m')) + sum P O = O * 2^(c (m - m'))
- * + P V                 sums of P are C's fragments, and A's as they are
+ *     for tile of keys:   S = Q K^T                       16 rows x the warp's keys, in registers
+ *                         m' = max(m, max S)    P = 2^(c (S - m'))    l = l * 2^(c (m - m')) + sum P
+ *                         O = O * 2^(c (m - m')) + P V    sums of P are C's fragments, and A's as they are
  *
  * with c = scale * log2(e). Lane l has rows l/4 and l/4 + 8, four lanes a row: of the largest score they make
  * one at every tile, of the total at the end. Of many rows each warp has its own, and all the tile's keys; up

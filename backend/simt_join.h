@@ -4,8 +4,9 @@
  *
  *     block of (result, part):  write simt_part(number)
  *                               if simt_is_last(result, parts):
- *                                   for each part, in their order:  add what it has       the same sum
- * whoever does it
+ *                                   for each part, in their order:  add what it has
+ *
+ * The sum is the same whoever is the last.
  *
  * (FlashDecoding's and Stream-K's way: Osama et al., arXiv 2301.03598.) */
 #ifndef BACKEND_SIMT_JOIN_H

@@ -1,9 +1,9 @@
 /* A tile of a thread block, from a ring of stages in shared memory that copies fill while products are made:
  *
- *     step of 8 chunks (128 bytes) of inputs:   wait for this step's copies, all warps
- *                                               begin the copies of a later step, into the stage that was
- * done with last 8 warps, each its part of the tile:  fragments from the stage, mma.sync at the end: sums
- * into shared memory, for the row program
+ *     step of 8 chunks (128 bytes) of inputs:   all warps wait for this step's copies
+ *                                               begin those of a later step, into the stage done with last
+ *                                               each warp its part of the tile: fragments, mma.sync
+ *     at the end:                               sums into shared memory, for the row program
  *
  * A stage holds columns of chunks, `[chunk][line][16 bytes]`, with the room of one chunk behind a column.
  * Eight lines of a column are 128 neighbouring bytes, all of a warp's banks, which is what ldmatrix reads at
@@ -14,8 +14,8 @@
  * what copies fill is two steps behind, not one.
  *
  * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
- * step before and stored behind them. Weights in packed tiles go past the ring, into fragments. (Stages: CUTLASS's multistage mainloop; 16-byte copies past L1: PTX
- * ISA, cp.async.cg.) */
+ * step before and stored behind them. Weights in packed tiles go past the ring, into fragments. (Stages:
+ * CUTLASS's multistage mainloop; 16-byte copies past L1: PTX ISA, cp.async.cg.) */
 #include "backend/simt.h"
 #include "backend/simt_blocks.h"
 

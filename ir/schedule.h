@@ -1,7 +1,8 @@
 /* Schedules: how a kernel is carried out, as plain data that the emitter follows and a dump shows:
  *
- *     kernel k0 (n0, wq[0]) -> q0 : f32[S, 576] schedule(contract, atom=dot_int8, tile=[6, 32], block=[96, 0,
- * 0]) { ... } */
+ *     kernel k0 (n0, w) -> q0 : f32[S, 576] schedule(contract, atom=dot_int8, tile=[6, 32], block=[96, 0, 0]) {
+ *         ...
+ *     } */
 #ifndef IR_SCHEDULE_H
 #define IR_SCHEDULE_H
 #include "ir/arena.h"
@@ -42,8 +43,9 @@ struct schedule {
     enum atom atom; /* contract, attention */
     int tile[2]; /* contract: rows by outputs held in registers; attention: queries (of a GPU, rows: of the heads that share a key head)
                     by keys that are worked on together; rows, loops: 1 by lanes */
-    int64_t block[3]; /* contract: rows, outputs, inputs kept in cache at a time; 0: all. attention: rows by
-                         scores held in registers, 0; of a GPU, parts of the keys, at most, 0, 0 */
+    int64_t block[3]; /* contract: rows, outputs, inputs kept in cache at a time; 0: all; of a GPU, the inputs of a
+                         part, where blocks share few rows'. attention: rows by scores held in registers, 0; of a
+                         GPU, parts of the keys, at most, 0, 0 */
     int unroll;       /* steps of the inner loop written out; 0: 1 */
     int warps;        /* of a GPU's thread block; 0: the backend's choice */
     int stages;       /* of copies to shared memory under way at a time; 0: none, or the backend's choice */

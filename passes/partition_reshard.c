@@ -1,10 +1,13 @@
 /* A reshard, as what ranks do: slices of what they have, collectives, and views around them.
  *
- *     y : f32[S, 192] @m(_, tensor) = reshard(x : f32[S, 576])       y = x[:, m.tensor*192 : m.tensor*192 +
- * 192] y : f32[S, 576] = reshard(x : f32[S, 192] @m(_, tensor))       t : f32[3, S, 192] =
- * all_gather("m.tensor", x) y = reshape(transpose(t, [1, 0, 2]), [S, 576]) Collectives have a leading axis
- * for their members; transposes and reshapes around them cost nothing, as kernels read through them. The way
- * is the cheapest there is (reshard_path.h). */
+ *     y : f32[S, 192] @m(_, tensor) = reshard(x : f32[S, 576])
+ *         y = x[:, m.tensor*192 : m.tensor*192 + 192]
+ *     y : f32[S, 576] = reshard(x : f32[S, 192] @m(_, tensor))
+ *         t : f32[3, S, 192] = all_gather("m.tensor", x)
+ *         y = reshape(transpose(t, [1, 0, 2]), [S, 576])
+ *
+ * Collectives have a leading axis for their members; transposes and reshapes around them cost nothing, as
+ * kernels read through them. The way is the cheapest there is (reshard_path.h). */
 #include "ir/number.h"
 #include "passes/partition.h"
 #include "passes/reshard_path.h"

@@ -1,8 +1,7 @@
 /* How each kernel is carried out: domain, atom, tile and blocks, from facts about the target.
  *
- *     kernel k0 (n0, wq[0]) -> q0 : f32[S, 576] { ... }
- *     kernel k0 (n0, wq[0]) -> q0 : f32[S, 576] schedule(contract, atom=fma, tile=[6, 64], block=[96, 0, 0])
- * { ... }
+ *     kernel k0 (n0, w) -> q0 : f32[S, 576] { ... }
+ *     kernel k0 (n0, w) -> q0 : f32[S, 576] schedule(contract, atom=fma, tile=[6, 64], block=[96, 0, 0]) { ... }
  *
  * A register tile of R rows by V vectors of outputs holds R*V sums, V vectors of weights and one broadcast:
  * R*V + V + 1 registers, one less than there are, or values spill. Of the tiles that fit, the best multiplies
