@@ -20,8 +20,12 @@ static const char *name_for(const struct instruction *list, size_t count, int la
 }
 #define NAME_FOR(list, lanes) name_for(list, sizeof(list) / sizeof *(list), lanes)
 
-static LLVMTypeRef bytes_of(struct emitter *e, int lanes) { return LLVMVectorType(e->i8, (unsigned)(4 * lanes)); }
-static LLVMTypeRef halves_of(struct emitter *e, int lanes) { return LLVMVectorType(e->i16, (unsigned)(2 * lanes)); }
+static LLVMTypeRef bytes_of(struct emitter *e, int lanes) {
+    return LLVMVectorType(e->i8, (unsigned)(4 * lanes));
+}
+static LLVMTypeRef halves_of(struct emitter *e, int lanes) {
+    return LLVMVectorType(e->i16, (unsigned)(2 * lanes));
+}
 static V as(struct emitter *e, V v, LLVMTypeRef t) { return LLVMBuildBitCast(e->builder, v, t, ""); }
 
 /* ---- pairs of i16 ---- */
@@ -41,7 +45,8 @@ static V add_pairs(struct emitter *e, const struct dot *d, V sum, V w, V x) {
                                                {16, "llvm.x86.avx512.pmaddubs.w.512"}};
     LLVMTypeRef bytes = bytes_of(e, d->lanes);
     V arguments[] = {as(e, w, bytes), as(e, x, bytes)};
-    return LLVMBuildAdd(e->builder, sum, emit_intrinsic(e, NAME_FOR(names, d->lanes), NULL, 0, arguments, 2), "");
+    return LLVMBuildAdd(e->builder, sum, emit_intrinsic(e, NAME_FOR(names, d->lanes), NULL, 0, arguments, 2),
+                        "");
 }
 
 int dot_room(const struct emitter *e, const struct dot *d) {
@@ -63,13 +68,15 @@ V dot_total(struct emitter *e, const struct dot *d, V total, V sum) {
 static V byte_pairs(struct emitter *e, V words, LLVMTypeRef halves, int odd, bool is_signed) {
     V both = as(e, words, halves), eight = emit_constant_like(halves, 8);
     if (!odd) both = LLVMBuildShl(e->builder, both, eight, "");
-    return is_signed ? LLVMBuildAShr(e->builder, both, eight, "") : LLVMBuildLShr(e->builder, both, eight, "");
+    return is_signed ? LLVMBuildAShr(e->builder, both, eight, "")
+                     : LLVMBuildLShr(e->builder, both, eight, "");
 }
 
 static V add_widened(struct emitter *e, const struct dot *d, V sum, V w, V x) {
     LLVMTypeRef halves = halves_of(e, d->lanes);
     for (int odd = 0; odd < 2; odd++) {
-        V part = multiply_pairs(e, d->lanes, byte_pairs(e, w, halves, odd, false), byte_pairs(e, x, halves, odd, true));
+        V part = multiply_pairs(e, d->lanes, byte_pairs(e, w, halves, odd, false),
+                                byte_pairs(e, x, halves, odd, true));
         sum = LLVMBuildAdd(e->builder, sum, part, "");
     }
     return sum;
@@ -109,7 +116,8 @@ static V add_four(struct emitter *e, const struct dot *d, V sum, V w, V x) {
                         {DOT_sdot, 4, 2, "llvm.aarch64.neon.sdot"},
                         {DOT_usdot, 4, 2, "llvm.aarch64.neon.usdot"}};
     int i = 0, count = sizeof instructions / sizeof *instructions;
-    while (i < count && (instructions[i].dot != e->target->byte_dot || instructions[i].lanes != d->lanes)) i++;
+    while (i < count && (instructions[i].dot != e->target->byte_dot || instructions[i].lanes != d->lanes))
+        i++;
     if (i == count) return NULL;
     LLVMTypeRef bytes = bytes_of(e, d->lanes), overloads[] = {LLVMTypeOf(sum), bytes};
     w = as(e, w, bytes);
@@ -123,5 +131,6 @@ V dot_add(struct emitter *e, const struct dot *d, V sum, V w, V x) {
     if (dot_room(e, d)) return add_pairs(e, d, sum, w, x);
     V made = add_four(e, d, sum, w, x);
     if (made) return made;
-    return strncmp(e->target->triple, "aarch64", 7) ? add_widened(e, d, sum, w, x) : add_widened_neon(e, d, sum, w, x);
+    return strncmp(e->target->triple, "aarch64", 7) ? add_widened(e, d, sum, w, x)
+                                                    : add_widened_neon(e, d, sum, w, x);
 }

@@ -20,7 +20,8 @@ LLVMValueRef dot_none(struct emitter *e, const struct dot *d);
  * bits, else 0; dot_add does the former. */
 int dot_offset(const struct emitter *e, const struct dot *d);
 /* w, x: 4 bytes a lane, of vectors of bytes or of i32. */
-LLVMValueRef dot_add(struct emitter *e, const struct dot *d, LLVMValueRef sum, LLVMValueRef w, LLVMValueRef x);
+LLVMValueRef dot_add(struct emitter *e, const struct dot *d, LLVMValueRef sum, LLVMValueRef w,
+                     LLVMValueRef x);
 /* total (i32 lanes) + a partial sum. */
 LLVMValueRef dot_total(struct emitter *e, const struct dot *d, LLVMValueRef total, LLVMValueRef sum);
 

@@ -24,7 +24,7 @@ static LLVMValueRef broadcast_float(struct emitter *e, const struct micro *m, in
 }
 
 void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef const *b,
-                         LLVMValueRef *sums) {
+                        LLVMValueRef *sums) {
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef a = broadcast_float(e, m, r, k);
         for (int v = 0; v < m->vectors; v++)
@@ -36,7 +36,8 @@ static void fma_step(struct emitter *e, const struct micro *m, LLVMValueRef k, L
     LLVMValueRef b[MAX_TILE_SUMS], row = emit_offset(e, m->b, LLVMBuildMul(e->builder, k, m->b_step, ""));
     micro_prefetch(e, m, row, (int64_t)m->vectors * m->lanes * dtype_bytes(m->b_type));
     for (int v = 0; v < m->vectors; v++) {
-        LLVMValueRef address = emit_offset(e, row, emit_i64(e, (int64_t)v * m->lanes * dtype_bytes(m->b_type)));
+        LLVMValueRef address =
+            emit_offset(e, row, emit_i64(e, (int64_t)v * m->lanes * dtype_bytes(m->b_type)));
         LLVMValueRef mask = v + 1 == m->vectors ? m->last_mask : NULL;
         b[v] = emit_widen(e, m->b_type, emit_load_lanes(e, emit_type(e, m->b_type), address, m->lanes, mask));
     }
@@ -50,9 +51,11 @@ static void dot_bf16_step(struct emitter *e, const struct micro *m, LLVMValueRef
     LLVMValueRef group = LLVMBuildLShr(e->builder, k, emit_i64(e, 1), ""), b[MAX_TILE_SUMS];
     LLVMValueRef row = emit_offset(e, m->b, LLVMBuildMul(e->builder, group, m->b_step, ""));
     for (int v = 0; v < m->vectors; v++)
-        b[v] = emit_load_aligned(e, pairs, emit_offset(e, row, emit_i64(e, (int64_t)v * m->lanes * 4)), 2, false);
+        b[v] = emit_load_aligned(e, pairs, emit_offset(e, row, emit_i64(e, (int64_t)v * m->lanes * 4)), 2,
+                                 false);
     for (int r = 0; r < m->rows; r++) {
-        LLVMValueRef pair = emit_load_aligned(e, e->i32, LLVMBuildGEP2(e->builder, e->bf16, m->a[r], &k, 1, ""), 2, false);
+        LLVMValueRef pair =
+            emit_load_aligned(e, e->i32, LLVMBuildGEP2(e->builder, e->bf16, m->a[r], &k, 1, ""), 2, false);
         LLVMValueRef a = LLVMBuildBitCast(e->builder, emit_splat(e, pair, m->lanes), pairs, "");
         for (int v = 0; v < m->vectors; v++) {
             LLVMValueRef *sum = &sums[r * m->vectors + v], arguments[] = {*sum, a, b[v]};

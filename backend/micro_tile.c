@@ -109,7 +109,8 @@ static LLVMValueRef load_quad(struct emitter *e, const struct micro *m, int row,
 }
 
 /* part += w . x of a vector of outputs, and a format's groups without their bias. */
-static LLVMValueRef add_quad(struct emitter *e, const struct micro *m, LLVMValueRef part, LLVMValueRef w, LLVMValueRef x) {
+static LLVMValueRef add_quad(struct emitter *e, const struct micro *m, LLVMValueRef part, LLVMValueRef w,
+                             LLVMValueRef x) {
     struct dot d = dot_of(m);
     part = dot_add(e, &d, part, w, x);
     if (!m->tile->bias || tile_groups(m->tile) == 1) return part;
@@ -117,17 +118,20 @@ static LLVMValueRef add_quad(struct emitter *e, const struct micro *m, LLVMValue
     return LLVMBuildSub(e->builder, part, dot_add(e, &d, dot_none(e, &d), bias, x), "");
 }
 
-static LLVMValueRef load_weights(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k, int vector) {
+static LLVMValueRef load_weights(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k,
+                                 int vector) {
     return load_codes(e, m, tile, tile_position(k, vector * m->lanes, 4), 4 * m->lanes);
 }
 
 /* part += the products of inputs k .. k + 3 of a block. */
-static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0, int k, LLVMValueRef *part) {
+static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0, int k,
+                     LLVMValueRef *part) {
     LLVMValueRef w[MAX_TILE_SUMS];
     for (int v = 0; v < m->vectors; v++) w[v] = load_weights(e, m, tile, k, v);
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef x = load_quad(e, m, r, k0, k);
-        for (int v = 0; v < m->vectors; v++) part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w[v], x);
+        for (int v = 0; v < m->vectors; v++)
+            part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w[v], x);
     }
 }
 
@@ -135,10 +139,12 @@ static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile
  * no room for that. */
 static bool in_loop(const struct emitter *e, const struct micro *m) {
     const struct format_info *t = m->tile;
-    return e->target->vector_registers < 32 && !e->target->simt && tile_groups(t) == 1 && (t->bits == 4 || t->bits == 8);
+    return e->target->vector_registers < 32 && !e->target->simt && tile_groups(t) == 1 &&
+           (t->bits == 4 || t->bits == 8);
 }
 
-static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0, LLVMValueRef *part) {
+static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0,
+                            LLVMValueRef *part) {
     struct emit_loop loop;
     int count = m->rows * m->vectors;
     emit_loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, TILE_INPUTS / 2), 4, count, part);
@@ -151,19 +157,23 @@ static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueR
     for (int v = 0; v < m->vectors; v++)
         for (int h = 0; h < 2; h++) {
             LLVMValueRef w = load_weights(e, m, tile, h * TILE_INPUTS / 2, v);
-            for (int r = 0; r < m->rows; r++) part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w, x[h][r]);
+            for (int r = 0; r < m->rows; r++)
+                part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w, x[h][r]);
         }
     emit_loop_end(e, &loop, part);
     for (int i = 0; i < count; i++) part[i] = loop.carried[i];
 }
 
 /* Integer products of one group of inputs. */
-static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block, int group, LLVMValueRef *whole) {
+static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                      int group, LLVMValueRef *whole) {
     LLVMValueRef partial[MAX_TILE_SUMS], k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), "");
     struct dot d = dot_of(m);
-    int groups = tile_groups(m->tile), quads = TILE_INPUTS / 4 / groups, room = dot_room(e, &d), count = m->rows * m->vectors;
+    int groups = tile_groups(m->tile), quads = TILE_INPUTS / 4 / groups, room = dot_room(e, &d),
+        count = m->rows * m->vectors;
     LLVMValueRef *sums = room ? partial : whole;
-    for (int i = 0; i < count; i++) whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
+    for (int i = 0; i < count; i++)
+        whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
     for (int q = 0; q < quads; q++) {
         int k = (group * quads + (groups == 1 ? q / 2 + q % 2 * 4 : q)) * 4;
         for (int i = 0; room && q % room == 0 && i < count; i++) partial[i] = dot_none(e, &d);
@@ -177,14 +187,16 @@ static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef til
 }
 
 /* The same, scaled into the f32 sums. */
-static void scale_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block, int group, LLVMValueRef *sums) {
+static void scale_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                        int group, LLVMValueRef *sums) {
     LLVMValueRef whole[MAX_TILE_SUMS], scale[MAX_TILE_SUMS];
     dot_group(e, m, tile, block, group, whole);
     for (int v = 0; v < m->vectors; v++) scale[v] = load_scales(e, m, tile, tile_scales(m->tile, group), v);
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef d = emit_splat(e, load_block_scalar(e, e->f32, m->scales[r], block), m->lanes);
         for (int v = 0; v < m->vectors; v++) {
-            LLVMValueRef products = LLVMBuildSIToFP(e->builder, whole[r * m->vectors + v], lane_vector(e, m), "");
+            LLVMValueRef products =
+                LLVMBuildSIToFP(e->builder, whole[r * m->vectors + v], lane_vector(e, m), "");
             LLVMValueRef factor = LLVMBuildFMul(e->builder, scale[v], d, "");
             sums[r * m->vectors + v] = emit_fma(e, products, factor, sums[r * m->vectors + v]);
         }
@@ -228,4 +240,3 @@ void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
     emit_loop_end(e, &loop, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
 }
-

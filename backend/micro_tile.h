@@ -7,7 +7,8 @@
  * stops at each page. Addresses past the end do no harm. */
 void micro_prefetch(struct emitter *e, const struct micro *m, LLVMValueRef address, int64_t bytes);
 /* sums[rows * vectors] += a[r][k] b[v], f32. */
-void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef const *b, LLVMValueRef *sums);
+void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef const *b,
+                        LLVMValueRef *sums);
 /* emit_micro where B lies in packed tiles. */
 void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
 
