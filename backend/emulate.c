@@ -176,6 +176,21 @@ void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct 
     reload(e, type, array, sums, (unsigned)outputs / 2);
 }
 
+void emulate_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const V a[4],
+                             const struct simt_columns *b, bool transposed, V *sums) {
+    LLVMTypeRef type = LLVMTypeOf(sums[0]), words = emit_vector(e, e->i32, e->lanes);
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->i32, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2),
+                     spill(e, words, a, 4),
+                     emit_offset(e, b->base, b->bytes),
+                     emit_i64(e, b->pitch),
+                     emit_i64(e, outputs),
+                     emit_i32(e, transposed),
+                     spill(e, type, sums, (unsigned)outputs / 2)};
+    call(e, declare(e, product_name(e, "wgmma_registers", atom), types, 7), arguments, 7);
+    reload(e, type, arguments[6], sums, (unsigned)outputs / 2);
+}
+
 void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b, V adds) {
     multiply_columns(e, "tcgen05", atom, outputs, a, b, LLVMBuildZExt(e->builder, adds, e->i32, ""));
 }

@@ -18,6 +18,8 @@ void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const
 LLVMValueRef emulate_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                    LLVMValueRef *sums);
+void emulate_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const LLVMValueRef a[4],
+                             const struct simt_columns *b, bool transposed, LLVMValueRef *sums);
 void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                      LLVMValueRef adds);
 void emulate_tensor_load(struct emitter *e, LLVMValueRef column, LLVMValueRef words[TENSOR_LOAD]);

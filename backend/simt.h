@@ -79,9 +79,15 @@ LLVMValueRef simt_columns_descriptor(struct emitter *e, const struct simt_column
  * touched before a wait that leaves at most `pending` commits under way. */
 void simt_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                 LLVMValueRef *sums);
+/* The same of rows of A that are in each warp's registers, as an atom mma_... has them, which stay as they are until the wait.
+ * `transposed`, of 2-byte elements: B is 16 lines of outputs / 8 chunks, inputs by outputs. Unless it `adds`, sums = A B. */
+void simt_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const LLVMValueRef a[4], const struct simt_columns *b,
+                          bool transposed, bool adds, LLVMValueRef *sums);
 void simt_wgmma_begin(struct emitter *e);
 void simt_wgmma_commit(struct emitter *e);
 void simt_wgmma_wait(struct emitter *e, int pending);
+/* For what is used in the same pass of a loop: `count` values that come into being with this wait. */
+void simt_wgmma_wait_for(struct emitter *e, int pending, LLVMValueRef *sums, int count);
 /* What this thread wrote to shared memory may be read by such products, behind a barrier. */
 void simt_proxy_fence(struct emitter *e);
 

@@ -41,6 +41,12 @@ void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, c
                            int64_t outputs, float (*sums)[32]);
 void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                             int64_t b_pitch, int64_t outputs, float (*sums)[32]);
+/* A in registers, as fragments of mma; transposed: B is 16 lines of outputs / 8 chunks. */
+void mdl_emulate_wgmma_registers_bf16(struct mdl_warp *w, const uint32_t a[4][32], const char *b,
+                                      int64_t b_pitch, int64_t outputs, int32_t transposed,
+                                      float (*sums)[32]);
+void mdl_emulate_wgmma_registers_f16(struct mdl_warp *w, const uint32_t a[4][32], const char *b,
+                                     int64_t b_pitch, int64_t outputs, int32_t transposed, float (*sums)[32]);
 void mdl_emulate_wgmma_commit(struct mdl_warp *w);
 void mdl_emulate_wgmma_wait(struct mdl_warp *w, int32_t pending);
 /* sums += w . x of each lane's four bytes: dp4a.u32.s32. */

@@ -40,8 +40,8 @@ struct copy {
 /* A wgmma under way: what it reads from shared memory, which must stay as it was when it was begun. */
 struct product {
     struct product_operand {
-        const char *columns; /* of chunks of 16 bytes, a line after the other */
-        int64_t pitch, lines;
+        const char *columns;          /* of chunks of 16 bytes, a line after the other */
+        int64_t pitch, lines, chunks; /* none: it is in registers */
     } a, b;
     uint64_t sum;  /* of these bytes */
     int64_t group; /* groups committed before it */

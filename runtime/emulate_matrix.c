@@ -71,19 +71,62 @@ static void load_lines(const char *columns, int64_t pitch, int64_t line, uint32_
     }
 }
 
+/* The same of eight outputs whose inputs are 16 lines of a chunk: a word is lines 2 (l % 4), + 1 at output l / 4. */
+static void load_outputs(const char *column, uint32_t *low, uint32_t *high) {
+    for (int l = 0; l < 32; l++)
+        for (int i = 0; i < 2; i++) {
+            uint16_t halves[2];
+            for (int h = 0; h < 2; h++)
+                memcpy(&halves[h], column + 16 * (8 * i + l % 4 * 2 + h) + l / 4 * 2, 2);
+            (i ? high : low)[l] = halves[0] | (uint32_t)halves[1] << 16;
+        }
+}
+
+static struct product_operand lines_of(const char *columns, int64_t pitch, int64_t lines) {
+    return (struct product_operand){columns, pitch, lines, 2};
+}
+
+/* A warp's 16 rows by `outputs` of B. */
+static void multiply_rows(const fragment rows[4], const char *b, int64_t b_pitch, int64_t outputs,
+                          bool transposed, float (*sums)[32], int elements,
+                          double (*element)(uint32_t, int)) {
+    fragment columns[2];
+    for (int64_t n = 0; n < outputs / 8; n++) {
+        if (transposed)
+            load_outputs(b + n * b_pitch, columns[0], columns[1]);
+        else
+            load_lines(b, b_pitch, 8 * n, columns[0], columns[1]);
+        multiply(rows, (const fragment *)columns, sums + 4 * n, elements, element);
+    }
+}
+
 static void multiply_group(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
                            int64_t outputs, float (*sums)[32], int elements,
                            double (*element)(uint32_t, int)) {
-    fragment rows[4], columns[2];
+    fragment rows[4];
     int64_t row = w->warp % 4 * 16;
-    product_begin((struct coroutine *)w, (struct product_operand){a, a_pitch, 64},
-                  (struct product_operand){b, b_pitch, outputs});
+    product_begin((struct coroutine *)w, lines_of(a, a_pitch, 64), lines_of(b, b_pitch, outputs));
     load_lines(a, a_pitch, row, rows[0], rows[2]);
     load_lines(a, a_pitch, row + 8, rows[1], rows[3]);
-    for (int64_t n = 0; n < outputs / 8; n++) {
-        load_lines(b, b_pitch, 8 * n, columns[0], columns[1]);
-        multiply((const fragment *)rows, (const fragment *)columns, sums + 4 * n, elements, element);
-    }
+    multiply_rows((const fragment *)rows, b, b_pitch, outputs, false, sums, elements, element);
+}
+
+static void multiply_registers(struct mdl_warp *w, const fragment a[4], const char *b, int64_t b_pitch,
+                               int64_t outputs, int32_t transposed, float (*sums)[32],
+                               double (*element)(uint32_t, int)) {
+    struct product_operand from =
+        transposed ? (struct product_operand){b, b_pitch, 16, outputs / 8} : lines_of(b, b_pitch, outputs);
+    product_begin((struct coroutine *)w, (struct product_operand){0}, from);
+    multiply_rows(a, b, b_pitch, outputs, transposed, sums, 2, element);
+}
+
+void mdl_emulate_wgmma_registers_bf16(struct mdl_warp *w, const fragment a[4], const char *b, int64_t b_pitch,
+                                      int64_t outputs, int32_t transposed, float (*sums)[32]) {
+    multiply_registers(w, a, b, b_pitch, outputs, transposed, sums, bf16_of);
+}
+void mdl_emulate_wgmma_registers_f16(struct mdl_warp *w, const fragment a[4], const char *b, int64_t b_pitch,
+                                     int64_t outputs, int32_t transposed, float (*sums)[32]) {
+    multiply_registers(w, a, b, b_pitch, outputs, transposed, sums, f16_of);
 }
 
 void mdl_emulate_wgmma_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
@@ -128,8 +171,8 @@ void tensor_multiply(const struct tensor_product *p) {
 
 static void begin_block(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
                         int64_t outputs, bool adds, int elements, double (*element)(uint32_t, int)) {
-    struct tensor_product p = {w,      {a, a_pitch, MDL_TENSOR_ROWS}, {b, b_pitch, outputs}, adds, elements,
-                               element};
+    struct tensor_product p = {
+        w, lines_of(a, a_pitch, MDL_TENSOR_ROWS), lines_of(b, b_pitch, outputs), adds, elements, element};
     engine_multiply((struct coroutine *)w, &p);
 }
 

@@ -2,11 +2,11 @@
 #include "runtime/emulate_block.h"
 #include <string.h>
 
-enum { CHUNK = 16, CHUNKS = 2 /* of a line */ };
+enum { CHUNK = 16 };
 
 /* FNV-1a of an operand's bytes by words. */
 static uint64_t add_operand(uint64_t sum, const struct product_operand *o) {
-    for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
+    for (int64_t chunk = 0; chunk < o->chunks; chunk++)
         for (int64_t at = 0; at < CHUNK * o->lines; at += 8) {
             uint64_t word;
             memcpy(&word, o->columns + chunk * o->pitch + at, sizeof word);
@@ -19,7 +19,7 @@ static uint64_t sum_of(const struct product *p) {
 }
 
 void product_check(const struct product_operand *o) {
-    for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
+    for (int64_t chunk = 0; chunk < o->chunks; chunk++)
         for (int64_t line = 0; line < o->lines; line++)
             memory_check(line, o->columns + chunk * o->pitch + CHUNK * line, CHUNK, "multiplies");
 }
