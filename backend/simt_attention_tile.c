@@ -121,19 +121,19 @@ void attention_bring(struct emitter *e, const struct simt_attention *a, const st
 
 /* ---- out of it ---- */
 
-static struct simt_columns columns_of(struct emitter *e, const struct attention_side *s, V slot, int chunk) {
+struct simt_columns attention_columns(struct emitter *e, const struct attention_side *s, V slot, int chunk) {
     V bytes = emit_add(e, emit_mul(e, slot, emit_i64(e, s->bytes)), emit_i64(e, chunk * s->pitch));
     return (struct simt_columns){s->ring, bytes, s->pitch};
 }
 
 void attention_by_dims(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
                        V words[4]) {
-    struct simt_columns m = columns_of(e, s, slot, chunk);
+    struct simt_columns m = attention_columns(e, s, slot, chunk);
     simt_load_matrix(e, s->ring, simt_matrices(e, &m, key, false), words);
 }
 
 void attention_by_keys(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
                        V words[4]) {
-    struct simt_columns m = columns_of(e, s, slot, chunk);
+    struct simt_columns m = attention_columns(e, s, slot, chunk);
     simt_load_transposed(e, s->ring, simt_matrices(e, &m, key, true), words);
 }

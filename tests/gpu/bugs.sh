@@ -64,6 +64,16 @@ bug 'a missing fence behind what was stored for wgmma' 'fence.proxy.async[^;]*;'
 bug 'a wait for products that does not wait' 'wgmma.wait_group.sync.aligned 	[01]' 'wgmma.wait_group.sync.aligned 	7'
 bug 'weights that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'shared memory'
 bug 'floats taken for others' 'f32.bf16.bf16' 'f32.f16.f16'
+call='layer q=random k=random v=random S=150'
+model "$scratch/attention.mdl"
+bug 'scores that nobody waits for' 'wgmma.wait_group.sync.aligned 1;' 'wgmma.wait_group.sync.aligned 7;' 'never written'
+bug 'sums of values that nobody waits for' 'wgmma.wait_group.sync.aligned 0;' 'wgmma.wait_group.sync.aligned 7;' 'never written'
+bug 'a fragment of weights of the wrong half' '(wgmma.mma[^{]*\{[^}]*\}, \{)(%r[0-9]+), (%r[0-9]+)' '\1\3, \2'
+bug 'values along the keys taken for others along the dims' 'add, 1, 1, 1;' 'add, 1, 1, 0;'
+bug 'scores that are added to the tile before' 'setp.ne.b32 add, 0, 0;' 'setp.ne.b32 add, 1, 0;' 'never written'
+bug 'a missing fence behind copies of keys' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+bug 'keys that are still on their way' 'cp.async.wait_group 	0;' ' ' 'shared memory'
+bug 'a missing barrier between tiles' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
 
 target=cuda:sm_100a MDL_FAKE_SM=100
 export MDL_FAKE_SM

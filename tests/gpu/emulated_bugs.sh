@@ -42,6 +42,20 @@ bug 'a missing barrier around wgmma' "$barrier" ''
 bug 'a missing wait for products' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
 bug 'a wait for too few products' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 1' '\1 9' 'under way'
 bug 'a wrong address of chunks' '(@mdl_emulate_wgmma_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+cat >"$scratch/attention.mdl" <<'END'
+model attention
+dim S in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
+END
+call='layer q=random k=random v=random S=150'
+model "$scratch/attention.mdl"
+bug 'a missing barrier between tiles of keys' "$barrier" ''
+bug 'a missing wait for scores and values' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
+bug 'a wait for too few products of values' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 0' '\1 9' 'under way'
+bug 'values that are not transposed' '(@mdl_emulate_wgmma_registers_f16\(.*, i32) 1,' '\1 0,'
+bug 'a wrong address of values' '(@mdl_emulate_wgmma_registers_f16\(ptr %2, ptr %\w+, ptr %\w+, i64) \d+' '\1 32'
+bug 'copies of keys that nobody waits for' 'call void @mdl_emulate_copy_wait\(.*' '' 'under way'
+call='layer x=random N=40'
 target=emulate:sm_100a
 model "$scratch/product.mdl" --precision=bf16
 bug 'a missing barrier around tcgen05' "$barrier" ''

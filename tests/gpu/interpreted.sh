@@ -12,7 +12,7 @@ PATH=$(pwd):$PATH
 failed=0
 if [ $# -eq 0 ]; then
     whole=yes
-    models='pointwise views layers transformer einsum products writes indexing recurrent half qlinear'
+    models='pointwise views layers attention transformer einsum products writes indexing recurrent half qlinear'
     grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' # ten times as slow there
     for model in $models; do set -- "$@" "$tests/numeric/$model.mdl"; done
     set -- "$@" "$tests/gpu/resnet.mdl"
@@ -30,15 +30,17 @@ if [ "${whole:-no}" = yes ]; then
     done
     case $MDL_CUDA in */tests/gpu/libcuda.so)
         # Tiles of operands, of keys and of values, copied and computed, and states of parts, lie so that no bank of shared memory is waited for.
-        for model in attention half products; do
-            mdlc --target=cuda:sm_80 --precision=bf16 "$tests/numeric/$model.mdl" -o "$scratch/lib$model.so"
-        done
-        for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9' 'products rows N=150' 'products rows N=9' 'products deep N=3'; do
-            library=$scratch/lib${call%% *}.so
-            case $call in products*) inputs=x=random ;; *) inputs='q=random k=random v=random' ;; esac
-            # shellcheck disable=SC2086
-            MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$library" ${call#* } $inputs 2>&1 | grep -aE 'sdpa:|linear:' >"$scratch/log"
-            [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: $call: bank conflicts" && failed=1; }
+        for sm in 80 90a; do
+            for model in attention half products; do
+                mdlc --target=cuda:sm_$sm --precision=bf16 "$tests/numeric/$model.mdl" -o "$scratch/lib$model.so"
+            done
+            for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9' 'products rows N=150' 'products rows N=9' 'products deep N=3'; do
+                library=$scratch/lib${call%% *}.so
+                case $call in products*) inputs=x=random ;; *) inputs='q=random k=random v=random' ;; esac
+                # shellcheck disable=SC2086
+                MDL_FAKE_SM=${sm%a} MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$library" ${call#* } $inputs 2>&1 | grep -aE 'sdpa:|linear:' >"$scratch/log"
+                [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: sm_$sm: $call: bank conflicts" && failed=1; }
+            done
         done ;;
     esac
     # Of several programs a GPU takes its own: here that of sm_90a alone is broken.
