@@ -38,8 +38,8 @@ void attention_group_step(struct emitter *e, const struct simt_attention *a, con
                           V tile, struct attention_pass pass, V *state) {
     const struct simt_attention_mma *m = a->mma;
     int sums = m->v.chunks * MMA_SUMS, count = m->pairs * 2 * MMA_SUMS;
-    V made[MAX_CARRIED], *s = made + sums, *weights = state + SUMS + sums,
-                         keep[HALVES]; /* made: sums, scores */
+    V keep[HALVES], *weights = state + SUMS + sums;
+    V made[MAX_CARRIED], *s = made + sums; /* sums, scores */
     V before = emit_sub(e, tile, emit_i64(e, 1));
     simt_wgmma_begin(e);
     if (pass.scores) scores(e, m, r, attention_slot(e, m, tile), s);
