@@ -43,6 +43,15 @@ if [ "${whole:-no}" = yes ]; then
             done
         done ;;
     esac
+    # A schedule is data: attention by other tiles than it would get.
+    mdlc --target=cuda:sm_90a --precision=bf16 --emit=kernels "$tests/numeric/attention.mdl" -o "$scratch/kernels.mdl"
+    mdlc interpret "$scratch/kernels.mdl" wide q=random k=random v=random S=70 --output="$scratch/want" >"$scratch/log"
+    for tile in 'tile=[128, 16]' 'tile=[128, 128]' 'warps=4, tile=[64, 64]'; do
+        sed "s/tile=.128, 64./$tile/" "$scratch/kernels.mdl" >"$scratch/tiles.mdl"
+        mdlc --target=cuda:sm_90a "$scratch/tiles.mdl" -o "$scratch/libtiles.so" &&
+            mdl-run --device=cuda:0 "$scratch/libtiles.so" wide q=random k=random v=random S=70 --expect=0="@$scratch/want/0.npy" --rtol=2e-2 --atol=2e-2 >"$scratch/log" 2>&1 ||
+            { echo "FAIL: attention, $tile" && cat "$scratch/log" && failed=1; }
+    done
     # Of several programs a GPU takes its own: here that of sm_90a alone is broken.
     mdlc --target=cuda:sm_80,sm_90a "$tests/numeric/products.mdl" -o "$scratch/libproducts.so"
     LC_ALL=C sed 's/wgmma.fence/wgmma.fenze/' "$scratch/libproducts.so" >"$scratch/broken" && mv "$scratch/broken" "$scratch/libproducts.so"
