@@ -279,6 +279,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
         g->by_lanes = g->by_lanes && a->panels.tile;
         if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
         if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
+        if (g->mma) mma_find_box(e, &a->a, s->tile[0]);
+        if (g->mma && !g->tiles) mma_find_box(e, &a->b, s->tile[1]);
         if (a->panels.c.quantized && !a->panels.tile) {
             diag_error(e->graph->diag, a->value->loc,
                        "qlinear: its weight is not stored in blocks of 32 along the inputs; "

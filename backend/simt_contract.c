@@ -89,7 +89,7 @@ void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
             work = most(work, most(tile, mma_ring_bytes(g->tile_rows, g->tiles ? 0 : (int)g->block_outputs, stages_of(e))));
         for (int k = 0; k < g->count - (g->mma ? 1 : 0); k++) tiles[k] = most(tiles[k], tile);
     }
-    V all = simt_shared(e, work), places[MAX_ANCHORS] = {NULL};
+    V all = simt_shared_aligned(e, work, e->maps_count ? SWIZZLE_ALIGN : MDL_ALIGN), places[MAX_ANCHORS] = {NULL};
     for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
     V barriers = simt_shared(e, MOST_STAGES * MBARRIER_BYTES);
     bool block = atom_info(e->kernel->schedule->atom)->unit == UNIT_block;

@@ -49,19 +49,4 @@ int64_t mma_ring_bytes(int rows, int outputs, int stages);
 void mma_store_sums(struct emitter *e, const LLVMValueRef *tiles, int rows, int outputs, LLVMValueRef row,
                     LLVMValueRef output, const struct mma_sums *sums);
 
-/* --- simt_bulk.c: an operand's side of the ring by bulk copies --- */
-struct mma_bulk {
-    const struct mma_operand *operand;
-    struct index *at;
-    int lines, stages;
-    int64_t pitch, stage; /* bytes of a column, of a stage */
-    LLVMValueRef ring, first, barriers; /* the tile's first line; an mbarrier a stage */
-};
-/* Whether a tile of so many lines can be had so. */
-bool mma_bulk_suits(struct emitter *e, const struct mma_operand *o, int lines);
-/* All warps come to it, between simt_mbarriers_begin and _end of the tile. */
-void mma_bulk_copy(struct emitter *e, const struct mma_bulk *b, LLVMValueRef step, LLVMValueRef slot);
-/* This warp, for the copy of step number `steps` from the tile's first on. */
-void mma_bulk_wait(struct emitter *e, const struct mma_bulk *b, LLVMValueRef steps, LLVMValueRef slot);
-
 #endif

@@ -49,6 +49,7 @@ static V assembly(struct emitter *e, enum atom atom, int outputs, LLVMTypeRef *t
 /* Addresses of shared memory are below 2^18. */
 V simt_columns_descriptor(struct emitter *e, const struct simt_columns *m) {
     uint64_t pitches = (uint64_t)(m->pitch / 16) << 16 | UINT64_C(128 / 16) << 32;
+    if (!m->pitch) pitches = UINT64_C(1) << 16 | UINT64_C(8 * SWIZZLE_LINE / 16) << 32 | UINT64_C(1) << 62;
     V start = LLVMBuildPtrToInt(e->builder, emit_offset(e, m->base, m->bytes), e->i32, "");
     start = LLVMBuildZExt(e->builder, LLVMBuildLShr(e->builder, start, emit_i32(e, 4), ""), e->i64, "");
     return LLVMBuildOr(e->builder, start, emit_i64(e, (int64_t)pitches), "");

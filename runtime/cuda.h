@@ -60,7 +60,8 @@ struct device_session {
     char *staging;                                 /* page-locked, as long as the exchange */
     struct cuda_layout layout;                     /* of the call */
     uint64_t *values;                              /* of one launch: its parameters, */
-    void **parameters;                             /* and where they stand */
+    void **parameters;                             /* where they stand, */
+    unsigned char *maps;                           /* [maps][MDL_MAP_BYTES], the last of them */
     int32_t *loop_counters;                        /* [most_loops] */
     int64_t *loop_ends;                            /* [most_loops] */
     void **buffers;                                /* of collectives, as in a lane's tables */
@@ -132,6 +133,9 @@ int cuda_enqueue(struct cuda_visit *v, struct mdl_session *s, cuda_after_step *e
 int64_t cuda_blocks(const struct mdl_session *s, const struct mdl_step *step);
 
 uint64_t cuda_resolve(const struct mdl_session *s, const struct mdl_ref *r); /* where the buffer is */
+
+/* cuda_maps.c: the tensor maps of a step's kernel, for this call's dims, into the session's room for them. */
+int cuda_encode_maps(struct cuda_visit *v, struct mdl_session *s, const struct mdl_step *step);
 
 /* cuda_call.c */
 int cuda_run(struct mdl_session *s);

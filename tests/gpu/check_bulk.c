@@ -25,7 +25,7 @@ static void emit_rounds(struct emitter *e, V from, V to, bool waits) {
     struct simt_one one;
     struct emit_loop rounds;
     V barrier = simt_shared(e, MBARRIER_BYTES), box = simt_shared(e, BYTES), bytes = emit_i32(e, BYTES);
-    simt_mbarriers_begin(e, barrier, 1);
+    simt_mbarriers_begin(e, barrier, 1, 1);
     simt_block_barrier(e);
     emit_loop_begin(e, &rounds, emit_i64(e, 0), emit_i64(e, ROUNDS), 1, 0, NULL);
     V round = emit_mul(e, rounds.counter, emit_i64(e, BYTES)), warp = emit_mul(e, e->warp, emit_i64(e, 128));

@@ -17,13 +17,15 @@ static uint32_t piece(struct tile t, uint32_t row, uint32_t k) {
 
 void ptx_gather(struct warp *w, const struct insn *in, uint32_t lane, struct tile t, enum ptx_type type,
                 uint32_t first, uint32_t rows, uint32_t k, ptx_note *note, float *to) {
-    uint32_t width = ptx_element_bits(type), per = 128 / width;
-    for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t i = 0; i < k; i += per) {
+    uint32_t width = ptx_element_bits(type), per = 128 / width, group[8];
+    for (uint32_t i = 0; i < k; i += per)
+        for (uint32_t r = 0; r < rows; r++) {
             uint32_t address = piece(t, first + r, i * width / 8), words[4];
             memcpy(words, ptx_shared(w, in, lane, address, 16, 16), sizeof words);
             note(w, in, lane, address);
             ptx_shared_fenced(w, in, lane, address, 16);
             ptx_expand(type, words, 4, to + r * k + i);
+            group[r % 8] = address;
+            if (r % 8 == 7) ptx_conflicts(w, in, 0xff, group, 16);
         }
 }
