@@ -25,7 +25,7 @@ struct group {
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
-    LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
+    LLVMValueRef barriers; /* of a GPU: in shared memory, two mbarriers a stage */
     bool mma;          /* its tensor cores make tiles ... */
     bool tiles;        /* ... of codes, straight from packed tiles (simt_blocks.h) */
     bool by_lanes;     /* weights lie in packed tiles, from which lanes make one row (of floats: few) */

@@ -91,7 +91,7 @@ void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
     }
     V all = simt_shared_aligned(e, work, e->maps_count ? SWIZZLE_ALIGN : MDL_ALIGN), places[MAX_ANCHORS] = {NULL};
     for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
-    V barriers = simt_shared(e, MOST_STAGES * MBARRIER_BYTES);
+    V barriers = simt_shared(e, 2 * MOST_STAGES * MBARRIER_BYTES);
     bool block = atom_info(e->kernel->schedule->atom)->unit == UNIT_block;
     const struct mma_tensor *tensor = block ? take_tensor(e, groups, count) : NULL;
     for (int i = 0; i < count; i++) {

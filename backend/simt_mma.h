@@ -37,7 +37,7 @@ struct mma_sums {
 /* MMA_ROWS rows by one warp, without shared memory. */
 void emit_mma_few(struct emitter *e, const struct mma_product *p, const struct mma_sums *sums);
 /* The whole block's; every warp sums a part of the tile over all inputs. `ring`: mma_ring_bytes of shared
- * memory, whose contents all warps have done with; so they have at the end. `barriers`: room for an mbarrier a stage. */
+ * memory, whose contents all warps have done with; so they have at the end. `barriers`: room for two mbarriers a stage. */
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, LLVMValueRef ring, LLVMValueRef barriers,
                    const struct mma_sums *sums);
 /* Whether the block's warps can share a tile, and a warp's registers hold its part. tiles: weights do not come through the ring. */

@@ -11,7 +11,8 @@
  * and 16 bytes: so neither has conflicts. Weights lie in such columns already (layout_of_chunks).
  *
  * Products of groups of warps, and those that one thread issues for all, run on beside the next step's: so
- * what copies fill is two steps behind, not one.
+ * what copies fill is two steps behind, not one. Where all that they read comes in bulk, simt_pipeline.c has
+ * the steps.
  *
  * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
  * step before and stored behind them. Weights in packed tiles go past the ring, into fragments. (Stages:
@@ -153,43 +154,6 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
                 simt_mma(e, t->a.operand->atom, a[i], &b[j / 2][j % 2 * 2],
                          &sums[(i * 2 * pairs + j) * MMA_SUMS]);
     }
-}
-
-static void operands(struct emitter *e, const struct tile *t, V slot, int product, struct simt_columns *a, struct simt_columns *b) {
-    V first = emit_i64(e, 2 * product);
-    *a = tile_columns(e, &t->a, slot, first);
-    *b = tile_columns(e, &t->b, slot, first);
-}
-
-/* The same by groups of four warps, each of 64 rows; begun, not done. */
-static void tile_multiply_group(struct emitter *e, const struct tile *t, V slot, V *sums) {
-    V group = emit_mul(e, emit_div(e, e->warp, emit_i64(e, 4)), emit_i64(e, 64 * (t->a.pitch ? CHUNK_BYTES : SWIZZLE_LINE)));
-    simt_wgmma_begin(e);
-    for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a, b;
-        operands(e, t, slot, k, &a, &b);
-        a.bytes = emit_add(e, a.bytes, group);
-        simt_wgmma(e, t->a.operand->atom, t->b.lines, &a, &b, sums);
-    }
-    simt_wgmma_commit(e);
-}
-
-static V done(struct emitter *e, const struct tile *t, V slot) { return simt_mbarrier(e, t->p->tensor->done, slot); }
-
-/* A step's products begin. */
-static void tile_multiply_block(struct emitter *e, const struct tile *t, V step) {
-    V slot = tile_slot(e, t, step), adds = LLVMBuildICmp(e->builder, LLVMIntNE, step, t->p->begin, "");
-    for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a, b;
-        operands(e, t, slot, k, &a, &b);
-        simt_tcgen05(e, t->a.operand->atom, t->b.lines, &a, &b, &t->p->tensor->sums, k ? LLVMConstAllOnes(e->i1) : adds);
-    }
-    simt_tcgen05_commit(e, done(e, t, slot));
-}
-
-/* Until the stage of `step` is free: what was multiplied there a ring before, if anything was, is done. */
-static void tile_wait_for_stage(struct emitter *e, const struct tile *t, V step) {
-    simt_mbarrier_wait(e, done(e, t, tile_slot(e, t, step)), emit_sub(e, tile_round(e, t, step), emit_i64(e, 1)));
 }
 
 /* As multiply, with weights in packed tiles: a step is four blocks, one after the other, since a block takes many registers. */
@@ -338,13 +302,19 @@ bool mma_tile_fits(const struct emitter *e, enum atom atom, int rows, int output
 static void begin_barriers(struct emitter *e, const struct tile *t) {
     if (t->some_in_bulk) simt_proxy_fence(e); /* what lay in the ring before */
     if (t->some_in_bulk) simt_mbarriers_begin(e, t->full, t->stages, 1);
-    if (t->p->tensor) simt_mbarriers_begin(e, t->p->tensor->done, t->stages, 1);
+    if (t->p->tensor)
+        simt_mbarriers_begin(e, t->p->tensor->done, t->stages, 1);
+    else if (t->all_in_bulk)
+        simt_mbarriers_begin(e, t->empty, t->stages, e->block_warps);
     if (t->some_in_bulk) simt_block_barrier(e);
 }
 
 static void end_barriers(struct emitter *e, const struct tile *t) {
     if (t->some_in_bulk) simt_mbarriers_end(e, t->full, t->stages);
-    if (t->p->tensor) simt_mbarriers_end(e, t->p->tensor->done, t->stages);
+    if (t->p->tensor)
+        simt_mbarriers_end(e, t->p->tensor->done, t->stages);
+    else if (t->all_in_bulk)
+        simt_mbarriers_end(e, t->empty, t->stages);
 }
 
 /* The first steps, as many as copies are under way. */
@@ -368,7 +338,7 @@ static void store_sums(struct emitter *e, const struct tile *t, const V *sums, c
         mma_store_sums(e, sums, t->warp_rows, t->warp_outputs, t->row_in_tile, t->output_in_tile, to);
 }
 
-/* All steps. */
+/* All steps, where lanes bring some of what is multiplied. */
 static void emit_steps(struct emitter *e, const struct tile *t, int count, V *state) {
     const struct mma_product *p = t->p;
     enum atom_unit unit = atom_info(p->a->atom)->unit;
@@ -413,7 +383,9 @@ static struct tile plan_tile(struct emitter *e, const struct mma_product *p, int
     t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
     t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b ? p->b : p->a));
     t.some_in_bulk = t.a.way >= IN_COLUMNS || t.b.way >= IN_COLUMNS;
+    t.all_in_bulk = t.a.way >= IN_COLUMNS && t.b.way >= IN_COLUMNS;
     t.full = barriers;
+    t.empty = simt_mbarrier(e, barriers, emit_i64(e, stages));
     return t;
 }
 
@@ -430,7 +402,7 @@ void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V
     V state[MAX_CARRIED];
     for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
     begin_barriers(e, &t);
-    emit_steps(e, &t, count, state);
+    (t.all_in_bulk ? tile_pipeline : emit_steps)(e, &t, count, state);
     simt_block_barrier(e);
     if (unit == UNIT_block)
         take_sums(e, &t, sums);

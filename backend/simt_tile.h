@@ -1,4 +1,4 @@
-/* A tile of tensor cores at work: what simt_tile.c and simt_bulk.c share. */
+/* A tile of tensor cores at work: what simt_tile.c, simt_bulk.c and simt_pipeline.c share. */
 #ifndef BACKEND_SIMT_TILE_H
 #define BACKEND_SIMT_TILE_H
 #include "backend/simt_blocks.h"
@@ -24,8 +24,9 @@ struct tile {
     const struct mma_product *p;
     int stages, ahead; /* ahead: steps whose copies are under way */
     struct side a, b;
-    bool some_in_bulk;
-    LLVMValueRef full;                        /* mbarriers, one a stage: of copies in bulk */
+    bool some_in_bulk, all_in_bulk;
+    LLVMValueRef full,
+        empty; /* mbarriers, one a stage: of copies in bulk; of warps that have multiplied it */
     int warp_rows, warp_outputs;              /* of a warp's part */
     LLVMValueRef row_in_tile, output_in_tile; /* where it begins */
     struct mma_blocks blocks;                 /* of a product with packed tiles */
@@ -44,5 +45,15 @@ bool tile_in_columns(struct emitter *e, const struct mma_operand *o,
 /* One thread asks for what comes in bulk of a step. This warp, or thread, waits for it. */
 void tile_fetch(struct emitter *e, const struct tile *t, LLVMValueRef step);
 void tile_fetched(struct emitter *e, const struct tile *t, LLVMValueRef step);
+
+/* --- simt_pipeline.c --- */
+/* The products of the step in `slot` begin: sums += them, by groups of four warps, each of 64 rows; by one thread, into tensor
+ * memory. */
+void tile_multiply_group(struct emitter *e, const struct tile *t, LLVMValueRef slot, LLVMValueRef *sums);
+void tile_multiply_block(struct emitter *e, const struct tile *t, LLVMValueRef step);
+/* Until the stage of `step` is free: what one thread multiplied there a ring before, if anything was, is done. */
+void tile_wait_for_stage(struct emitter *e, const struct tile *t, LLVMValueRef step);
+/* All steps of a tile whose operands both come in bulk; at the end all is summed up. sums: [count], of groups. */
+void tile_pipeline(struct emitter *e, const struct tile *t, int count, LLVMValueRef *sums);
 
 #endif

@@ -65,7 +65,7 @@ bug 'a wait for products that does not wait' 'wgmma.wait_group.sync.aligned 	[01
 bug 'weights that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'shared memory'
 bug 'floats taken for others' 'f32.bf16.bf16' 'f32.f16.f16'
 
-# Where all that is multiplied comes in bulk: rows by tensor maps, in swizzled lines.
+# Where all that is multiplied comes in bulk: rows by tensor maps, in swizzled lines. A wait for an empty stage has an expect_tx behind it.
 cat >"$scratch/boxes.mdl" <<'END'
 model boxes
 dim N in 1..64
@@ -78,6 +78,8 @@ bug 'lines in the places of a smaller swizzle' 4611686293305360384 9223372311732
 bug 'a chunk of lines that is read twice' '(add.s32 	%r[0-9]+, %r[0-9]+), 32;' '\1, 16;'
 bug 'the first inputs in every step' '(tensor.2d[^{]*\{)%r[0-9]+' '\1 0'
 bug 'a stage that is not full yet' "$wait(?!$refill)" "$over" 'reads shared memory'
+bug 'a stage that is not empty yet' "$wait(?=$refill)" "$over" 'shared memory'
+bug 'a warp that never says that a stage is empty' 'mbarrier.arrive.shared[^;]*;' ' ' 'deadlock'
 bug 'fewer bytes expected than come' ', 24576;' ', 24560;'
 
 target=cuda:sm_100a MDL_FAKE_SM=100
@@ -97,6 +99,7 @@ bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never fr
 model "$scratch/boxes.mdl"
 bug 'lines in the places of a smaller swizzle, by one thread' 4611756662049538048 9223442680476925952
 bug 'a stage that is not full yet, by one thread' "$wait(?!$refill)" "$over" 'reads shared memory'
+bug 'a stage that is not empty yet, by one thread' "$wait(?=$refill)" "$over" 'with a product'
 bug 'sums that are not all there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' "$over"
 bug 'more bytes expected than come' ', 24576;' ', 24592;'
 finish
