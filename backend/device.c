@@ -232,6 +232,10 @@ int device_warps(const struct node *n) {
     return has_domain(n, DOMAIN_attention) || has_domain(n, DOMAIN_contract) ? SHARING_WARPS : BLOCK_WARPS;
 }
 
+bool device_resident(const struct node *n) {
+    return has_domain(n, DOMAIN_contract) && atom_info(n->schedule->atom)->unit != UNIT_lane;
+}
+
 /* ---- images ---- */
 
 bool device_images(struct code *c, enum artifact kind) {

@@ -28,5 +28,7 @@ bool device_images(struct code *c, enum artifact kind);
 bool assemble(struct code *c, const struct mdl_image *ptx, struct mdl_image *cubin);
 /* Warps of its blocks. */
 int device_warps(const struct node *n);
+/* Whether its blocks share work of equal pieces, so that no more are of use than run at a time. */
+bool device_resident(const struct node *n);
 
 #endif

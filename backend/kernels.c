@@ -254,6 +254,7 @@ static struct kernel_code *compile(struct code *c, const struct function *f, con
     k->part = e->part_bytes;
     k->maps = e->maps;
     k->maps_count = e->maps_count;
+    k->resident = device_resident(n);
     k->function = f;
     *c->kernels_end = k;
     c->kernels_end = &k->next;

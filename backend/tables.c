@@ -369,7 +369,7 @@ static V device_table(struct tables *t) {
     for (const struct kernel_code *k = c->kernels; k; k = k->next)
         launches[k->number] = RECORD(e, text(e, device_name(c->arena, k->name)), u32(e, 32 * (uint32_t)k->warps), u32(e, (uint32_t)k->shared),
                                      u32(e, MOST_BLOCKS), u32(e, (uint32_t)k->part), i64(e, k->scratch), map_table(t, k),
-                                     u32(e, (uint32_t)k->maps_count), u32(e, 0));
+                                     u32(e, (uint32_t)k->maps_count), u32(e, k->resident));
     images = arena_new_array(c->arena, V, (size_t)c->images_count + 1);
     for (int i = 0; i < c->images_count; i++) {
         V bytes = LLVMConstStringInContext2(e->context, c->images[i].code, (size_t)c->images[i].bytes, 1);

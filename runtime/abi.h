@@ -183,7 +183,8 @@ struct mdl_launch {
     uint32_t part;       /* bytes of a part, a multiple of MDL_ALIGN */
     int64_t scratch;     /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
     const struct mdl_map *maps;
-    uint32_t maps_count, reserved;
+    uint32_t maps_count;
+    uint32_t resident; /* 1: of blocks there are no more than run at a time, since each takes as much of the work as is left to it */
 };
 /* Where a GPU's kernels run on the processor, for tests (runtime/emulate.h): a kernel, and what a warp sees of its grid. */
 struct mdl_warp {

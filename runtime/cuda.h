@@ -25,7 +25,9 @@ struct device {
     char name[80];
     struct cu_context *context;
     struct cu_module *module;
-    struct cu_function **kernels; /* [mdl_descriptor.kernels_count] */
+    int processors;
+    struct cu_function **kernels; /* [mdl_descriptor.kernels_count], */
+    int *resident;                /* and how many blocks of each run at a time, where that is asked for */
     struct cuda_block weights;
     bool one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for; one that fails has a name */
 };

@@ -8,6 +8,7 @@ int64_t cuda_blocks(const struct mdl_session *s, const struct mdl_step *step) {
     const struct mdl_launch *l = &d->device->launches[step->kernel];
     int64_t blocks = d->extent(step->blocks, s->call.dims);
     if (l->max_blocks && blocks > l->max_blocks) blocks = l->max_blocks;
+    if (l->resident && blocks > s->model->device->resident[step->kernel]) blocks = s->model->device->resident[step->kernel];
     return blocks > 1 ? blocks : 1;
 }
 

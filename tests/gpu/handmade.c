@@ -19,7 +19,7 @@ static const struct mdl_launch launches[] = {
     LAUNCH("check_ids", 32, 0, 1, 0),
     LAUNCH("count_call", 32, 0, 1, 0),
     LAUNCH("scale", 32, 0, 3, 0),
-    LAUNCH("reverse", 64, 0, 0, 128),
+    {"reverse", 64, 0, 0, 0, 128, NULL, 0, 1},
     LAUNCH("scan_row", 32, 0, 0, 0),
     LAUNCH("note_counter", 32, 0, 0, 0),
     LAUNCH("set_zero", 32, 0, 0, 0),
