@@ -51,7 +51,7 @@ struct buffer {
 };
 
 /* Boxes of a buffer's tensor that a GPU's engine brings to shared memory, as struct mdl_map has them. */
-struct tensor_map {
+struct operand_map {
     int buffer;
     enum dtype dtype;
     int rank;
@@ -108,7 +108,7 @@ struct emitter {
     int64_t part_bytes;           /* of a GPU: of one part; 0: the kernel has none */
     bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */
-    struct tensor_map *maps;      /* of a GPU: [maps_count] of the kernel's operands; threaded: the last parameters */
+    struct operand_map *maps;      /* of a GPU: [maps_count] of the kernel's operands; threaded: the last parameters */
     int maps_count, maps_capacity;
     struct rope_table *ropes; /* of the kernel: emit_rope.c */
     int errors;               /* reported by LLVM or for ops without a lowering */

@@ -217,7 +217,7 @@ void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
 }
 
 /* Its struct mdl_box, whose fields are all of 8 bytes. */
-void emulate_copy_box(struct emitter *e, const struct tensor_map *m, const V *first, V to, V barrier) {
+void emulate_copy_box(struct emitter *e, const struct operand_map *m, const V *first, V to, V barrier) {
     V fields[3 + 3 * MDL_MAP_DIMS];
     int count = 0;
     fields[count++] = LLVMBuildPtrToInt(e->builder, e->operands[m->buffer].base, e->i64, "");

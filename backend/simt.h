@@ -77,7 +77,7 @@ void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef ph
  * counts them. cp.async.bulk */
 void simt_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
 /* The same of a box of a tensor, from the element first[i64 a dimension, the innermost first] on, to swizzled lines. cp.async.bulk.tensor */
-void simt_copy_box(struct emitter *e, const struct tensor_map *m, const LLVMValueRef *first, LLVMValueRef to, LLVMValueRef barrier);
+void simt_copy_box(struct emitter *e, const struct operand_map *m, const LLVMValueRef *first, LLVMValueRef to, LLVMValueRef barrier);
 
 /* As the instructions that read them take them: bits 0 to 13 the address, 16 to 29 from a chunk to the next, 32 to 45 from eight lines to
  * the next, all of them / 16; bit 62: swizzled lines of 128 bytes. */

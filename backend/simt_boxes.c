@@ -20,7 +20,7 @@ static bool is_line(const struct mma_operand *o, int loop) {
 /* What axis number `axis` walks becomes a dimension of the map. Loops of lines are one dimension; *left of them, the first ones, are
  * still to come, and they must follow each other. */
 static bool add_axis(struct emitter *e, const struct mma_operand *o, int axis, int *left,
-                     struct tensor_map *m, int *loops) {
+                     struct operand_map *m, int *loops) {
     const struct axis_map *a = &o->access->axes[axis];
     const struct extent *n = o->value->type.extents[axis];
     int loop = a->terms[0].loop;
@@ -39,7 +39,7 @@ static bool add_axis(struct emitter *e, const struct mma_operand *o, int axis, i
 }
 
 /* What cuTensorMapEncodeTiled allows, and coordinates in 32 bits. */
-static bool is_small(struct emitter *e, const struct mma_operand *o, const struct tensor_map *m) {
+static bool is_small(struct emitter *e, const struct mma_operand *o, const struct operand_map *m) {
     const struct extent *bytes = type_bytes(e->graph->extents, &o->value->type);
     for (int i = 0; i < m->rank; i++)
         if (extent_max(m->extents[i]) > INT32_MAX || m->box[i] > 256) return false;
@@ -47,11 +47,11 @@ static bool is_small(struct emitter *e, const struct mma_operand *o, const struc
 }
 
 /* The map of boxes of `lines` lines, and which loop walks which of its dimensions. */
-static bool describe(struct emitter *e, const struct mma_operand *o, int lines, struct tensor_map *m,
+static bool describe(struct emitter *e, const struct mma_operand *o, int lines, struct operand_map *m,
                      int *loops) {
     int left = o->lines.count;
     if (!o->buffer || o->packed || !left) return false;
-    *m = (struct tensor_map){.buffer = (int)(o->buffer - e->operands), .dtype = atom_info(o->atom)->a};
+    *m = (struct operand_map){.buffer = (int)(o->buffer - e->operands), .dtype = atom_info(o->atom)->a};
     for (int axis = o->access->rank - 1; axis >= 0; axis--)
         if (!add_axis(e, o, axis, &left, m, loops)) return false;
     for (int i = 0; i < m->rank; i++)
@@ -60,9 +60,9 @@ static bool describe(struct emitter *e, const struct mma_operand *o, int lines, 
     return !left && is_small(e, o, m);
 }
 
-static struct tensor_map *find(struct emitter *e, const struct tensor_map *wanted) {
+static struct operand_map *find(struct emitter *e, const struct operand_map *wanted) {
     for (int i = 0; i < e->maps_count; i++) {
-        struct tensor_map *m = &e->maps[i];
+        struct operand_map *m = &e->maps[i];
         bool same = m->buffer == wanted->buffer && m->rank == wanted->rank;
         for (int d = 0; same && d < m->rank; d++)
             same = m->extents[d] == wanted->extents[d] && m->box[d] == wanted->box[d];
@@ -72,7 +72,7 @@ static struct tensor_map *find(struct emitter *e, const struct tensor_map *wante
 }
 
 static void plan(struct emitter *e, const struct mma_operand *o, int lines) {
-    struct tensor_map m;
+    struct operand_map m;
     int loops[MDL_MAP_DIMS];
     if (describe(e, o, lines, &m, loops) && !find(e, &m))
         arena_push(e->arena, e->maps, e->maps_count, e->maps_capacity, m);
@@ -94,7 +94,7 @@ void mma_plan_boxes(struct emitter *e) {
 }
 
 void mma_find_box(struct emitter *e, struct mma_operand *o, int lines) {
-    struct tensor_map m;
+    struct operand_map m;
     o->box.map = describe(e, o, lines, &m, o->box.loops) ? find(e, &m) : NULL;
 }
 
@@ -106,7 +106,7 @@ int mma_box_lines(const struct mma_operand *o) {
 
 void mma_copy_box(struct emitter *e, const struct mma_operand *o, const struct index *at, LLVMValueRef line,
                   LLVMValueRef chunk, LLVMValueRef to, LLVMValueRef barrier) {
-    const struct tensor_map *m = o->box.map;
+    const struct operand_map *m = o->box.map;
     LLVMValueRef first[MDL_MAP_DIMS];
     for (int i = 0; i < m->rank; i++) {
         int loop = o->box.loops[i];

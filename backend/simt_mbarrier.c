@@ -67,6 +67,7 @@ void simt_mbarrier_arrive(struct emitter *e, V barrier) {
     emit_if_begin(e, &one, elected(e));
     emit_intrinsic(e, "llvm.nvvm.mbarrier.arrive.scope.cta.space.cta", NULL, 0, (V[]){barrier, emit_i32(e, 1)}, 2);
     emit_if_end(e, &one);
+    simt_warp_barrier(e);
 }
 
 void simt_mbarrier_expect(struct emitter *e, V barrier, V bytes) {
@@ -109,7 +110,7 @@ void simt_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
     emit_intrinsic(e, "llvm.nvvm.cp.async.bulk.global.to.shared.cluster", NULL, 0, arguments, 8);
 }
 
-void simt_copy_box(struct emitter *e, const struct tensor_map *m, const V *first, V to, V barrier) {
+void simt_copy_box(struct emitter *e, const struct operand_map *m, const V *first, V to, V barrier) {
     V arguments[MDL_MAP_DIMS + 8], no = LLVMConstNull(e->i1);
     int count = 0;
     if (!e->threaded) {

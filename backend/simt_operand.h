@@ -6,7 +6,7 @@
 
 /* How an operand's plain rows come by a tensor map. */
 struct mma_box {
-    const struct tensor_map *map; /* NULL: they do not */
+    const struct operand_map *map; /* NULL: they do not */
     int loops[MDL_MAP_DIMS];      /* by dimension of the map: the outer loop that walks it, or MMA_INPUTS or MMA_LINES */
 };
 enum { MMA_INPUTS = -1, MMA_LINES = -2 };

@@ -12,7 +12,8 @@ enum way {
     IN_BOXES    /* in bulk: plain rows, by a tensor map, to swizzled lines */
 };
 
-struct side {                          /* an operand in the ring */
+/* An operand in the ring. */
+struct side {
     const struct mma_operand *operand; /* NULL: PAST */
     enum way way;
     int lines;            /* of the tile */
@@ -25,8 +26,8 @@ struct tile {
     int stages, ahead; /* ahead: steps whose copies are under way */
     struct side a, b;
     bool some_in_bulk, all_in_bulk;
-    LLVMValueRef full,
-        empty; /* mbarriers, one a stage: of copies in bulk; of warps that have multiplied it */
+    LLVMValueRef full;                        /* an mbarrier a stage: of copies in bulk */
+    LLVMValueRef empty;                       /* of warps that have multiplied it */
     int warp_rows, warp_outputs;              /* of a warp's part */
     LLVMValueRef row_in_tile, output_in_tile; /* where it begins */
     struct mma_blocks blocks;                 /* of a product with packed tiles */
@@ -40,8 +41,8 @@ struct simt_columns tile_columns(struct emitter *e, const struct side *s, LLVMVa
                                  LLVMValueRef first);
 
 /* --- simt_bulk.c --- */
-bool tile_in_columns(struct emitter *e, const struct mma_operand *o,
-                     int lines); /* whether they can be had so */
+/* Whether a tile of so many lines can be had in columns. */
+bool tile_in_columns(struct emitter *e, const struct mma_operand *o, int lines);
 /* One thread asks for what comes in bulk of a step. This warp, or thread, waits for it. */
 void tile_fetch(struct emitter *e, const struct tile *t, LLVMValueRef step);
 void tile_fetched(struct emitter *e, const struct tile *t, LLVMValueRef step);

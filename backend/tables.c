@@ -349,7 +349,7 @@ static V map_table(struct tables *t, const struct kernel_code *k) {
     struct emitter *e = t->code->emitters[0];
     V *items = arena_new_array(t->code->arena, V, (size_t)k->maps_count + 1);
     for (int i = 0; i < k->maps_count; i++) {
-        const struct tensor_map *m = &k->maps[i];
+        const struct operand_map *m = &k->maps[i];
         V extents[MDL_MAP_DIMS], box[MDL_MAP_DIMS];
         for (int d = 0; d < MDL_MAP_DIMS; d++) {
             extents[d] = u32(e, d < m->rank ? tables_extent(t, k->function, m->extents[d]) : 0);
