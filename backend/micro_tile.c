@@ -49,37 +49,74 @@ static LLVMValueRef load_scales(struct emitter *e, const struct micro *m, LLVMVa
     return emit_widen(e, stored, emit_load_lanes(e, emit_type(e, stored), address, m->lanes, NULL));
 }
 
-/* fma on one group of inputs of a tile: codes become f32 weights in registers, shared by the rows. Inputs k
- * and k + 16 follow each other, since 4-bit codes share a byte. */
-static void fma_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0, int group,
-                      LLVMValueRef *sums) {
-    const struct format_info *t = m->tile;
-    LLVMTypeRef floats = lane_vector(e, m);
+/* ---- f32 ---- */
+
+struct group_scales { /* of one group of inputs, a vector of outputs each */
     LLVMValueRef scale[MAX_TILE_SUMS], minimum[MAX_TILE_SUMS];
+};
+
+static void load_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, int group,
+                       struct group_scales *s) {
+    const struct format_info *t = m->tile;
     for (int v = 0; v < m->vectors; v++) {
-        scale[v] = load_scales(e, m, tile, tile_scales(t, group), v);
-        minimum[v] = t->minimum
-                         ? load_scales(e, m, tile, tile_minima(t, group), v)
-                         : LLVMBuildFMul(e->builder, scale[v], emit_constant_like(floats, -t->bias), "");
+        s->scale[v] = load_scales(e, m, tile, tile_scales(t, group), v);
+        s->minimum[v] = t->minimum ? load_scales(e, m, tile, tile_minima(t, group), v)
+                                   : LLVMBuildFMul(e->builder, s->scale[v],
+                                                   emit_constant_like(lane_vector(e, m), -t->bias), "");
     }
-    int span = TILE_INPUTS / tile_groups(t);
-    for (int i = 0; i < span; i++) {
-        int k = group * span + (tile_groups(t) == 1 ? i / 2 + i % 2 * 16 : i);
-        LLVMValueRef b[MAX_TILE_SUMS];
-        for (int v = 0; v < m->vectors; v++) {
-            LLVMValueRef codes = load_codes(e, m, tile, tile_position(k, v * m->lanes, 1), m->lanes);
-            LLVMValueRef wide = LLVMBuildZExt(e->builder, codes, emit_vector(e, e->i32, m->lanes), "");
-            b[v] = emit_fma(e, LLVMBuildSIToFP(e->builder, wide, floats, ""), scale[v], minimum[v]);
-        }
+}
+
+/* The weights of input k of a tile for a vector of outputs. */
+static LLVMValueRef weights_of(struct emitter *e, const struct micro *m, LLVMValueRef tile,
+                               const struct group_scales *s, int k, int v) {
+    LLVMValueRef codes = load_codes(e, m, tile, tile_position(k, v * m->lanes, 1), m->lanes);
+    LLVMValueRef wide = LLVMBuildZExt(e->builder, codes, emit_vector(e, e->i32, m->lanes), "");
+    return emit_fma(e, LLVMBuildSIToFP(e->builder, wide, lane_vector(e, m), ""), s->scale[v], s->minimum[v]);
+}
+
+/* Where unpacked weights of input k of a tile are. */
+static LLVMValueRef unpacked_at(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k, int v) {
+    return emit_offset(e, tile, emit_i64(e, 4 * ((int64_t)k * TILE_OUTPUTS + (int64_t)v * m->lanes)));
+}
+
+/* The inputs in the order in which they are summed up, packed or not: k and k + 16 follow each other, since codes of 4 bits share a byte. */
+static int input_number(const struct format_info *t, int i) {
+    return tile_groups(t) == 1 ? i / 2 + i % 2 * 16 : i;
+}
+
+/* One tile; weights are shared by the rows. */
+static void fma_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                     LLVMValueRef *sums) {
+    LLVMValueRef k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), ""), b[MAX_TILE_SUMS];
+    struct group_scales s;
+    for (int i = 0; i < TILE_INPUTS; i++) {
+        int k = input_number(m->tile, i);
+        if (!m->unpacked && i % m->tile->group == 0) load_group(e, m, tile, i / m->tile->group, &s);
+        for (int v = 0; v < m->vectors; v++)
+            b[v] = m->unpacked
+                       ? emit_load_aligned(e, lane_vector(e, m), unpacked_at(e, m, tile, k, v), 4, false)
+                       : weights_of(e, m, tile, &s, k, v);
         micro_add_products(e, m, LLVMBuildAdd(e->builder, k0, emit_i64(e, k), ""), b, sums);
     }
 }
 
-static void fma_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
-                     LLVMValueRef *sums) {
-    LLVMValueRef k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), "");
-    for (int group = 0; group < tile_groups(m->tile); group++) fma_group(e, m, tile, k0, group, sums);
+void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+    struct emit_loop loop;
+    struct group_scales s;
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
+    LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
+    to = emit_offset(e, to, LLVMBuildMul(e->builder, loop.counter, emit_i64(e, UNPACKED_BYTES), ""));
+    for (int i = 0; i < TILE_INPUTS; i++) {
+        int k = input_number(m->tile, i);
+        if (i % m->tile->group == 0) load_group(e, m, tile, i / m->tile->group, &s);
+        for (int v = 0; v < m->vectors; v++)
+            emit_store_lanes(e, weights_of(e, m, tile, &s, k, v), unpacked_at(e, m, to, k, v), NULL);
+    }
+    emit_loop_end(e, &loop, NULL);
 }
+
+/* ---- int8 ---- */
 
 static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMValueRef base,
                                       LLVMValueRef block) {
@@ -232,7 +269,7 @@ void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
     LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
-    micro_prefetch(e, m, tile, tile_bytes(m->tile));
+    micro_prefetch(e, m, tile, m->unpacked ? UNPACKED_BYTES : tile_bytes(m->tile));
     if (m->atom == ATOM_dot_int8)
         dot_int8_tile(e, m, tile, loop.counter, sums);
     else
