@@ -231,6 +231,22 @@ void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
     call(e, declare(e, "mdl_emulate_copy_bulk", types, 5), arguments, 5);
 }
 
+/* Its struct mdl_box, whose fields are all of 8 bytes. */
+void emulate_copy_box(struct emitter *e, const struct operand_map *m, const V *first, V to, V barrier) {
+    V fields[3 + 3 * MDL_MAP_DIMS];
+    int count = 0;
+    fields[count++] = LLVMBuildPtrToInt(e->builder, e->operands[m->buffer].base, e->i64, "");
+    fields[count++] = emit_i64(e, dtype_bytes(m->dtype));
+    fields[count++] = emit_i64(e, m->rank);
+    for (int i = 0; i < MDL_MAP_DIMS; i++)
+        fields[count++] = i < m->rank ? emit_extent(e, m->extents[i]) : emit_i64(e, 1);
+    for (int i = 0; i < MDL_MAP_DIMS; i++) fields[count++] = emit_i64(e, i < m->rank ? m->box[i] : 1);
+    for (int i = 0; i < MDL_MAP_DIMS; i++) fields[count++] = i < m->rank ? first[i] : emit_i64(e, 0);
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), to, spill(e, e->i64, fields, (unsigned)count), barrier};
+    call(e, declare(e, "mdl_emulate_copy_box", types, 4), arguments, 4);
+}
+
 void emulate_mbarrier(struct emitter *e, const char *name, V barrier, V argument) {
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->i32};
     V arguments[] = {LLVMGetParam(e->function, 2), barrier, argument};

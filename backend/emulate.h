@@ -30,6 +30,8 @@ void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMVal
 void emulate_commit(struct emitter *e, const char *of);
 void emulate_wait(struct emitter *e, const char *of, int pending);
 void emulate_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
+void emulate_copy_box(struct emitter *e, const struct operand_map *m, const LLVMValueRef *first,
+                      LLVMValueRef to, LLVMValueRef barrier);
 /* A function of the runtime on a barrier in shared memory, and what it takes (i32). */
 void emulate_mbarrier(struct emitter *e, const char *name, LLVMValueRef barrier, LLVMValueRef argument);
 

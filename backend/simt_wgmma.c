@@ -73,16 +73,17 @@ static void multiply(struct emitter *e, const struct form *f, const V *a, V b, V
              tied + words + 1, sums, count);
 }
 
-/* Addresses of shared memory are below 2^18. */
-static V descriptor(struct emitter *e, const struct simt_columns *m, int64_t leading, int64_t stride) {
-    uint64_t offsets = (uint64_t)(leading / 16) << 16 | (uint64_t)(stride / 16) << 32;
+/* Addresses of shared memory are below 2^18. mode 1: swizzled lines of 128 bytes. */
+static V descriptor(struct emitter *e, const struct simt_columns *m, int64_t leading, int64_t stride,
+                    uint64_t mode) {
+    uint64_t offsets = (uint64_t)(leading / 16) << 16 | (uint64_t)(stride / 16) << 32 | mode << 62;
     V start = LLVMBuildPtrToInt(e->builder, emit_offset(e, m->base, m->bytes), e->i32, "");
     start = LLVMBuildZExt(e->builder, LLVMBuildLShr(e->builder, start, emit_i32(e, 4), ""), e->i64, "");
     return LLVMBuildOr(e->builder, start, emit_i64(e, (int64_t)offsets), "");
 }
 
 V simt_columns_descriptor(struct emitter *e, const struct simt_columns *m) {
-    return descriptor(e, m, m->pitch, STRIDE);
+    return m->pitch ? descriptor(e, m, m->pitch, STRIDE, 0) : descriptor(e, m, 16, 8 * SWIZZLE_LINE, 1);
 }
 
 void simt_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a,
@@ -105,7 +106,7 @@ void simt_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const 
         emulate_wgmma_registers(e, atom, outputs, a, b, transposed, sums);
         return;
     }
-    V from = transposed ? descriptor(e, b, STRIDE, b->pitch) : simt_columns_descriptor(e, b);
+    V from = transposed ? descriptor(e, b, STRIDE, b->pitch, 0) : simt_columns_descriptor(e, b);
     multiply(e, &(struct form){atom, outputs, true, transposed, adds}, a, from, sums);
 }
 

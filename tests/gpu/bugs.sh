@@ -74,6 +74,24 @@ bug 'scores that are added to the tile before' 'setp.ne.b32 add, 0, 0;' 'setp.ne
 bug 'a missing fence behind copies of keys' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
 bug 'keys that are still on their way' 'cp.async.wait_group 	0;' ' ' 'shared memory'
 bug 'a missing barrier between tiles' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+call='layer x=random N=40'
+
+# Where all that is multiplied comes in bulk: rows by tensor maps, in swizzled lines. A wait for an empty stage has an expect_tx behind it.
+cat >"$scratch/boxes.mdl" <<'END'
+model boxes
+dim N in 1..64
+param w : bf16[96, 520] = normal(std=0.2)
+export fn layer(x: bf16[N, 520]) -> f32[N, 96] = softmax(cast(linear(x, w), f32))
+END
+wait='mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' over='setp.eq.s32 \1, 0, 0;' refill='(?:[^;]*;){0,12}[^;]*expect_tx'
+model "$scratch/boxes.mdl"
+bug 'lines in the places of a smaller swizzle' 4611686293305360384 9223372311732748288
+bug 'a chunk of lines that is read twice' '(add.s32 	%r[0-9]+, %r[0-9]+), 32;' '\1, 16;'
+bug 'the first inputs in every step' '(tensor.2d[^{]*\{)%r[0-9]+' '\1 0'
+bug 'a stage that is not full yet' "$wait(?!$refill)" "$over" 'reads shared memory'
+bug 'a stage that is not empty yet' "$wait(?=$refill)" "$over" 'shared memory'
+bug 'a warp that never says that a stage is empty' 'mbarrier.arrive.shared[^;]*;' ' ' 'deadlock'
+bug 'fewer bytes expected than come' ', 24576;' ', 24560;'
 
 target=cuda:sm_100a MDL_FAKE_SM=100
 export MDL_FAKE_SM
@@ -89,4 +107,10 @@ call='layer x=random N=40'
 model "$scratch/long.mdl" --precision=bf16 # whose weights come in bulk
 bug 'a stage that is multiplied before it is there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'asynchronous copy'
 bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never freed'
+model "$scratch/boxes.mdl"
+bug 'lines in the places of a smaller swizzle, by one thread' 4611756662049538048 9223442680476925952
+bug 'a stage that is not full yet, by one thread' "$wait(?!$refill)" "$over" 'reads shared memory'
+bug 'a stage that is not empty yet, by one thread' "$wait(?=$refill)" "$over" 'with a product'
+bug 'sums that are not all there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' "$over"
+bug 'more bytes expected than come' ', 24576;' ', 24592;'
 finish

@@ -30,17 +30,29 @@ if [ "${whole:-no}" = yes ]; then
     done
     case $MDL_CUDA in */tests/gpu/libcuda.so)
         # Tiles of operands, of keys and of values, copied and computed, and states of parts, lie so that no bank of shared memory is waited for.
-        for sm in 80 90a; do
-            for model in attention half products; do
-                mdlc --target=cuda:sm_$sm --precision=bf16 "$tests/numeric/$model.mdl" -o "$scratch/lib$model.so"
-            done
-            for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9' 'products rows N=150' 'products rows N=9' 'products deep N=3'; do
-                library=$scratch/lib${call%% *}.so
-                case $call in products*) inputs=x=random ;; *) inputs='q=random k=random v=random' ;; esac
-                # shellcheck disable=SC2086
-                MDL_FAKE_SM=${sm%a} MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$library" ${call#* } $inputs 2>&1 | grep -aE 'sdpa:|linear:' >"$scratch/log"
-                [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: sm_$sm: $call: bank conflicts" && failed=1; }
-            done
+        for model in attention half products; do
+            mdlc --target=cuda:sm_80 --precision=bf16 "$tests/numeric/$model.mdl" -o "$scratch/lib$model.so"
+        done
+        mdlc --target=cuda:sm_90a,sm_100a "$tests/numeric/products.mdl" -o "$scratch/libboxes.so" # whose lines in bulk are swizzled
+        # no_conflicts SM LIBRARY ARGUMENT...
+        no_conflicts() {
+            sm=$1 library=$2
+            shift 2
+            MDL_FAKE_SM=$sm MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$scratch/lib$library.so" "$@" 2>&1 | grep -aE '(sdpa|linear|matmul|einsum):' >"$scratch/log"
+            [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: sm_$sm $library $*: bank conflicts" && failed=1; }
+        }
+        heads='q=random k=random v=random'
+        # shellcheck disable=SC2086
+        for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9'; do no_conflicts 80 $call $heads; done
+        # shellcheck disable=SC2086
+        for call in 'rows N=150' 'rows N=9' 'deep N=3'; do no_conflicts 80 products $call x=random; done
+        mdlc --target=cuda:sm_90a --precision=bf16 "$tests/numeric/attention.mdl" -o "$scratch/libgroups.so"
+        # shellcheck disable=SC2086
+        for call in 'wide S=70' 'plain S=70 K=77'; do no_conflicts 90 groups $call $heads; done
+        for sm in 90 100; do
+            no_conflicts $sm boxes rows N=150 x=random
+            no_conflicts $sm boxes grid N=33 x=random y=random
+            no_conflicts $sm boxes halves N=33 x=random y=random
         done ;;
     esac
     # A schedule is data: attention by other tiles than it would get.

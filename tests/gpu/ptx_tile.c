@@ -26,17 +26,18 @@ static uint32_t piece_across(struct tile t, uint32_t row, uint32_t k) {
 
 void ptx_gather(struct warp *w, const struct insn *in, uint32_t lane, struct tile t, enum ptx_type type,
                 uint32_t first, uint32_t rows, uint32_t k, ptx_note *note, float *to) {
-    uint32_t width = ptx_element_bits(type), per = 128 / width, across = t.transposed ? per : 1;
+    uint32_t width = ptx_element_bits(type), per = 128 / width, group[8];
     float some[16];
-    for (uint32_t r = 0; r < rows; r += across)
-        for (uint32_t i = 0; i < k; i += per / across) {
-            uint32_t address =
-                t.transposed ? piece_across(t, first + r, i) : piece(t, first + r, i * width / 8);
-            uint32_t words[4];
-            memcpy(words, ptx_shared(w, in, lane, address, 16, 16), sizeof words);
-            note(w, in, lane, address);
-            ptx_shared_fenced(w, in, lane, address, 16);
-            ptx_expand(type, words, 4, some);
-            for (uint32_t e = 0; e < per; e++) to[t.transposed ? (r + e) * k + i : r * k + i + e] = some[e];
-        }
+    for (uint32_t n = 0; n < rows * k / per; n++) {
+        uint32_t r = t.transposed ? n / k * per : n % rows, i = t.transposed ? n % k : n / rows * per,
+                 words[4];
+        uint32_t address = t.transposed ? piece_across(t, first + r, i) : piece(t, first + r, i * width / 8);
+        memcpy(words, ptx_shared(w, in, lane, address, 16, 16), sizeof words);
+        note(w, in, lane, address);
+        ptx_shared_fenced(w, in, lane, address, 16);
+        ptx_expand(type, words, 4, some);
+        for (uint32_t e = 0; e < per; e++) to[t.transposed ? (r + e) * k + i : r * k + i + e] = some[e];
+        group[n % 8] = address;
+        if (n % 8 == 7) ptx_conflicts(w, in, 0xff, group, 16);
+    }
 }

@@ -16,7 +16,7 @@ struct tile {
 struct tile ptx_tile(uint64_t bits, uint32_t swizzle);
 
 /* [rows, k] elements from row `first` on, as numbers, row by row. Every 16 bytes must have been made visible
- * to asynchronous readers; `note` checks and notes that they are read. */
+ * to asynchronous readers; `note` checks and notes that they are read. Eight rows' are read at a time, from different banks. */
 typedef void ptx_note(struct warp *w, const struct insn *in, uint32_t lane, uint32_t address);
 void ptx_gather(struct warp *w, const struct insn *in, uint32_t lane, struct tile t, enum ptx_type type,
                 uint32_t first, uint32_t rows, uint32_t k, ptx_note *note, float *to);
