@@ -74,6 +74,7 @@ bug 'scores that are added to the tile before' 'setp.ne.b32 add, 0, 0;' 'setp.ne
 bug 'a missing fence behind copies of keys' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
 bug 'keys that are still on their way' 'cp.async.wait_group 	0;' ' ' 'shared memory'
 bug 'a missing barrier between tiles' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+call='layer x=random N=40'
 
 target=cuda:sm_100a MDL_FAKE_SM=100
 export MDL_FAKE_SM
