@@ -1,7 +1,8 @@
 #!/bin/sh
 # Operands of products lie in memory as they are multiplied.  From a build folder.
 set -u
-. "${srcdir:-$(dirname "$0")/..}/tests/expect.sh"
+tests=$(cd "${srcdir:-$(dirname "$0")/..}/tests" && pwd)
+. "$tests/expect.sh"
 
 # code OPTIONS BODY...: what the first kernel of a function with these lines comes to, without the names of values.
 code() {
@@ -24,4 +25,44 @@ for options in --mcpu=x86-64-v3 --target=cuda:sm_80 --target='cuda:sm_90a --prec
 done
 same --target=cuda:sm_80 'export fn f(q: bf16[S, 2, 32], k: bf16[S, 2, 32], v: bf16[S, 2, 32]) = sdpa(q, k, v)' \
     'export fn f(q: bf16[S, 2, 32], k: bf16[S, 64], v: bf16[S, 64]) = sdpa(q, reshape(k, [S, 2, 32]), reshape(v, [S, 2, 32]))'
+
+# Stored as bf16 where all who read it round it (pass narrow), nothing changes by a bit: interpreted, on this machine, as a GPU's kernel.
+passes=$(mdlc --list-passes | sed -n 's/^default pipeline: //p')
+without=$(echo "$passes" | sed 's/narrow,//')
+[ "$passes" != "$without" ] || fail "the pipeline has no pass narrow"
+
+# unchanged VALUES RUNS MODEL OPTION...: so many values are narrower; each CALL of the model gives the same bytes. RUNS: here, too.
+unchanged() {
+    values=$1 runs=$2 model=$tests/numeric/$3.mdl
+    shift 2
+    last="$*"
+    shift
+    for way in with without; do
+        [ $way = with ] || set -- "$@" --passes="$without"
+        mdlc "$@" --precision=bf16 --explain=narrow --emit=kernels "$model" -o "$dir/$way.mdl" 2>"$dir/$way.log" || fail "does not compile"
+        [ "$runs" = no ] || mdlc "$@" --precision=bf16 "$model" -o "$dir/$way.so" || fail "does not compile"
+    done
+    count=$(grep -c 'narrow: .* is stored as bf16' "$dir/with.log")
+    [ "$count" = "$values" ] || fail "$count values are stored as bf16, not $values"
+    sed -n 's/^# CALL: //p' "$model" >"$dir/calls"
+    while read -r call; do
+        for way in with without; do
+            # shellcheck disable=SC2086 # arguments are words
+            mdlc interpret "$dir/$way.mdl" $call --output="$dir/interpreted.$way" || fail "$call: not interpreted"
+            # shellcheck disable=SC2086
+            [ "$runs" = no ] || mdl-run "$dir/$way.so" $call --output="$dir/run.$way" >"$dir/log" || fail "$call: does not run"
+        done
+        for how in interpreted run; do
+            [ $runs$how = norun ] || diff -r "$dir/$how.with" "$dir/$how.without" || fail "$call, $how: other bytes"
+            rm -rf "$dir/$how".*
+        done
+    done <"$dir/calls"
+}
+bf16=no # whether this machine multiplies pairs of it
+! grep -q avx512_bf16 /proc/cpuinfo || bf16=yes
+unchanged 14 $bf16 layers --mcpu=znver4
+unchanged 0 yes layers --mcpu=x86-64-v3 # which multiplies f32, so nobody rounds
+unchanged 14 yes layers --target=emulate:sm_90a
+unchanged 12 $bf16 transformer --mcpu=znver4
+unchanged 15 yes transformer --target=emulate:sm_90a
 [ $failures -eq 0 ]
