@@ -127,6 +127,7 @@ static void fill(const struct kind *k, const struct function_case *c, struct arg
     a->count = 0;
     for (int i = 0; i < RANDOM; i++) {
         double x = i % 3 == 0 ? any_number(k) : uniform(i % 3 == 1 ? 3 : 800);
+        if (i % 8 == 0) x = (double)(rint(uniform(0x1p20)) * acosl(0)); /* next to quarters of a turn */
         take(k, c, a, x, two ? partner(k, c->exact == powl, x) : 0);
     }
     for (int i = 0; i < SPECIAL; i++)
