@@ -24,6 +24,8 @@ struct group {
     int64_t block_rows, block_outputs; /* block_outputs: 0, all (the epilogue needs whole rows) */
     int64_t blocks_at_once;            /* blocks of outputs that a tile takes before its rows are finished */
     int64_t stride;                    /* of C in scratch, elements */
+    int unpacked_rows, unpacked_vectors; /* tiles of weights that are unpacked for many rows; 0: they never are */
+    bool unpacked;                       /* at work: they are */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
     LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
     bool mma;          /* its tensor cores make tiles ... */

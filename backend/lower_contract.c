@@ -4,7 +4,7 @@
  *     for strip in outer x row blocks:          a thread's share: consecutive (strip, output block) pairs
  *         [copy the strip's rows of A]          only where they do not lie right
  *         for block of outputs:
- *             [pack B]
+ *             [pack B; for many rows, unpack weights in blocks]
  *             for tile of rows:                 MR rows, then fewer for what is left
  *                 for panel in block:  tile of C = A x B, for each anchor
  *                 for row in tile:     row program      bias, activation, residual, rope, quantise, store
@@ -23,6 +23,7 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
+    UNPACKED_ROWS = 16, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
     MMA_PADDING = 8,   /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
                           shared memory */
     BLOCKS_PADDING = 4 /* the same of two rows in chunks of 16 bytes */
@@ -92,29 +93,35 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
     return emit_offset(e, base, emit_mul(e, at, emit_i64(e, 4)));
 }
 
+static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
+
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                            LLVMValueRef row, const struct strip *s, LLVMValueRef first, struct index *at) {
     LLVMValueRef sums[MAX_TILE_SUMS];
+    int vectors = vectors_of(g);
     struct micro m = {.atom = a->panels.atom,
                       .rows = rows,
-                      .vectors = g->vectors,
+                      .vectors = vectors,
                       .lanes = e->lanes,
                       .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4,
-                      .ahead = !e->target->simt && (rows < g->tile_rows || rows == 1)};
-    int count = rows * g->vectors;
+                      .ahead = !e->target->simt && !g->unpacked && (rows < g->tile_rows || rows == 1)};
+    int count = rows * vectors;
     bool simt = e->target->simt;
     LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
     panels_rows(e, &a->panels, row, simt ? s->end : NULL, s->begin, at, &m);
-    panels_outputs(e, &a->panels, first, s->block, at, &m);
+    if (g->unpacked)
+        panels_unpacked(e, &a->panels, first, s->block, &m);
+    else
+        panels_outputs(e, &a->panels, first, s->block, at, &m);
     if (simt) panels_share_inputs(e, &a->panels, simt_sharer(e, g), simt_sharers(e, g), &m);
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
     for (int i = 0; i < count; i++) {
-        LLVMValueRef vector = emit_i64(e, (int64_t)(i % g->vectors) * e->lanes);
-        LLVMValueRef there = contract_sums_at(e, g, to, emit_i64(e, i / g->vectors), emit_add(e, column, vector));
+        LLVMValueRef vector = emit_i64(e, (int64_t)(i % vectors) * e->lanes);
+        LLVMValueRef there = contract_sums_at(e, g, to, emit_i64(e, i / vectors), emit_add(e, column, vector));
         emit_store_lanes(e, sums[i], there, NULL);
     }
-    if (simt) simt_join_warps(e, g, a, rows, column, (int64_t)g->vectors * e->lanes);
+    if (simt) simt_join_warps(e, g, a, rows, column, (int64_t)vectors * e->lanes);
 }
 
 /* Flat row of the anchor's result, over all its axes but the last. */
@@ -155,7 +162,7 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
     bool by_lanes = !g->mma || rows < MMA_ROWS;
     for (int i = 0; i < g->count && !by_lanes; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
     if (by_lanes) {
-        emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)g->vectors * e->lanes, 0, NULL);
+        emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)vectors_of(g) * e->lanes, 0, NULL);
         for (int i = 0; i < g->count; i++)
             multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
         emit_loop_end(e, &panels, NULL);
@@ -168,11 +175,29 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
     emit_loop_end(e, &tiles, NULL);
 }
 
+/* Of many rows, all but the last few; the row behind them. */
+static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+    LLVMValueRef rows = emit_sub(e, s->end, s->begin), least = emit_i64(e, UNPACKED_ROWS);
+    LLVMValueRef tiled = emit_sub(e, rows, emit_rem(e, rows, emit_i64(e, g->unpacked_rows)));
+    LLVMValueRef many = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, least, "");
+    LLVMValueRef stop = LLVMBuildSelect(e->builder, many, emit_add(e, s->begin, tiled), s->begin, "");
+    struct emit_if some;
+    emit_if_begin(e, &some, many);
+    for (int i = 0; i < g->count; i++)
+        panels_unpack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
+    g->unpacked = true;
+    contract_tiles(e, g, g->unpacked_rows, s->begin, stop, s, at);
+    g->unpacked = false;
+    emit_if_end(e, &some);
+    return stop;
+}
+
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
  * for memory, ask for it ahead (micro.c), and leave the block's weights in cache for the others. */
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
     int sizes[MAX_TILE_ROWS], count = 0;
-    LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, s->begin)}, from = s->begin;
+    LLVMValueRef from = g->unpacked_rows ? unpacked_tiles(e, g, s, at) : s->begin;
+    LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, from)};
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
     for (int rows = g->tile_rows; rows >= 1; rows /= 2) {
@@ -188,13 +213,15 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
 
 /* ---- a group's share of the kernel's work ---- */
 
+static int largest_tile(const struct group *g) { return g->unpacked_rows > g->tile_rows ? g->unpacked_rows : g->tile_rows; }
+
 static struct shape shape_of(struct emitter *e, const struct group *g) {
     const struct contraction *c = &g->anchors[0]->panels.c;
     struct shape s = {.rows = contraction_count(e, c, &c->rows), .outputs = outputs_of(e, g)};
     s.block_outputs =
         g->block_outputs ? emit_i64(e, g->block_outputs) : emit_max(e, s.outputs, emit_i64(e, 1));
     s.row_blocks = emit_div_up(e, s.rows, emit_i64(e, g->block_rows));
-    s.row_tiles = emit_div_up(e, s.rows, emit_i64(e, g->tile_rows));
+    s.row_tiles = emit_div_up(e, s.rows, emit_i64(e, largest_tile(g)));
     s.output_blocks = emit_div_up(e, s.outputs, s.block_outputs);
     s.strips = emit_mul(e, contraction_count(e, c, &c->outer), s.row_blocks);
     s.total = emit_mul(e, s.strips, s.output_blocks);
@@ -207,7 +234,7 @@ static LLVMValueRef block_row(struct emitter *e, const struct group *g, const st
                               LLVMValueRef number) {
     LLVMValueRef per_outer = emit_max(e, s->row_blocks, emit_i64(e, 1));
     LLVMValueRef tile = emit_div(e, emit_mul(e, number, s->row_tiles), per_outer);
-    return emit_min(e, emit_mul(e, tile, emit_i64(e, g->tile_rows)), s->rows);
+    return emit_min(e, emit_mul(e, tile, emit_i64(e, largest_tile(g))), s->rows);
 }
 
 void contract_strip(struct emitter *e, const struct group *g, const struct shape *s, LLVMValueRef strip, LLVMValueRef block,
@@ -249,6 +276,26 @@ static bool is_in_blocks(const struct emitter *e, const struct value *w) {
     return !w->def && e->operands[w->index].stored && tile_format(e->operands[w->index].format);
 }
 
+/* Weights in packed tiles that are unpacked for many rows, in tiles of as many sums but two vectors of outputs, so that a vector of weights
+ * serves more rows. What is unpacked stays in half of L2. */
+static void plan_unpacking(struct emitter *e, struct group *g) {
+    enum { VECTORS = 2 };
+    int64_t bytes = 0;
+    bool good = !e->target->simt && g->block_outputs;
+    for (int i = 0; i < g->count; i++) {
+        const struct panels *p = &g->anchors[i]->panels;
+        good = good && p->tile && p->atom == ATOM_fma;
+        bytes += p->inputs_max * dtype_bytes(DTYPE_F32);
+    }
+    if (!good) return;
+    g->unpacked_vectors = g->vectors < VECTORS ? g->vectors : VECTORS;
+    g->unpacked_rows = g->tile_rows * g->vectors / g->unpacked_vectors;
+    while (g->blocks_at_once > 1 && g->blocks_at_once * g->block_outputs * bytes > e->target->l2_bytes / 2)
+        g->blocks_at_once /= 2;
+    g->stride = g->blocks_at_once * g->block_outputs;
+    for (int i = 0; i < g->count; i++) panels_make_room(e, &g->anchors[i]->panels, g->stride);
+}
+
 /* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).
  */
 static bool plan_group(struct emitter *e, struct group *g) {
@@ -285,8 +332,10 @@ static bool plan_group(struct emitter *e, struct group *g) {
                        "quantise the param, or use linear");
             return false;
         }
-        if (!e->target->simt) a->tile = emit_scratch(e, g->tile_rows * g->stride * 4);
     }
+    plan_unpacking(e, g);
+    for (int i = 0; !e->target->simt && i < g->count; i++)
+        g->anchors[i]->tile = emit_scratch(e, largest_tile(g) * g->stride * 4);
     return true;
 }
 

@@ -9,7 +9,7 @@
 #include "backend/emit.h"
 #include "backend/tile.h"
 
-enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32 };
+enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32, UNPACKED_BYTES = 4 * TILE_CODES };
 
 struct micro {
     enum atom atom;
@@ -25,12 +25,15 @@ struct micro {
     enum dtype b_type;      /* of B in memory, unless `tile` */
     LLVMValueRef b_step;    /* i64 bytes from one input group to the next (tile: from one tile to the next) */
     LLVMValueRef last_mask; /* of B's last vector, <lanes x i1>; NULL: all lanes exist. fma only */
-    const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32 */
+    const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32 ... */
+    bool unpacked;                      /* ... or a part of it, as micro_unpack leaves them. fma only */
     LLVMValueRef scales[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's f32 scales, one a block of 32 inputs */
     LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
 };
 
 /* sums: [rows * vectors] initial values in, sums out. */
 void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
+/* The tiles of 32 outputs as f32 in scratch, [inputs / 32][32 inputs][32 outputs]: products are those of the tiles, bit for bit. */
+void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to);
 
 #endif

@@ -13,6 +13,7 @@ backend_libbackend_a_SOURCES = \
 	backend/checksum.c backend/checksum.h \
 	backend/code.h \
 	backend/contract.h backend/contraction.c backend/contraction.h \
+	backend/dot.c backend/dot.h \
 	backend/emit.c backend/emit.h \
 	backend/emit_cast.c \
 	backend/emit_columns.c \
@@ -47,7 +48,7 @@ backend_libbackend_a_SOURCES = \
 	backend/lower_loops.c \
 	backend/lower_ordered.c \
 	backend/lower_rows.c \
-	backend/micro.c backend/micro.h \
+	backend/micro.c backend/micro.h backend/micro_tile.c backend/micro_tile.h \
 	backend/pack.c backend/pack.h \
 	backend/packed.c \
 	backend/panel.c backend/panel.h \

@@ -295,6 +295,33 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
     m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
 }
 
+void panels_make_room(struct emitter *e, struct panels *p, int64_t outputs) {
+    p->b_scratch = emit_scratch(e, outputs * p->inputs_max * dtype_bytes(DTYPE_F32));
+}
+
+/* Where the unpacked tiles of outputs `from_block` .. of the block lie. */
+static LLVMValueRef unpacked_panel(struct emitter *e, const struct panels *p, LLVMValueRef from_block) {
+    LLVMValueRef panel = emit_div(e, from_block, emit_i64(e, TILE_OUTPUTS));
+    return emit_offset(e, p->b_scratch, emit_mul(e, panel, emit_i64(e, p->inputs_max / TILE_INPUTS * UNPACKED_BYTES)));
+}
+
+void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end, const struct index *at) {
+    struct emit_loop panels;
+    struct micro m = {.atom = p->atom, .vectors = TILE_OUTPUTS / e->lanes, .lanes = e->lanes, .inputs = inputs_count(e, p)};
+    emit_loop_begin(e, &panels, begin, end, TILE_OUTPUTS, 0, NULL);
+    panels_outputs(e, p, panels.counter, begin, at, &m);
+    micro_unpack(e, &m, unpacked_panel(e, p, emit_sub(e, panels.counter, begin)));
+    emit_loop_end(e, &panels, NULL);
+}
+
+void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin, struct micro *m) {
+    LLVMValueRef from_block = emit_sub(e, first, block_begin), column = emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS));
+    m->tile = p->tile;
+    m->unpacked = true;
+    m->b_step = emit_i64(e, UNPACKED_BYTES);
+    m->b = emit_offset(e, unpacked_panel(e, p, from_block), emit_mul(e, column, emit_i64(e, dtype_bytes(DTYPE_F32))));
+}
+
 void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,
                          struct micro *m) {
     LLVMValueRef stretch = emit_i64(e, TILE_INPUTS), inputs = m->inputs;

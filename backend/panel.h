@@ -18,7 +18,7 @@ struct panels {
     /* B */
     const struct format_info *tile; /* B is a weight in packed tiles */
     bool b_packed;          /* or a weight in panels: [outer][outputs / panel][inputs / k][panel][k] */
-    LLVMValueRef b_scratch; /* else it is packed here, [block / panel][inputs_max / k][panel][k] */
+    LLVMValueRef b_scratch; /* else it is packed here, [block / panel][inputs_max / k][panel][k]; or packed tiles unpacked, at times */
     enum dtype b_type;
 };
 
@@ -33,6 +33,11 @@ void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef b
  * zeros. */
 void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                          struct index *at);
+/* Packed tiles of outputs begin..end as floats into scratch, room for which was made for so many outputs; then micro's B side is the part
+ * of them that starts at `first`, any multiple of its lanes. */
+void panels_make_room(struct emitter *e, struct panels *p, int64_t outputs);
+void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end, const struct index *at);
+void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin, struct micro *m);
 /* Fills in micro's A side: rows first .. first + m->rows, and the one before `end` in place of those from there on (NULL: all are
  * there); `block_begin` is the first row in scratch. */
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,

@@ -83,7 +83,8 @@ static enum byte_dot host_dot(const char *features, bool avx512) {
     if (!avx512 && has(features, "avxvnni")) return DOT_busd;
     if (has(features, "i8mm")) return DOT_usdot;
     if (has(features, "dotprod")) return DOT_sdot;
-    return avx512 && has(features, "avx512vnni") ? DOT_busd : DOT_widen;
+    if (avx512 && has(features, "avx512vnni")) return DOT_busd;
+    return has(features, "ssse3") ? DOT_maddubs : DOT_widen;
 }
 
 /* This machine: its CPU's row if there is one and nothing of it is hidden (by a virtual machine), else by

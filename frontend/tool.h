@@ -11,7 +11,7 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
 /* Rows of both programs: options of the language (`option precision = int8`) that the command line spells
  * alike. The rows after the first group answer that they are not yet supported, as they do in a model. */
 #define TOOL_LANGUAGE_ROWS                                                                                   \
-    {0, "precision", "f32|bf16|int8", "what contractions may compute in [f32]", TOOL_PRECISION_TEXT},        \
+    {0, "precision", "f32|tf32|bf16|int8", "what contractions may compute in [f32]", TOOL_PRECISION_TEXT},   \
         {0, "quantize", "q4_0|q4_1|q5_0|q5_1|q8_0", "store the weights of contractions in this format",      \
          NULL},                                                                                              \
         {0, "dim", "NAME=N,...", "also compile versions for these extents of a dim", TOOL_DIM_TEXT},         \
@@ -25,8 +25,9 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
         0, "memory", "WORD", "not yet supported", NULL                                                       \
     }
 #define TOOL_PRECISION_TEXT                                                                                  \
-    "f32: what was written. bf16: factors rounded to bf16. int8: activations in blocks of 32 with a scale "  \
-    "each, for weights that are stored in blocks. Sums are f32 always."
+    "f32: what was written. tf32: the same, whose factors a GPU may cut to 10 bits of mantissa. bf16: "       \
+    "factors rounded to bf16. int8: activations in blocks of 32 with a scale each, for weights that are "    \
+    "stored in blocks. Sums are f32 always."
 #define TOOL_BUCKET_TEXT "A number, or one with k, M or G behind it; 0: each by itself."
 #define TOOL_DENY_TEXT                                                                                       \
     "An error for each value that has to move over the mesh to where no annotation of its own puts it, if "  \

@@ -6,10 +6,11 @@
 
 /* How sums of four products u8 * s8 into i32 are had. */
 enum byte_dot {
-    DOT_widen, /* multiplies of wider integers */
-    DOT_busd,  /* x86's vpdpbusd, in vectors of `vector_bytes` */
-    DOT_sdot,  /* aarch64's dotprod: s8 * s8 */
-    DOT_usdot, /* aarch64's i8mm */
+    DOT_widen,   /* multiplies of wider integers */
+    DOT_maddubs, /* x86's vpmaddubsw: pairs of products into i16, which saturate, so for codes of few bits; else as widen */
+    DOT_busd,    /* x86's vpdpbusd, in vectors of `vector_bytes` */
+    DOT_sdot,    /* aarch64's dotprod: s8 * s8 */
+    DOT_usdot,   /* aarch64's i8mm */
 };
 
 struct target {

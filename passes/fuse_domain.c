@@ -272,15 +272,14 @@ static bool anchor_operands_fit(const struct facts *x, const struct node *n) {
     return true;
 }
 
-/* Anchors of one kernel read the same x in the same way, and make rows of the same number. */
+/* Anchors of one kernel read the same x in the same way, by weights stored alike, and make rows of the same number. */
 static bool siblings(const struct node *a, const struct node *b) {
-    const struct type *s = &a->results[0]->type, *t = &b->results[0]->type;
     enum op_family family = op_info(a->op)->family;
-    const struct node *wa = a->operands[family == FAMILY_qlinear ? 3 : 1]->def;
-    const struct node *wb = b->operands[family == FAMILY_qlinear ? 3 : 1]->def;
-    if (a->op != b->op || family == FAMILY_matmul || s->rank != t->rank) return false;
-    if (a->operands[0] != b->operands[0] || !wa || !wb || !wa->global || !wb->global) return false;
-    if (wa->global->store != wb->global->store) return false;
+    int weight = family == FAMILY_qlinear ? 3 : 1;
+    if (a->op != b->op || family == FAMILY_matmul || a->results[0]->type.rank != b->results[0]->type.rank) return false;
+    if (a->operands[0] != b->operands[0] || a->operands_count <= weight || b->operands_count <= weight) return false;
+    const struct node *wa = a->operands[weight]->def, *wb = b->operands[weight]->def;
+    if (!wa || !wb || !wa->global || !wb->global || wa->global->store != wb->global->store) return false;
     for (int i = 0; i < op_info(a->op)->attrs_count; i++)
         if (!attr_equal(op_info(a->op)->attrs[i].kind, &a->attrs[i], &b->attrs[i])) return false;
     return true;

@@ -94,12 +94,16 @@ static struct tile_choice choose_tile(const struct target *t, double outputs) {
     return best;
 }
 
-/* Tiles over weights packed 32 outputs wide: products of int8 keep sums of i32 and of f32, so each counts
- * twice. */
+/* Tiles over weights packed 32 outputs wide. Products of int8 keep sums of i32 and of f32, so each counts twice; where registers are few,
+ * what is used once a block (f32 sums of int8, scales) waits in memory, and only sums and a few operands count. */
 static int packed_rows(const struct target *t, bool integers) {
-    int vectors = PACKED_OUTPUTS / lanes_of(t), sums = integers ? 2 * vectors : vectors, other = vectors + 5;
-    int rows = (t->vector_registers - 1 - other) / sums;
+    int vectors = PACKED_OUTPUTS / lanes_of(t), sums = integers ? 2 * vectors : vectors, others = vectors + 6;
     if (t->simt) return integers ? 6 : 4; /* a block's 32 inputs are written out, with their loads ahead */
+    if (t->vector_registers < 32) {
+        sums = vectors;
+        others = integers ? 6 : 4;
+    }
+    int rows = (t->vector_registers - others) / sums;
     return rows < 1 ? 1 : rows > 8 ? 8 : rows;
 }
 

@@ -175,6 +175,7 @@ include tests/fuzz/module.mk
 TEST_FILES = \
 	tests/broken.sh \
 	tests/exit_codes.sh \
+	tests/extremes.sh \
 	tests/golden.sh \
 	tests/headers.sh \
 	tests/layering.sh \

@@ -2,7 +2,7 @@
 
 A row is (name, kind, its arguments, bound). `ratio` rows are measured beside a peer and must reach the bound; `most` rows are
 figures of ours alone that must not pass it. Kinds are the methods of bench.py's class of that name."""
-TEXT = 300  # tokens that the divergences are means over
+TEXT = 1000  # tokens that the divergences are means over
 
 
 def llm(kind, precision, prefill=None, decode=None, at_depth=None):

@@ -1,5 +1,5 @@
 # tests/gpu: what can be known of GPU code without a GPU.
-GPU_TESTS = tests/gpu/bugs.sh tests/gpu/emulated_bugs.sh
+GPU_TESTS = tests/gpu/bench_tiny.sh tests/gpu/bugs.sh tests/gpu/emulated_bugs.sh
 dist_check_SCRIPTS += $(GPU_TESTS)
 TESTS += $(GPU_TESTS)
 EXTRA_DIST += tests/gpu/blocks.py tests/gpu/bug.sh tests/gpu/RESULTS.md tests/gpu/resnet.mdl \

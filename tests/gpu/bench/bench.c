@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROUNDS = 100, PREFIX = 64 /* tokens before the decoded ones */ };
+enum { MOST_ROUNDS = 100, MOST_DEPTH = 1024 };
 
 static const struct option_spec options[] = {
     {0, "name", "TEXT", "what the row is called", NULL},
@@ -25,6 +25,7 @@ static const struct option_spec options[] = {
     {0, "rounds", "N", "of ours, then the peer's, from 1 to 100 [15]", NULL},
     {0, "copy", "MIB", "matvec: how much a copy copies [1024]", NULL},
     {0, "tokens", "N", "decode: tokens a round [128]", NULL},
+    {0, "depth", "N", "decode: tokens before them, from 1 to 1024 [64]", NULL},
     {0, "causal", NULL, "attention: of each query, the keys up to its own place", NULL},
     {0, "tf32", NULL, "gemm: the peer's may round f32 to 10 bits", NULL},
     MEASURE_OPTION_ROWS,
@@ -188,19 +189,20 @@ static void bench_matvec(const struct bench *b) {
 static void bench_decode(const struct bench *b) {
     struct ours o = ours_open(b->library, b->list, "forward");
     struct rounds f = {0};
-    static int32_t tokens[PREFIX];
+    static int32_t tokens[MOST_DEPTH];
     int32_t position = 0;
-    int64_t count = measure_number(b->list, "tokens", 128);
+    int64_t count = measure_number(b->list, "tokens", 128), depth = measure_number(b->list, "depth", 64);
+    if (depth < 1 || depth > MOST_DEPTH) measure_fail("--depth: from 1 to 1024");
     double *calls = measure_memory(count, sizeof *calls), *graphs = measure_memory(count, sizeof *graphs);
     double overhead[MOST_ROUNDS] = {0};
     void *given[] = {o.inputs[0], o.inputs[1]};
-    for (int i = 0; i < PREFIX; i++) tokens[i] = measure_token(i);
+    for (int i = 0; i < depth; i++) tokens[i] = measure_token(i);
     o.inputs[0] = tokens, o.inputs[1] = &position;
     for (int round = 0; round < b->rounds; round++) {
         o.m.api->session_reset(o.m.session);
-        position = 0, o.dims[0] = PREFIX;
+        position = 0, o.dims[0] = depth;
         ours_call(&o);
-        position = PREFIX, o.dims[0] = 1;
+        position = (int32_t)depth, o.dims[0] = 1;
         ours_call(&o);
         double start = measure_now();
         for (int64_t i = 0; i < count; i++, position++) calls[i] = ours_call(&o);

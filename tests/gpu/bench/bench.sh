@@ -24,14 +24,14 @@ case $gpu in *stand-in*) export MDL_PTXAS=none ;; esac # it reads text, no cubin
 scratch=$(mktemp -d)
 sampler=
 trap '[ -z "$sampler" ] || kill "$sampler"; rm -rf "$scratch"' EXIT
-rounds=15 tokens=128 copy=1024
-[ $tiny = no ] || rounds=1 tokens=1 copy=1
+rounds=15 tokens=128 depth=64 copy=1024
+[ $tiny = no ] || rounds=1 tokens=1 depth=1 copy=1
 
 # measure NAME REACH WORK LIBRARY OPTION...: rows of the table
 measure() {
     name=$1 reach=$2
     shift 2
-    tests/gpu/bench/bench-gpu --device="$device" --rounds=$rounds --tokens=$tokens --copy=$copy --name="$name" ${reach:+--reach=$reach} "$@" \
+    tests/gpu/bench/bench-gpu --device="$device" --rounds=$rounds --tokens=$tokens --depth=$depth --copy=$copy --name="$name" ${reach:+--reach=$reach} "$@" \
         >"$scratch/rows" && cat "$scratch/rows" && cat "$scratch/rows" >>"$scratch/table" && return
     echo "FAILED: $name"
     failed=$((failed + 1))
@@ -55,7 +55,7 @@ gemm() {
     set -- "$scratch/gemm.mdl" --precision="$precision" --const="M=$2,N=$3,K=$4"
     compile "$@" || return
     wanted=0.60
-    mdlc --target="cuda:$arch" "$@" --emit=ptx -o - | grep -q wgmma && wanted=0.85
+    mdlc --target="cuda:$arch" "$@" --emit=ptx -o - | grep wgmma >"$scratch/found" && wanted=0.85
     peer=
     [ "$precision" != tf32 ] || peer=--tf32
     measure "GEMM $extents ($precision)" $wanted $peer gemm "$scratch/libm.so"
@@ -109,7 +109,7 @@ if [ -f "$gguf" ]; then
     for precision in f32 bf16 int8; do
         [ $tiny = no ] || [ $precision = int8 ] || continue
         compile "$tests/../examples/smollm2/smollm2.mdl" --weights="$gguf" --precision=$precision &&
-            measure "SmolLM2-135M q4_1, decode $tokens at depth 64 ($precision)" 1500 decode "$scratch/libm.so"
+            measure "SmolLM2-135M q4_1, decode $tokens at depth $depth ($precision)" 1500 decode "$scratch/libm.so"
     done
 else
     echo "not with SmolLM2: $gguf is not there"

@@ -1,0 +1,279 @@
+/* Register tiles of weights in packed tiles (tile.h): codes become floats in registers, or are multiplied as they are and the integer
+ * sums of a group of inputs scaled. */
+#include "backend/micro_tile.h"
+#include "backend/dot.h"
+#include "ir/number.h"
+
+static LLVMTypeRef lane_vector(struct emitter *e, const struct micro *m) {
+    return emit_vector(e, e->f32, m->lanes);
+}
+
+/* `count` bytes of a vector's lanes, as many to each; a thread has one lane's. */
+static LLVMTypeRef byte_vector(struct emitter *e, int count) {
+    if (e->threaded) count /= e->lanes;
+    return count > 1 ? LLVMVectorType(e->i8, (unsigned)count) : e->i8;
+}
+
+/* Bytes first .. first + count of a tile: of a thread, its own part of them. */
+static LLVMValueRef load_bytes(struct emitter *e, LLVMTypeRef type, LLVMValueRef tile, int64_t first,
+                               int count, int alignment) {
+    LLVMValueRef address = emit_offset(e, tile, emit_i64(e, first));
+    if (e->threaded) address = emit_offset(e, address, emit_mul(e, e->lane, emit_i64(e, count / e->lanes)));
+    return emit_load_aligned(e, type, address, (unsigned)(e->threaded ? count / e->lanes : alignment), false);
+}
+
+/* Codes p .. p + count of a tile, as <count x i8>; of a thread, its own of them. */
+static LLVMValueRef load_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, int p,
+                               int count) {
+    const struct format_info *t = m->tile;
+    struct tile_code c = tile_code(t, p);
+    LLVMTypeRef bytes = byte_vector(e, count);
+    LLVMValueRef codes = load_bytes(e, bytes, tile, c.low, count, count > 64 ? 64 : count);
+    if (t->bits == 8) return codes;
+    if (c.low_shift) codes = LLVMBuildLShr(e->builder, codes, emit_constant_like(bytes, c.low_shift), "");
+    codes = LLVMBuildAnd(e->builder, codes, emit_constant_like(bytes, 15), "");
+    if (t->bits == 4) return codes;
+    LLVMValueRef upper = load_bytes(e, bytes, tile, c.upper, count, 1);
+    upper = LLVMBuildLShr(e->builder, upper, emit_constant_like(bytes, c.upper_shift), "");
+    upper = LLVMBuildAnd(e->builder, upper, emit_constant_like(bytes, (1 << (t->bits - 4)) - 1), "");
+    return LLVMBuildOr(e->builder, codes, LLVMBuildShl(e->builder, upper, emit_constant_like(bytes, 4), ""),
+                       "");
+}
+
+/* Scales or minima of a vector of outputs, as f32. */
+static LLVMValueRef load_scales(struct emitter *e, const struct micro *m, LLVMValueRef tile, int64_t offset,
+                                int vector) {
+    enum dtype stored = tile_scale_type(m->tile);
+    int64_t first = (int64_t)vector * m->lanes;
+    LLVMValueRef address = emit_offset(e, tile, emit_i64(e, offset + first * dtype_bytes(stored)));
+    return emit_widen(e, stored, emit_load_lanes(e, emit_type(e, stored), address, m->lanes, NULL));
+}
+
+/* ---- f32 ---- */
+
+struct group_scales { /* of one group of inputs, a vector of outputs each */
+    LLVMValueRef scale[MAX_TILE_SUMS], minimum[MAX_TILE_SUMS];
+};
+
+static void load_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, int group,
+                       struct group_scales *s) {
+    const struct format_info *t = m->tile;
+    for (int v = 0; v < m->vectors; v++) {
+        s->scale[v] = load_scales(e, m, tile, tile_scales(t, group), v);
+        s->minimum[v] = t->minimum ? load_scales(e, m, tile, tile_minima(t, group), v)
+                                   : LLVMBuildFMul(e->builder, s->scale[v],
+                                                   emit_constant_like(lane_vector(e, m), -t->bias), "");
+    }
+}
+
+/* The weights of input k of a tile for a vector of outputs. */
+static LLVMValueRef weights_of(struct emitter *e, const struct micro *m, LLVMValueRef tile,
+                               const struct group_scales *s, int k, int v) {
+    LLVMValueRef codes = load_codes(e, m, tile, tile_position(k, v * m->lanes, 1), m->lanes);
+    LLVMValueRef wide = LLVMBuildZExt(e->builder, codes, emit_vector(e, e->i32, m->lanes), "");
+    return emit_fma(e, LLVMBuildSIToFP(e->builder, wide, lane_vector(e, m), ""), s->scale[v], s->minimum[v]);
+}
+
+/* Where unpacked weights of input k of a tile are. */
+static LLVMValueRef unpacked_at(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k, int v) {
+    return emit_offset(e, tile, emit_i64(e, 4 * ((int64_t)k * TILE_OUTPUTS + (int64_t)v * m->lanes)));
+}
+
+/* The inputs in the order in which they are summed up, packed or not: k and k + 16 follow each other, since codes of 4 bits share a byte. */
+static int input_number(const struct format_info *t, int i) {
+    return tile_groups(t) == 1 ? i / 2 + i % 2 * 16 : i;
+}
+
+/* One tile; weights are shared by the rows. */
+static void fma_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                     LLVMValueRef *sums) {
+    LLVMValueRef k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), ""), b[MAX_TILE_SUMS];
+    struct group_scales s;
+    for (int i = 0; i < TILE_INPUTS; i++) {
+        int k = input_number(m->tile, i);
+        if (!m->unpacked && i % m->tile->group == 0) load_group(e, m, tile, i / m->tile->group, &s);
+        for (int v = 0; v < m->vectors; v++)
+            b[v] = m->unpacked
+                       ? emit_load_aligned(e, lane_vector(e, m), unpacked_at(e, m, tile, k, v), 4, false)
+                       : weights_of(e, m, tile, &s, k, v);
+        micro_add_products(e, m, LLVMBuildAdd(e->builder, k0, emit_i64(e, k), ""), b, sums);
+    }
+}
+
+void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+    struct emit_loop loop;
+    struct group_scales s;
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
+    LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
+    to = emit_offset(e, to, LLVMBuildMul(e->builder, loop.counter, emit_i64(e, UNPACKED_BYTES), ""));
+    for (int i = 0; i < TILE_INPUTS; i++) {
+        int k = input_number(m->tile, i);
+        if (i % m->tile->group == 0) load_group(e, m, tile, i / m->tile->group, &s);
+        for (int v = 0; v < m->vectors; v++)
+            emit_store_lanes(e, weights_of(e, m, tile, &s, k, v), unpacked_at(e, m, to, k, v), NULL);
+    }
+    emit_loop_end(e, &loop, NULL);
+}
+
+/* ---- int8 ---- */
+
+static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMValueRef base,
+                                      LLVMValueRef block) {
+    return emit_load_aligned(e, type, LLVMBuildGEP2(e->builder, type, base, &block, 1, ""), 4, false);
+}
+
+static struct dot dot_of(const struct micro *m) { return (struct dot){m->lanes, (1 << m->tile->bits) - 1}; }
+
+/* Where integer sums of a row start: at -bias * (sum of its codes), one scalar for all outputs, so that
+ * biased codes cost nothing. A format with groups of 16 takes the bias off group by group instead, see
+ * dot_quad. */
+static LLVMValueRef first_sum(struct emitter *e, const struct micro *m, int row, LLVMValueRef block) {
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
+    struct dot d = dot_of(m);
+    int bias = m->tile->bias - dot_offset(e, &d);
+    if (!bias || tile_groups(m->tile) > 1) return LLVMConstNull(words);
+    LLVMValueRef total = load_block_scalar(e, e->i32, m->totals[row], block);
+    return emit_splat(e, LLVMBuildMul(e->builder, total, emit_i32(e, -bias), ""), m->lanes);
+}
+
+/* Inputs k .. k + 3 of a row's block, whose first is k0, in all lanes. */
+static LLVMValueRef load_quad(struct emitter *e, const struct micro *m, int row, LLVMValueRef k0, int k) {
+    LLVMValueRef at = LLVMBuildAdd(e->builder, k0, emit_i64(e, k), "");
+    int align = m->a_align >= 4 ? (int)greatest_common_divisor(k ? k : 16, m->a_align) : 4;
+    LLVMValueRef quad = LLVMBuildGEP2(e->builder, e->i8, m->a[row], &at, 1, "");
+    return emit_splat(e, emit_load_aligned(e, e->i32, quad, (unsigned)align, false), m->lanes);
+}
+
+/* part += w . x of a vector of outputs, and a format's groups without their bias. */
+static LLVMValueRef add_quad(struct emitter *e, const struct micro *m, LLVMValueRef part, LLVMValueRef w,
+                             LLVMValueRef x) {
+    struct dot d = dot_of(m);
+    part = dot_add(e, &d, part, w, x);
+    if (!m->tile->bias || tile_groups(m->tile) == 1) return part;
+    LLVMValueRef bias = emit_constant_like(byte_vector(e, 4 * m->lanes), m->tile->bias);
+    return LLVMBuildSub(e->builder, part, dot_add(e, &d, dot_none(e, &d), bias, x), "");
+}
+
+static LLVMValueRef load_weights(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k,
+                                 int vector) {
+    return load_codes(e, m, tile, tile_position(k, vector * m->lanes, 4), 4 * m->lanes);
+}
+
+/* part += the products of inputs k .. k + 3 of a block. */
+static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0, int k,
+                     LLVMValueRef *part) {
+    LLVMValueRef w[MAX_TILE_SUMS];
+    for (int v = 0; v < m->vectors; v++) w[v] = load_weights(e, m, tile, k, v);
+    for (int r = 0; r < m->rows; r++) {
+        LLVMValueRef x = load_quad(e, m, r, k0, k);
+        for (int v = 0; v < m->vectors; v++)
+            part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w[v], x);
+    }
+}
+
+/* A loop of two quads, k and k + 16, which share bytes of 4 bits: written out, they would all be begun at once, where few registers have
+ * no room for that. */
+static bool in_loop(const struct emitter *e, const struct micro *m) {
+    const struct format_info *t = m->tile;
+    return e->target->vector_registers < 32 && !e->target->simt && tile_groups(t) == 1 &&
+           (t->bits == 4 || t->bits == 8);
+}
+
+static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0,
+                            LLVMValueRef *part) {
+    struct emit_loop loop;
+    int count = m->rows * m->vectors;
+    emit_loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, TILE_INPUTS / 2), 4, count, part);
+    for (int i = 0; i < count; i++) part[i] = loop.carried[i];
+    tile = emit_offset(e, tile, LLVMBuildMul(e->builder, loop.counter, emit_i64(e, TILE_OUTPUTS), ""));
+    k0 = LLVMBuildAdd(e->builder, k0, loop.counter, "");
+    LLVMValueRef x[2][MAX_TILE_ROWS];
+    for (int h = 0; h < 2; h++)
+        for (int r = 0; r < m->rows; r++) x[h][r] = load_quad(e, m, r, k0, h * TILE_INPUTS / 2);
+    for (int v = 0; v < m->vectors; v++)
+        for (int h = 0; h < 2; h++) {
+            LLVMValueRef w = load_weights(e, m, tile, h * TILE_INPUTS / 2, v);
+            for (int r = 0; r < m->rows; r++)
+                part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w, x[h][r]);
+        }
+    emit_loop_end(e, &loop, part);
+    for (int i = 0; i < count; i++) part[i] = loop.carried[i];
+}
+
+/* Integer products of one group of inputs. */
+static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                      int group, LLVMValueRef *whole) {
+    LLVMValueRef partial[MAX_TILE_SUMS], k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), "");
+    struct dot d = dot_of(m);
+    int groups = tile_groups(m->tile), quads = TILE_INPUTS / 4 / groups, room = dot_room(e, &d),
+        count = m->rows * m->vectors;
+    LLVMValueRef *sums = room ? partial : whole;
+    for (int i = 0; i < count; i++)
+        whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
+    for (int q = 0; q < quads; q++) {
+        int k = (group * quads + (groups == 1 ? q / 2 + q % 2 * 4 : q)) * 4;
+        for (int i = 0; room && q % room == 0 && i < count; i++) partial[i] = dot_none(e, &d);
+        if (!in_loop(e, m))
+            dot_quad(e, m, tile, k0, k, sums);
+        else if (!q)
+            loop_over_quads(e, m, tile, k0, sums);
+        bool full = room && (q % room == room - 1 || q == quads - 1);
+        for (int i = 0; full && i < count; i++) whole[i] = dot_total(e, &d, whole[i], partial[i]);
+    }
+}
+
+/* The same, scaled into the f32 sums. */
+static void scale_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                        int group, LLVMValueRef *sums) {
+    LLVMValueRef whole[MAX_TILE_SUMS], scale[MAX_TILE_SUMS];
+    dot_group(e, m, tile, block, group, whole);
+    for (int v = 0; v < m->vectors; v++) scale[v] = load_scales(e, m, tile, tile_scales(m->tile, group), v);
+    for (int r = 0; r < m->rows; r++) {
+        LLVMValueRef d = emit_splat(e, load_block_scalar(e, e->f32, m->scales[r], block), m->lanes);
+        for (int v = 0; v < m->vectors; v++) {
+            LLVMValueRef products =
+                LLVMBuildSIToFP(e->builder, whole[r * m->vectors + v], lane_vector(e, m), "");
+            LLVMValueRef factor = LLVMBuildFMul(e->builder, scale[v], d, "");
+            sums[r * m->vectors + v] = emit_fma(e, products, factor, sums[r * m->vectors + v]);
+        }
+    }
+}
+
+/* + minimum * (scale of the row's block * sum of its codes). */
+static void add_minima(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                       LLVMValueRef *sums) {
+    LLVMValueRef minimum[MAX_TILE_SUMS];
+    for (int v = 0; v < m->vectors; v++) minimum[v] = load_scales(e, m, tile, tile_minima(m->tile, 0), v);
+    for (int r = 0; r < m->rows; r++) {
+        /* Splat first: broadcasts from memory are free, from a scalar register they are not. */
+        LLVMValueRef total = emit_splat(e, load_block_scalar(e, e->i32, m->totals[r], block), m->lanes);
+        LLVMValueRef d = emit_splat(e, load_block_scalar(e, e->f32, m->scales[r], block), m->lanes);
+        LLVMValueRef x =
+            LLVMBuildFMul(e->builder, LLVMBuildSIToFP(e->builder, total, lane_vector(e, m), ""), d, "");
+        for (int v = 0; v < m->vectors; v++)
+            sums[r * m->vectors + v] = emit_fma(e, minimum[v], x, sums[r * m->vectors + v]);
+    }
+}
+
+static void dot_int8_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
+                          LLVMValueRef *sums) {
+    for (int group = 0; group < tile_groups(m->tile); group++) scale_group(e, m, tile, block, group, sums);
+    if (m->tile->minimum) add_minima(e, m, tile, block, sums);
+}
+
+void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
+    struct emit_loop loop;
+    int count = m->rows * m->vectors;
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, count, sums);
+    for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
+    LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
+    micro_prefetch(e, m, tile, m->unpacked ? UNPACKED_BYTES : tile_bytes(m->tile));
+    if (m->atom == ATOM_dot_int8)
+        dot_int8_tile(e, m, tile, loop.counter, sums);
+    else
+        fma_tile(e, m, tile, loop.counter, sums);
+    emit_loop_end(e, &loop, sums);
+    for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
+}
