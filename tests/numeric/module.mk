@@ -47,6 +47,6 @@ AARCH64_PROGRAM = $(AM_V_GEN)$(MKDIR_P) tests/aarch64 && link() { sources=; \
 	$(AARCH64_COMPILE) $$sources -o $@ -lm -ldl; } && link
 tests/aarch64/remote: $(REMOTE_FILES) config.h
 	$(AARCH64_PROGRAM) $(REMOTE_FILES)
-tests/aarch64/mdl-run: $(mdl_run_SOURCES) $(runtime_libcli_a_SOURCES) $(filter %.h,$(runtime_libmdl_runtime_a_SOURCES)) config.h
+tests/aarch64/mdl-run: $(mdl_run_SOURCES) $(runtime_libcli_a_SOURCES) runtime/abi.h runtime/mdl.h config.h
 	$(AARCH64_PROGRAM) $(mdl_run_SOURCES) $(runtime_libcli_a_SOURCES)
 endif
