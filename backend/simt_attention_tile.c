@@ -9,7 +9,7 @@
 #include "backend/simt_operand.h"
 #include "ir/number.h"
 
-enum { CHUNK_DIMS = 8, OCTET = 8 /* lanes whose 16 bytes are all banks */ };
+enum { CHUNK_DIMS = 8, OCTET = 8 /* lanes whose 16 bytes are all banks */, FEW_COPIES = 2 /* of a lane */ };
 
 typedef LLVMValueRef V;
 
@@ -106,11 +106,12 @@ static void bring_unit(struct emitter *e, const struct simt_attention *a, const 
     (s->buffer ? copy : compute)(e, a, s, key, u.chunk, end, place_in_tile(e, s, &u, slot));
 }
 
-/* Copies are written out; what is computed has enough loads under way, and registers are few. */
+/* Few copies are written out; of more, the addresses would take too many registers. What is computed has enough
+ * loads under way. */
 void attention_bring(struct emitter *e, const struct simt_attention *a, const struct attention_side *s,
                      V first, V end, V slot) {
     int units = s->keys * s->chunks / e->lanes; /* of a warp each */
-    if (s->buffer && units % e->block_warps == 0) {
+    if (s->buffer && units % e->block_warps == 0 && units <= FEW_COPIES * e->block_warps) {
         for (int i = 0; i < units; i += e->block_warps)
             bring_unit(e, a, s, first, end, slot, emit_add(e, emit_i64(e, i), e->warp));
         return;
