@@ -277,17 +277,8 @@ static enum atom warp_atom(enum atom atom) {
     return atom == ATOM_wgmma_bf16 ? ATOM_mma_bf16 : atom == ATOM_wgmma_f16 ? ATOM_mma_f16 : atom;
 }
 
-/* What the schedule asks for can be had. */
-static bool check_schedule(struct emitter *e, const struct sdpa *s) {
+static bool check_matrix_schedule(struct emitter *e, const struct sdpa *s) {
     const struct schedule *h = e->kernel->schedule;
-    int64_t chunks = (s->value_dim + e->lanes - 1) / e->lanes;
-    int64_t most_rows = chunks > MOST_SUMS ? 0 : chunks ? MOST_SUMS / chunks : MOST_SUMS;
-    if (most_rows > SIMT_FMA_ROWS) most_rows = SIMT_FMA_ROWS;
-    if (h->block[0] > e->lanes) return refuse(e, s, "are of at most 32 parts: block=[parts, 0, 0]");
-    if (!most_rows) return refuse(e, s, "are more than its registers hold, which is 512 values");
-    if (h->atom == ATOM_fma)
-        return (h->tile[0] > 0 && h->tile[0] <= most_rows) ||
-               refuse(e, s, arena_printf(e->arena, "take tiles of 1 to %d rows", (int)most_rows));
     if (warp_atom(h->atom) != ATOM_mma_bf16 && warp_atom(h->atom) != ATOM_mma_f16)
         return refuse(e, s, "have one of the atoms fma, mma_bf16, mma_f16, wgmma_bf16, wgmma_f16");
     if (!multiplies(h->atom, s))
@@ -303,6 +294,19 @@ static bool check_schedule(struct emitter *e, const struct sdpa *s) {
     if (many && (h->tile[1] <= 0 || h->tile[1] % MMA_ROWS || h->tile[1] > SIMT_MMA_KEYS))
         return refuse(e, s, "take multiples of 16 keys at a time, up to 128");
     return many || h->tile[0] == MMA_ROWS || refuse(e, s, "take tiles of 16 rows, or of 16 for each warp");
+}
+
+/* What the schedule asks for can be had. */
+static bool check_schedule(struct emitter *e, const struct sdpa *s) {
+    const struct schedule *h = e->kernel->schedule;
+    int64_t chunks = (s->value_dim + e->lanes - 1) / e->lanes;
+    int64_t most_rows = chunks > MOST_SUMS ? 0 : chunks ? MOST_SUMS / chunks : MOST_SUMS;
+    if (most_rows > SIMT_FMA_ROWS) most_rows = SIMT_FMA_ROWS;
+    if (h->block[0] > e->lanes) return refuse(e, s, "are of at most 32 parts: block=[parts, 0, 0]");
+    if (!most_rows) return refuse(e, s, "are more than its registers hold, which is 512 values");
+    if (h->atom != ATOM_fma) return check_matrix_schedule(e, s);
+    return (h->tile[0] > 0 && h->tile[0] <= most_rows) ||
+           refuse(e, s, arena_printf(e->arena, "take tiles of 1 to %d rows", (int)most_rows));
 }
 
 /* A way to make units of so many rows, in up to so many parts, but for where its memory is. */

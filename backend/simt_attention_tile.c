@@ -4,11 +4,12 @@
  * neighbouring lanes store at a time are G chunks of 8 / G keys, as many chunks as divide a row evenly (8 of
  * 64 dims), and behind each column is room for 8 / G keys: so they too are in different banks. */
 #include "backend/simt_attention_tile.h"
+#include "backend/emit_family.h"
 #include "backend/simt.h"
 #include "backend/simt_operand.h"
 #include "ir/number.h"
 
-enum { CHUNK_DIMS = 8, OCTET = 8 /* lanes whose 16 bytes are all banks */ };
+enum { CHUNK_DIMS = 8, OCTET = 8 /* lanes whose 16 bytes are all banks */, FEW_COPIES = 2 /* of a lane */ };
 
 typedef LLVMValueRef V;
 
@@ -17,6 +18,7 @@ static int together(int chunks) { return (int)greatest_common_divisor(chunks, OC
 /* A buffer whose heads are whole chunks, as a kernel writes them. */
 static const struct buffer *plain_heads(struct emitter *e, const struct value *v, int64_t extent,
                                         enum dtype type) {
+    v = below_reshapes(v);
     const struct buffer *b = v->def ? NULL : &e->operands[v->index];
     bool fits = b && !b->layout && v->type.dtype == type && extent % CHUNK_DIMS == 0;
     return fits && (!b->stored || b->format == (enum format)type) ? b : NULL;
@@ -104,11 +106,12 @@ static void bring_unit(struct emitter *e, const struct simt_attention *a, const 
     (s->buffer ? copy : compute)(e, a, s, key, u.chunk, end, place_in_tile(e, s, &u, slot));
 }
 
-/* Copies are written out; what is computed has enough loads under way, and registers are few. */
+/* Few copies are written out; of more, the addresses would take too many registers. What is computed has enough
+ * loads under way. */
 void attention_bring(struct emitter *e, const struct simt_attention *a, const struct attention_side *s,
                      V first, V end, V slot) {
     int units = s->keys * s->chunks / e->lanes; /* of a warp each */
-    if (s->buffer && units % e->block_warps == 0) {
+    if (s->buffer && units % e->block_warps == 0 && units <= FEW_COPIES * e->block_warps) {
         for (int i = 0; i < units; i += e->block_warps)
             bring_unit(e, a, s, first, end, slot, emit_add(e, emit_i64(e, i), e->warp));
         return;
