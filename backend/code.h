@@ -22,6 +22,10 @@ struct kernel_code {
     int warps;        /* of a GPU's block */
     int64_t shared;   /* bytes of its shared memory */
     int64_t part;     /* bytes of memory that blocks share, for each */
+    const struct operand_map *maps; /* [maps_count] of a GPU's operands, with extents over `function`'s dims */
+    int maps_count;
+    bool resident; /* on a GPU, no more blocks than run at a time */
+    const struct function *function; /* for which it was compiled */
     struct kernel_code *next;
 };
 

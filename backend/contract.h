@@ -27,7 +27,7 @@ struct group {
     int unpacked_rows, unpacked_vectors; /* tiles of weights that are unpacked for many rows; 0: they never are */
     bool unpacked;                       /* at work: they are */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
-    LLVMValueRef barriers; /* of a GPU: in shared memory, an mbarrier a stage */
+    LLVMValueRef barriers; /* of a GPU: in shared memory, two mbarriers a stage */
     bool mma;          /* its tensor cores make tiles ... */
     bool tiles;        /* ... of codes, straight from packed tiles (simt_blocks.h) */
     bool by_lanes;     /* weights lie in packed tiles, from which lanes make one row (of floats: few) */
@@ -58,10 +58,6 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
 /* --- simt_contract.c --- */
 bool simt_schedule_fits(struct emitter *e);
 bool simt_tile_fits(struct emitter *e, const struct group *g); /* false after a diagnostic */
-/* Tiles and what they are made in, in shared memory. Groups follow each other, so they share it. */
-void simt_place_tiles(struct emitter *e, struct group *groups, int count);
-/* All warps come here when all tiles are made. */
-void simt_leave_tiles(struct emitter *e, const struct group *groups);
 /* A tile of `rows` rows, all of its block's outputs, by tensor cores. */
 void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                    LLVMValueRef row, const struct strip *s, struct index *at);
@@ -70,9 +66,8 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
 LLVMValueRef simt_own_sums(struct emitter *e, const struct group *g, int rows);
 void simt_join_warps(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                      LLVMValueRef first, int64_t width);
-/* The pairs begin .. end of a group, the thread block's share. */
-void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s, LLVMValueRef begin,
-                      LLVMValueRef end);
+/* All groups, of `total` pairs; the blocks of the grid share them. */
+void simt_lower_groups(struct emitter *e, struct group *groups, const struct shape *shapes, int count, LLVMValueRef total);
 
 /* Who shares the inputs of a tile of few rows: the warps of the block, or of all blocks that have a part; which of them this warp is. */
 LLVMValueRef simt_sharers(struct emitter *e, const struct group *g);

@@ -1,6 +1,6 @@
 /* Entries of kernels for a GPU.
  *
- *     .entry k0_linear(buffer 0, ..., dim 0, ..., scratch, failure, step)
+ *     .entry k0_linear(buffer 0, ..., dim 0, ..., scratch, failure, step, map 0, ...)
  *         if (failure->serial) return;
  *         entry:   what is computed once        start:  the domain's loops ...
  *
@@ -27,7 +27,7 @@ static LLVMTypeRef global_pointer(struct emitter *e) { return LLVMPointerTypeInC
 
 V device_buffer(struct emitter *e, int number) { return LLVMGetParam(e->function, (unsigned)number); }
 
-static int parameters_before_last(struct emitter *e) { return (int)LLVMCountParams(e->function) - 3; }
+static int parameters_before_last(struct emitter *e) { return (int)LLVMCountParams(e->function) - e->maps_count - 3; }
 static V failure_of(struct emitter *e) {
     return LLVMGetParam(e->function, (unsigned)parameters_before_last(e) + 1);
 }
@@ -44,6 +44,21 @@ static void align_pointers(struct emitter *e) {
     for (unsigned i = 0; i < LLVMCountParams(e->function); i++)
         if (LLVMTypeOf(LLVMGetParam(e->function, i)) == global_pointer(e))
             LLVMAddAttributeAtIndex(e->function, i + 1, align);
+}
+
+/* Tensor maps lie in the parameters themselves, where the engine finds them. */
+static void place_maps(struct emitter *e) {
+    unsigned count = LLVMCountParams(e->function), align = LLVMGetEnumAttributeKindForName("align", 5),
+             by_value = LLVMGetEnumAttributeKindForName("byval", 5);
+    LLVMAttributeRef attributes[] = {
+        LLVMCreateTypeAttribute(e->context, by_value, LLVMArrayType2(e->i8, MDL_MAP_BYTES)),
+        LLVMCreateEnumAttribute(e->context, align, MDL_MAP_ALIGN),
+        LLVMCreateStringAttribute(e->context, "nvvm.grid_constant", 18, "", 0)};
+    for (int i = 0; i < e->maps_count; i++) {
+        unsigned number = count - (unsigned)(e->maps_count - i);
+        for (int k = 0; k < 3; k++) LLVMAddAttributeAtIndex(e->function, number + 1, attributes[k]);
+        e->maps[i].at = LLVMGetParam(e->function, number);
+    }
 }
 
 static LLVMBasicBlockRef block(struct emitter *e, const char *name) {
@@ -84,13 +99,14 @@ static void find_warp(struct emitter *e) {
 }
 
 void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims) {
-    LLVMTypeRef *types = arena_new_array(e->arena, LLVMTypeRef, (size_t)(buffers + dims + 3));
+    LLVMTypeRef *types = arena_new_array(e->arena, LLVMTypeRef, (size_t)(buffers + dims + 3 + e->maps_count));
     int count = 0;
     while (count < buffers) types[count++] = global_pointer(e);
     while (count < buffers + dims) types[count++] = e->i64;
     types[count++] = global_pointer(e);
     types[count++] = global_pointer(e);
     types[count++] = e->i64;
+    for (int i = 0; i < e->maps_count; i++) types[count++] = e->ptr;
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), types, (unsigned)count, 0);
     e->function = LLVMAddFunction(e->module, name, type);
     e->buffers_count = buffers;
@@ -102,6 +118,7 @@ void device_entry_begin(struct emitter *e, const char *name, int warps, int buff
     /* Else ptxas spills to have more blocks on a processor, whatever that costs. */
     LLVMAddTargetDependentFunctionAttr(e->function, "nvvm.minctasm", "1");
     align_pointers(e);
+    place_maps(e);
     return_if_failed(e);
     find_warp(e);
 }
@@ -213,6 +230,10 @@ int device_warps(const struct node *n) {
     if (n->op == OP_guard) return 1;
     if (n->schedule && n->schedule->warps) return n->schedule->warps;
     return has_domain(n, DOMAIN_attention) || has_domain(n, DOMAIN_contract) ? SHARING_WARPS : BLOCK_WARPS;
+}
+
+bool device_resident(const struct node *n) {
+    return has_domain(n, DOMAIN_contract) && atom_info(n->schedule->atom)->unit != UNIT_lane;
 }
 
 /* ---- images ---- */

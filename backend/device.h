@@ -6,8 +6,8 @@
 
 enum { MOST_BLOCKS = 4096 }; /* of a grid: more than run at once anywhere, few enough to share scratch */
 
-/* Begins e->function as an entry for blocks of so many warps, with so many buffers and dims; the builder
- * stands in e->entry. */
+/* Begins e->function as an entry for blocks of so many warps, with so many buffers and dims, and e->maps; the
+ * builder stands in e->entry. */
 void device_entry_begin(struct emitter *e, const char *name, int warps, int buffers, int dims);
 /* Ends it, once its scratch is known. */
 void device_entry_end(struct emitter *e);
@@ -28,5 +28,7 @@ bool device_images(struct code *c, enum artifact kind);
 bool assemble(struct code *c, const struct mdl_image *ptx, struct mdl_image *cubin);
 /* Warps of its blocks. */
 int device_warps(const struct node *n);
+/* Whether its blocks share work of equal pieces, so that no more are of use than run at a time. */
+bool device_resident(const struct node *n);
 
 #endif

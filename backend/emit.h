@@ -13,6 +13,7 @@
 #ifndef BACKEND_EMIT_H
 #define BACKEND_EMIT_H
 #include "backend/backend.h"
+#include "runtime/abi.h"
 #include <llvm-c/Core.h>
 #include <llvm-c/DebugInfo.h>
 #include <llvm-c/Target.h>
@@ -47,6 +48,16 @@ struct buffer {
     enum format format;          /* how elements are stored; only where `stored` */
     bool stored;                 /* a param: its elements lie as `format` says; else as their dtype */
     bool constant;               /* never written while the kernel runs */
+};
+
+/* Boxes of a buffer's tensor that a GPU's engine brings to shared memory, as struct mdl_map has them. */
+struct operand_map {
+    int buffer;
+    enum dtype dtype;
+    int rank;
+    const struct extent *extents[MDL_MAP_DIMS];
+    int box[MDL_MAP_DIMS];
+    LLVMValueRef at; /* where the map is; NULL: emulated */
 };
 
 struct emitter;
@@ -97,6 +108,8 @@ struct emitter {
     int64_t part_bytes;           /* of a GPU: of one part; 0: the kernel has none */
     bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */
+    struct operand_map *maps;      /* of a GPU: [maps_count] of the kernel's operands; threaded: the last parameters */
+    int maps_count, maps_capacity;
     struct rope_table *ropes; /* of the kernel: emit_rope.c */
     int errors;               /* reported by LLVM or for ops without a lowering */
     struct emit_table *tables;

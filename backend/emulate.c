@@ -176,6 +176,21 @@ void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct 
     reload(e, type, array, sums, (unsigned)outputs / 2);
 }
 
+void emulate_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const V a[4],
+                             const struct simt_columns *b, bool transposed, V *sums) {
+    LLVMTypeRef type = LLVMTypeOf(sums[0]), words = emit_vector(e, e->i32, e->lanes);
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->i32, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2),
+                     spill(e, words, a, 4),
+                     emit_offset(e, b->base, b->bytes),
+                     emit_i64(e, b->pitch),
+                     emit_i64(e, outputs),
+                     emit_i32(e, transposed),
+                     spill(e, type, sums, (unsigned)outputs / 2)};
+    call(e, declare(e, product_name(e, "wgmma_registers", atom), types, 7), arguments, 7);
+    reload(e, type, arguments[6], sums, (unsigned)outputs / 2);
+}
+
 void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b, V adds) {
     multiply_columns(e, "tcgen05", atom, outputs, a, b, LLVMBuildZExt(e->builder, adds, e->i32, ""));
 }
@@ -214,6 +229,22 @@ void emulate_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
     LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->i32, e->ptr};
     V arguments[] = {LLVMGetParam(e->function, 2), to, from, bytes, barrier};
     call(e, declare(e, "mdl_emulate_copy_bulk", types, 5), arguments, 5);
+}
+
+/* Its struct mdl_box, whose fields are all of 8 bytes. */
+void emulate_copy_box(struct emitter *e, const struct operand_map *m, const V *first, V to, V barrier) {
+    V fields[3 + 3 * MDL_MAP_DIMS];
+    int count = 0;
+    fields[count++] = LLVMBuildPtrToInt(e->builder, e->operands[m->buffer].base, e->i64, "");
+    fields[count++] = emit_i64(e, dtype_bytes(m->dtype));
+    fields[count++] = emit_i64(e, m->rank);
+    for (int i = 0; i < MDL_MAP_DIMS; i++)
+        fields[count++] = i < m->rank ? emit_extent(e, m->extents[i]) : emit_i64(e, 1);
+    for (int i = 0; i < MDL_MAP_DIMS; i++) fields[count++] = emit_i64(e, i < m->rank ? m->box[i] : 1);
+    for (int i = 0; i < MDL_MAP_DIMS; i++) fields[count++] = i < m->rank ? first[i] : emit_i64(e, 0);
+    LLVMTypeRef types[] = {e->ptr, e->ptr, e->ptr, e->ptr};
+    V arguments[] = {LLVMGetParam(e->function, 2), to, spill(e, e->i64, fields, (unsigned)count), barrier};
+    call(e, declare(e, "mdl_emulate_copy_box", types, 4), arguments, 4);
 }
 
 void emulate_mbarrier(struct emitter *e, const char *name, V barrier, V argument) {

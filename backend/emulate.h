@@ -18,6 +18,8 @@ void emulate_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const
 LLVMValueRef emulate_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMValueRef sum);
 void emulate_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                    LLVMValueRef *sums);
+void emulate_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const LLVMValueRef a[4],
+                             const struct simt_columns *b, bool transposed, LLVMValueRef *sums);
 void emulate_tcgen05(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                      LLVMValueRef adds);
 void emulate_tensor_load(struct emitter *e, LLVMValueRef column, LLVMValueRef words[TENSOR_LOAD]);
@@ -28,6 +30,8 @@ void emulate_copy(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMVal
 void emulate_commit(struct emitter *e, const char *of);
 void emulate_wait(struct emitter *e, const char *of, int pending);
 void emulate_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
+void emulate_copy_box(struct emitter *e, const struct operand_map *m, const LLVMValueRef *first,
+                      LLVMValueRef to, LLVMValueRef barrier);
 /* A function of the runtime on a barrier in shared memory, and what it takes (i32). */
 void emulate_mbarrier(struct emitter *e, const char *name, LLVMValueRef barrier, LLVMValueRef argument);
 

@@ -7,6 +7,7 @@
 #include "backend/emulate.h"
 #include "backend/emit_memo.h"
 #include "backend/kernel_key.h"
+#include "backend/simt_operand.h"
 #include <string.h>
 
 static lower_function *const lower[DOMAIN_COUNT] = {
@@ -135,10 +136,10 @@ static LLVMValueRef base_of(struct emitter *e, int number) {
     return base;
 }
 
-static struct buffer buffer_of(struct code *c, struct emitter *e, const struct function *f,
-                               const struct value *v, int number) {
+/* But for its base. */
+static struct buffer buffer_of(struct code *c, const struct function *f, const struct value *v) {
     struct home h = home_of(c, f, v);
-    struct buffer b = {.base = base_of(e, number), .type = v->type, .layout = v->layout};
+    struct buffer b = {.type = v->type, .layout = v->layout};
     if (h.global) {
         b.layout = h.global->layout;
         b.format = h.global->store;
@@ -165,18 +166,26 @@ static bool is_narrow(struct graph *g, const struct node *kernel) {
     return true;
 }
 
-static void lower_kernel(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
+/* What is known before its function is begun. */
+static void describe_kernel(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
     if (n->operands_count + n->results_count > MAX_BUFFERS)
         ice("kernel %s has more than %d buffers", n->name, MAX_BUFFERS);
     for (int i = 0; i < n->operands_count; i++) {
-        e->operands[i] = buffer_of(c, e, f, n->operands[i], i);
-        e->operands[i].constant = !is_overwritten(n, i);
+        e->operands[i] = buffer_of(c, f, n->operands[i]);
+        e->operands[i].constant = n->op == OP_kernel && !is_overwritten(n, i);
     }
-    for (int i = 0; i < n->results_count; i++)
-        e->results[i] = buffer_of(c, e, f, n->results[i], n->operands_count + i);
+    for (int i = 0; i < n->results_count; i++) e->results[i] = buffer_of(c, f, n->results[i]);
     e->kernel = n;
     e->owner = f;
-    e->narrow = e->threaded && is_narrow(c->graph, n);
+    e->narrow = n->op == OP_kernel && e->threaded && is_narrow(c->graph, n);
+    e->maps = NULL;
+    e->maps_count = e->maps_capacity = 0;
+    if (n->op == OP_kernel) mma_plan_boxes(e);
+}
+
+static void lower_kernel(struct emitter *e, const struct node *n) {
+    for (int i = 0; i < n->operands_count; i++) e->operands[i].base = base_of(e, i);
+    for (int i = 0; i < n->results_count; i++) e->results[i].base = base_of(e, n->operands_count + i);
     (e->target->simt ? lower_simt : lower)[n->schedule ? n->schedule->domain : DOMAIN_loops](e);
 }
 
@@ -214,11 +223,9 @@ static void check_columns(struct emitter *e, void *data, const struct index *at,
 }
 
 /* Fails on the first of this thread's elements that is outside lo..hi. A GPU has one warp look at all. */
-static void lower_guard(struct code *c, struct emitter *e, const struct function *f, const struct node *n) {
-    e->kernel = n;
-    e->owner = f;
-    e->narrow = false;
-    struct guarded g = {n, buffer_of(c, e, f, n->operands[0], 0)};
+static void lower_guard(struct emitter *e, const struct node *n) {
+    struct guarded g = {n, e->operands[0]};
+    g.b.base = base_of(e, 0);
     LLVMValueRef count = emit_i64(e, 1);
     for (int i = 0; i < g.b.type.rank; i++) count = emit_mul(e, count, emit_extent(e, g.b.type.extents[i]));
     struct stretch s = {.begin = emit_i64(e, 0), .end = count, .align = 1, .end_align = 1, .lanes = 1};
@@ -234,16 +241,21 @@ static struct kernel_code *compile(struct code *c, const struct function *f, con
     struct kernel_code *k = arena_new_object(c->arena, struct kernel_code);
     struct emitter *e = c->device ? c->device : c->emitters[c->kernels_count % c->emitters_count];
     *k = (struct kernel_code){.key = key, .hash = hash, .name = name_of(c, n), .number = c->kernels_count++};
+    describe_kernel(c, e, f, n);
     begin_function(e, k->name, f, n);
     if (n->op == OP_guard)
-        lower_guard(c, e, f, n);
+        lower_guard(e, n);
     else
-        lower_kernel(c, e, f, n);
+        lower_kernel(e, n);
     end_function(e, k->name, n);
     k->scratch = e->scratch_bytes > 64 ? e->scratch_bytes : 64; /* a guard's value */
     k->warps = device_warps(n);
     k->shared = e->shared_bytes;
     k->part = e->part_bytes;
+    k->maps = e->maps;
+    k->maps_count = e->maps_count;
+    k->resident = device_resident(n);
+    k->function = f;
     *c->kernels_end = k;
     c->kernels_end = &k->next;
     return k;

@@ -326,6 +326,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
         g->by_lanes = g->by_lanes && a->panels.tile;
         if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
         if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
+        if (g->mma) mma_find_box(e, &a->a, s->tile[0]);
+        if (g->mma && !g->tiles) mma_find_box(e, &a->b, s->tile[1]);
         if (a->panels.c.quantized && !a->panels.tile) {
             diag_error(e->graph->diag, a->value->loc,
                        "qlinear: its weight is not stored in blocks of 32 along the inputs; "
@@ -399,22 +401,17 @@ bool lower_contract(struct emitter *e) {
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }
-    LLVMValueRef zero = emit_i64(e, 0), before = zero, parts = emit_i64(e, 1);
     if (e->target->simt) {
-        simt_place_tiles(e, groups, groups_count);
-        parts = simt_parts(e, groups, groups_count, shapes[0].rows, total);
-        simt_split(e, emit_mul(e, total, parts), &begin, &end);
-    } else {
-        emit_split(e, total, 1, &begin, &end);
+        simt_lower_groups(e, groups, shapes, groups_count, total);
+        return e->errors == 0;
     }
+    LLVMValueRef zero = emit_i64(e, 0), before = zero;
+    emit_split(e, total, 1, &begin, &end);
     for (int i = 0; i < groups_count; i++) {
-        LLVMValueRef first = emit_mul(e, before, parts), count_here = emit_mul(e, shapes[i].total, parts);
-        LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero);
-        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, first), count_here), zero);
-        groups[i].split.tile = before;
-        (e->target->simt ? simt_lower_group : lower_group)(e, &groups[i], &shapes[i], from, to);
+        LLVMValueRef from = emit_max(e, emit_sub(e, begin, before), zero);
+        LLVMValueRef to = emit_max(e, emit_min(e, emit_sub(e, end, before), shapes[i].total), zero);
+        lower_group(e, &groups[i], &shapes[i], from, to);
         before = emit_add(e, before, shapes[i].total);
     }
-    if (e->target->simt) simt_leave_tiles(e, groups);
     return e->errors == 0;
 }

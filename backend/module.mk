@@ -62,9 +62,9 @@ backend_libbackend_a_SOURCES = \
 	backend/simt.c backend/simt.h \
 	backend/sdpa.c backend/sdpa.h \
 	backend/simt_attention.c backend/simt_attention.h backend/simt_attention_fma.c backend/simt_attention_mma.c \
-	backend/simt_attention_tile.c backend/simt_attention_tile.h \
-	backend/simt_blocks.c backend/simt_blocks.h backend/simt_bulk.c backend/simt_contract.c backend/simt_copy.c backend/simt_join.c backend/simt_join.h backend/simt_matrix.c backend/simt_mbarrier.c \
-	backend/simt_mma.c backend/simt_mma.h backend/simt_operand.c backend/simt_operand.h backend/simt_sort.c backend/simt_split.c backend/simt_tcgen05.c backend/simt_tile.c backend/simt_wgmma.c \
+	backend/simt_attention_group.c backend/simt_attention_rows.c backend/simt_attention_rows.h backend/simt_attention_tile.c backend/simt_attention_tile.h \
+	backend/simt_blocks.c backend/simt_blocks.h backend/simt_boxes.c backend/simt_bulk.c backend/simt_contract.c backend/simt_copy.c backend/simt_join.c backend/simt_join.h backend/simt_matrix.c backend/simt_mbarrier.c \
+	backend/simt_mma.c backend/simt_mma.h backend/simt_operand.c backend/simt_operand.h backend/simt_pipeline.c backend/simt_sort.c backend/simt_split.c backend/simt_tcgen05.c backend/simt_tile.c backend/simt_tile.h backend/simt_wgmma.c \
 	backend/row_stages.c \
 	backend/steps.c backend/steps.h \
 	backend/tables.c \

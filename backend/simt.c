@@ -2,7 +2,7 @@
 #include "backend/simt.h"
 #include "backend/emulate.h"
 
-enum { SHARED = 3 /* LLVM's address space for it */ };
+enum { SHARED = 3 /* LLVM's address space for it */, LEAST_ALIGN = 64 };
 enum { ALL = -1, WHOLE_WARP = 31 /* the clamp of a shuffle: lanes up to it, of one segment */ };
 
 typedef LLVMValueRef V;
@@ -79,8 +79,10 @@ void simt_block_barrier(struct emitter *e) {
     emit_intrinsic(e, "llvm.nvvm.barrier.cta.sync.aligned.all", NULL, 0, &all, 1);
 }
 
-V simt_shared(struct emitter *e, int64_t bytes) {
-    int64_t at = e->shared_bytes;
+V simt_shared(struct emitter *e, int64_t bytes) { return simt_shared_aligned(e, bytes, LEAST_ALIGN); }
+
+V simt_shared_aligned(struct emitter *e, int64_t bytes, int align) {
+    int64_t at = (e->shared_bytes + align - 1) / align * align;
     e->shared_bytes = (at + bytes + 63) & ~(int64_t)63;
     if (e->shared_bytes > e->target->shared_bytes)
         emit_error(e, e->kernel->loc,
@@ -90,8 +92,9 @@ V simt_shared(struct emitter *e, int64_t bytes) {
     V memory = LLVMGetNamedGlobal(e->module, "shared");
     if (!memory) {
         memory = LLVMAddGlobalInAddressSpace(e->module, LLVMArrayType2(e->i8, 0), "shared", SHARED);
-        LLVMSetAlignment(memory, 64);
+        LLVMSetAlignment(memory, LEAST_ALIGN);
     }
+    if ((int)LLVMGetAlignment(memory) < align) LLVMSetAlignment(memory, (unsigned)align);
     return emit_offset(e, memory, emit_i64(e, at));
 }
 

@@ -17,8 +17,9 @@ LLVMValueRef simt_ballot(struct emitter *e, LLVMValueRef condition);
 void simt_block_barrier(struct emitter *e);
 /* This thread block's share begin..end of `count` things. */
 void simt_split(struct emitter *e, LLVMValueRef count, LLVMValueRef *begin, LLVMValueRef *end);
-/* `bytes` of the thread block's shared memory, 64-byte aligned, for the whole kernel. */
+/* `bytes` of the thread block's shared memory, 64-byte aligned, for the whole kernel; or aligned to `align`. */
 LLVMValueRef simt_shared(struct emitter *e, int64_t bytes);
+LLVMValueRef simt_shared_aligned(struct emitter *e, int64_t bytes, int align);
 /* What a lane has stored before, others of the warp may read behind it. Nothing where lanes are no threads.
  */
 void simt_warp_barrier(struct emitter *e);
@@ -27,7 +28,10 @@ LLVMValueRef simt_dot4(struct emitter *e, LLVMValueRef w, LLVMValueRef x, LLVMVa
 /* sums[4] += A[4] B[2], fragments of an atom mma_...: 16 rows by 8 outputs by 32 bytes of inputs. A register is 4 bytes of
  * inputs or a sum (simt_mma.c). */
 void simt_mma(struct emitter *e, enum atom atom, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *sums);
-/* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. */
+/* Columns of chunks in shared memory: line n's chunk c is at base + bytes + c * pitch + 16 n. Where the pitch is 0, swizzled lines: it is
+ * at base + bytes + 128 n + 16 c, after bits 4 to 6 of that address are changed by bits 7 to 9 (xor); such lines begin at multiples
+ * of SWIZZLE_ALIGN. So eight lines' chunks lie in different banks. */
+enum { SWIZZLE_LINE = 128, SWIZZLE_ALIGN = 1024 };
 struct simt_columns {
     LLVMValueRef base, bytes;
     int64_t pitch;
@@ -55,33 +59,43 @@ void simt_one_begin(struct emitter *e, struct simt_one *o);
 void simt_one_end(struct emitter *e, struct simt_one *o);
 
 /* Of sm_90 and later. `count` barriers in shared memory, MBARRIER_BYTES each and aligned to as many, from `first` on; number `number`
- * (i64) of them. A phase, 0 first, is over when one thread has arrived and as many bytes as it expects; then the next one begins. All warps
- * come to begin, and a barrier of the block follows before they are used; to end, when nobody uses them any more, before the memory or
- * they themselves are used anew. */
+ * (i64) of them. A phase, 0 first, is over when so many have arrived, and as many bytes as they expect; then the next one begins. All
+ * warps come to begin, and a barrier of the block follows before they are used; to end, when nobody uses them any more, before the
+ * memory or they themselves are used anew. */
 enum { MBARRIER_BYTES = 8 };
-void simt_mbarriers_begin(struct emitter *e, LLVMValueRef first, int count);
+void simt_mbarriers_begin(struct emitter *e, LLVMValueRef first, int count, int arrivals);
 void simt_mbarriers_end(struct emitter *e, LLVMValueRef first, int count);
 LLVMValueRef simt_mbarrier(struct emitter *e, LLVMValueRef first, LLVMValueRef number);
+/* This warp arrives, once for all its lanes. */
+void simt_mbarrier_arrive(struct emitter *e, LLVMValueRef barrier);
 /* One thread arrives, and expects `bytes` (i32) in this phase. */
 void simt_mbarrier_expect(struct emitter *e, LLVMValueRef barrier, LLVMValueRef bytes);
-/* This warp, all its lanes, until phase number `phase` (i64) is over: the one under way or the one before, which of a new barrier is -1
+/* This warp, all its lanes, or one thread, until phase number `phase` (i64) is over: the one under way or the one before, which of a new barrier is -1
  * and over. */
 void simt_mbarrier_wait(struct emitter *e, LLVMValueRef barrier, LLVMValueRef phase);
 /* One thread has `bytes` (i32, a multiple of 16, from where both are aligned to 16) brought from global to shared memory, where `barrier`
  * counts them. cp.async.bulk */
 void simt_copy_bulk(struct emitter *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes, LLVMValueRef barrier);
+/* The same of a box of a tensor, from the element first[i64 a dimension, the innermost first] on, to swizzled lines. cp.async.bulk.tensor */
+void simt_copy_box(struct emitter *e, const struct operand_map *m, const LLVMValueRef *first, LLVMValueRef to, LLVMValueRef barrier);
 
 /* As the instructions that read them take them: bits 0 to 13 the address, 16 to 29 from a chunk to the next, 32 to 45 from eight lines to
- * the next, all of them / 16; no swizzle. */
+ * the next, all of them / 16; bit 62: swizzled lines of 128 bytes. */
 LLVMValueRef simt_columns_descriptor(struct emitter *e, const struct simt_columns *m);
 /* sums += A B of 64 lines of A and `outputs` lines of B, two chunks of each, by four warps of an atom wgmma_..., each of which has the
  * sums of 16 rows as fragments of mma, [outputs / 8][4]. Between begin and commit; neither the sums nor what the products read may be
  * touched before a wait that leaves at most `pending` commits under way. */
 void simt_wgmma(struct emitter *e, enum atom atom, int outputs, const struct simt_columns *a, const struct simt_columns *b,
                 LLVMValueRef *sums);
+/* The same of rows of A that are in each warp's registers, as an atom mma_... has them, which stay as they are until the wait.
+ * `transposed`, of 2-byte elements: B is 16 lines of outputs / 8 chunks, inputs by outputs. Unless it `adds`, sums = A B. */
+void simt_wgmma_registers(struct emitter *e, enum atom atom, int outputs, const LLVMValueRef a[4], const struct simt_columns *b,
+                          bool transposed, bool adds, LLVMValueRef *sums);
 void simt_wgmma_begin(struct emitter *e);
 void simt_wgmma_commit(struct emitter *e);
 void simt_wgmma_wait(struct emitter *e, int pending);
+/* For what is used in the same pass of a loop: `count` values that come into being with this wait. */
+void simt_wgmma_wait_for(struct emitter *e, int pending, LLVMValueRef *sums, int count);
 /* What this thread wrote to shared memory may be read by such products, behind a barrier. */
 void simt_proxy_fence(struct emitter *e);
 

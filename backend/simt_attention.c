@@ -272,6 +272,30 @@ static bool multiplies(enum atom atom, const struct sdpa *s) {
     return compute == t || (s->k->type.dtype == t && s->q->type.dtype == t);
 }
 
+/* That of single warps, which few rows have, where groups of warps make many. */
+static enum atom warp_atom(enum atom atom) {
+    return atom == ATOM_wgmma_bf16 ? ATOM_mma_bf16 : atom == ATOM_wgmma_f16 ? ATOM_mma_f16 : atom;
+}
+
+static bool check_matrix_schedule(struct emitter *e, const struct sdpa *s) {
+    const struct schedule *h = e->kernel->schedule;
+    if (warp_atom(h->atom) != ATOM_mma_bf16 && warp_atom(h->atom) != ATOM_mma_f16)
+        return refuse(e, s, "have one of the atoms fma, mma_bf16, mma_f16, wgmma_bf16, wgmma_f16");
+    if (!multiplies(h->atom, s))
+        return refuse(e, s,
+                      arena_printf(e->arena, "are not multiplied in %s", dtype_name(atom_info(h->atom)->a)));
+    if (s->dim > SIMT_MMA_DIMS || s->value_dim > SIMT_MMA_DIMS)
+        return refuse(e, s, "are more than tensor cores take here, which is 128: atom=fma");
+    bool many = h->tile[0] == MMA_ROWS * e->block_warps, group = atom_info(h->atom)->unit == UNIT_group;
+    if (group && e->target->capability != 90)
+        return refuse(e, s, "are multiplied by wgmma on sm_90a alone: atom=mma_bf16 or mma_f16");
+    if (group && (!many || e->block_warps % 4))
+        return refuse(e, s, "take tiles of 64 rows for each four warps, by wgmma");
+    if (many && (h->tile[1] <= 0 || h->tile[1] % MMA_ROWS || h->tile[1] > SIMT_MMA_KEYS))
+        return refuse(e, s, "take multiples of 16 keys at a time, up to 128");
+    return many || h->tile[0] == MMA_ROWS || refuse(e, s, "take tiles of 16 rows, or of 16 for each warp");
+}
+
 /* What the schedule asks for can be had. */
 static bool check_schedule(struct emitter *e, const struct sdpa *s) {
     const struct schedule *h = e->kernel->schedule;
@@ -280,23 +304,15 @@ static bool check_schedule(struct emitter *e, const struct sdpa *s) {
     if (most_rows > SIMT_FMA_ROWS) most_rows = SIMT_FMA_ROWS;
     if (h->block[0] > e->lanes) return refuse(e, s, "are of at most 32 parts: block=[parts, 0, 0]");
     if (!most_rows) return refuse(e, s, "are more than its registers hold, which is 512 values");
-    if (h->atom == ATOM_fma)
-        return (h->tile[0] > 0 && h->tile[0] <= most_rows) ||
-               refuse(e, s, arena_printf(e->arena, "take tiles of 1 to %d rows", (int)most_rows));
-    if (h->atom != ATOM_mma_bf16 && h->atom != ATOM_mma_f16)
-        return refuse(e, s, "have one of the atoms fma, mma_bf16, mma_f16");
-    if (!multiplies(h->atom, s))
-        return refuse(e, s,
-                      arena_printf(e->arena, "are not multiplied in %s", dtype_name(atom_info(h->atom)->a)));
-    if (s->dim > SIMT_MMA_DIMS || s->value_dim > SIMT_MMA_DIMS)
-        return refuse(e, s, "are more than tensor cores take here, which is 128: atom=fma");
-    return h->tile[0] == MMA_ROWS || h->tile[0] == MMA_ROWS * e->block_warps ||
-           refuse(e, s, "take tiles of 16 rows, or of 16 for each warp");
+    if (h->atom != ATOM_fma) return check_matrix_schedule(e, s);
+    return (h->tile[0] > 0 && h->tile[0] <= most_rows) ||
+           refuse(e, s, arena_printf(e->arena, "take tiles of 1 to %d rows", (int)most_rows));
 }
 
 /* A way to make units of so many rows, in up to so many parts, but for where its memory is. */
 static struct simt_attention form_of(struct emitter *e, const struct sdpa *s, int rows, int parts) {
     enum atom atom = e->kernel->schedule->atom;
+    if (rows == MMA_ROWS) atom = warp_atom(atom);
     struct simt_attention a = {
         .sdpa = *s, .rows = rows, .most_parts = parts > 1 ? parts : 1, .grain = e->lanes};
     bool fma = atom == ATOM_fma;

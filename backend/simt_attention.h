@@ -1,5 +1,5 @@
 /* Attention on a GPU, between simt_attention.c (what a block takes, how parts are joined, results) and its
- * inner loops: simt_attention_fma.c, simt_attention_mma.c with simt_attention_tile.c.
+ * inner loops: simt_attention_fma.c, simt_attention_mma.c.
  *
  * A row is a query of a head. A unit is `rows` rows of the heads that share a key head (heads innermost), for
  * which keys and values are read once. Its keys are split in parts, each a block's. What a part of the keys
@@ -49,9 +49,10 @@ LLVMValueRef simt_state_sums(struct emitter *e, const struct simt_attention *a, 
                              LLVMValueRef row, LLVMValueRef d);
 
 enum {
-    SIMT_FMA_ROWS = 8,  /* of a unit, at most, and vectors of values of all of them: */
-    SIMT_FEW_ROWS = 64, /* of a head, that are few for tensor cores */
-    SIMT_MMA_DIMS = 128 /* of a head, at most: more do not stay in registers */
+    SIMT_FMA_ROWS = 8,   /* of a unit, at most, and vectors of values of all of them: */
+    SIMT_FEW_ROWS = 64,  /* of a head, that are few for tensor cores */
+    SIMT_MMA_DIMS = 128, /* of a head, at most: more do not stay in registers */
+    SIMT_MMA_KEYS = 128  /* of a tile */
 };
 
 /* simt_attention_fma.c */

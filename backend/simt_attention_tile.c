@@ -9,7 +9,7 @@
 #include "backend/simt_operand.h"
 #include "ir/number.h"
 
-enum { CHUNK_DIMS = 8, OCTET = 8 /* lanes whose 16 bytes are all banks */ };
+enum { CHUNK_DIMS = 8, OCTET = 8 /* lanes whose 16 bytes are all banks */, FEW_COPIES = 2 /* of a lane */ };
 
 typedef LLVMValueRef V;
 
@@ -106,11 +106,12 @@ static void bring_unit(struct emitter *e, const struct simt_attention *a, const 
     (s->buffer ? copy : compute)(e, a, s, key, u.chunk, end, place_in_tile(e, s, &u, slot));
 }
 
-/* Copies are written out; what is computed has enough loads under way, and registers are few. */
+/* Few copies are written out; of more, the addresses would take too many registers. What is computed has enough
+ * loads under way. */
 void attention_bring(struct emitter *e, const struct simt_attention *a, const struct attention_side *s,
                      V first, V end, V slot) {
     int units = s->keys * s->chunks / e->lanes; /* of a warp each */
-    if (s->buffer && units % e->block_warps == 0) {
+    if (s->buffer && units % e->block_warps == 0 && units <= FEW_COPIES * e->block_warps) {
         for (int i = 0; i < units; i += e->block_warps)
             bring_unit(e, a, s, first, end, slot, emit_add(e, emit_i64(e, i), e->warp));
         return;
@@ -123,19 +124,19 @@ void attention_bring(struct emitter *e, const struct simt_attention *a, const st
 
 /* ---- out of it ---- */
 
-static struct simt_columns columns_of(struct emitter *e, const struct attention_side *s, V slot, int chunk) {
+struct simt_columns attention_columns(struct emitter *e, const struct attention_side *s, V slot, int chunk) {
     V bytes = emit_add(e, emit_mul(e, slot, emit_i64(e, s->bytes)), emit_i64(e, chunk * s->pitch));
     return (struct simt_columns){s->ring, bytes, s->pitch};
 }
 
 void attention_by_dims(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
                        V words[4]) {
-    struct simt_columns m = columns_of(e, s, slot, chunk);
+    struct simt_columns m = attention_columns(e, s, slot, chunk);
     simt_load_matrix(e, s->ring, simt_matrices(e, &m, key, false), words);
 }
 
 void attention_by_keys(struct emitter *e, const struct attention_side *s, V slot, V key, int chunk,
                        V words[4]) {
-    struct simt_columns m = columns_of(e, s, slot, chunk);
+    struct simt_columns m = attention_columns(e, s, slot, chunk);
     simt_load_transposed(e, s->ring, simt_matrices(e, &m, key, true), words);
 }

@@ -1,6 +1,7 @@
 /* Tiles of keys and of values in shared memory, as tensor cores read them (simt_attention_tile.c). */
 #ifndef BACKEND_SIMT_ATTENTION_TILE_H
 #define BACKEND_SIMT_ATTENTION_TILE_H
+#include "backend/simt.h"
 #include "backend/simt_attention.h"
 
 struct attention_side {
@@ -19,6 +20,9 @@ struct attention_side attention_side_of(struct emitter *e, struct value *v, int6
  * as zeros, or as the last key. By asynchronous copies where there is a buffer. */
 void attention_bring(struct emitter *e, const struct simt_attention *a, const struct attention_side *s,
                      LLVMValueRef first, LLVMValueRef end, LLVMValueRef slot);
+/* Columns of all its keys, from chunk number `chunk` on. */
+struct simt_columns attention_columns(struct emitter *e, const struct attention_side *s, LLVMValueRef slot,
+                                      int chunk);
 /* 16 keys from `key` on by chunks chunk, + 1: B's fragments for products along the dims, two of 8 keys; for
  * products along the keys, two of 8 dims. */
 void attention_by_dims(struct emitter *e, const struct attention_side *s, LLVMValueRef slot, LLVMValueRef key,

@@ -74,12 +74,9 @@ static const struct mma_tensor *take_tensor(struct emitter *e, const struct grou
     return t;
 }
 
-void simt_leave_tiles(struct emitter *e, const struct group *groups) {
-    if (groups->tensor) simt_tensor_end(e, &groups->tensor->sums);
-}
-
-/* The last tile may lie where it is made from. */
-void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
+/* Tiles and what they are made in, in shared memory: groups follow each other, so they share it. The last tile may lie where it is made
+ * from. */
+static void place_tiles(struct emitter *e, struct group *groups, int count) {
     int64_t tiles[MAX_ANCHORS] = {0}, work = 0;
     for (int i = 0; i < count; i++) {
         struct group *g = &groups[i];
@@ -89,9 +86,9 @@ void simt_place_tiles(struct emitter *e, struct group *groups, int count) {
             work = most(work, most(tile, mma_ring_bytes(g->tile_rows, g->tiles ? 0 : (int)g->block_outputs, stages_of(e))));
         for (int k = 0; k < g->count - (g->mma ? 1 : 0); k++) tiles[k] = most(tiles[k], tile);
     }
-    V all = simt_shared(e, work), places[MAX_ANCHORS] = {NULL};
+    V all = simt_shared_aligned(e, work, e->maps_count ? SWIZZLE_ALIGN : MDL_ALIGN), places[MAX_ANCHORS] = {NULL};
     for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
-    V barriers = simt_shared(e, MOST_STAGES * MBARRIER_BYTES);
+    V barriers = simt_shared(e, 2 * MOST_STAGES * MBARRIER_BYTES);
     bool block = atom_info(e->kernel->schedule->atom)->unit == UNIT_block;
     const struct mma_tensor *tensor = block ? take_tensor(e, groups, count) : NULL;
     for (int i = 0; i < count; i++) {
@@ -205,23 +202,39 @@ static V few_end(struct emitter *e, const struct strip *s) {
     return LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
 }
 
-void simt_lower_group(struct emitter *e, struct group *g, const struct shape *s, V begin, V end) {
+/* The block's share of a group's `total` pairs, or parts of them, whose first has number `first` in the kernel: those that have the
+ * block's number, counted by blocks. So what runs at a time are neighbours, and shares differ by one at most. */
+static void lower_group(struct emitter *e, struct group *g, const struct shape *s, V first, V total) {
     struct index at[MAX_LOOPS] = {0};
-    struct emit_loop pairs;
+    struct emit_loop shares;
     struct strip strip;
-    V number, block;
-    V first = g->split.tile, pair;
-    emit_loop_begin(e, &pairs, begin, end, 1, 0, NULL);
-    pair = g->split.parts ? emit_div(e, pairs.counter, g->split.parts) : pairs.counter;
-    if (g->split.parts) g->split.part = emit_rem(e, pairs.counter, g->split.parts);
-    g->split.tile = emit_add(e, first, pair);
-    find_pair(e, s, pair, &number, &block);
-    contract_strip(e, g, s, number, block, emit_i64(e, 1), at, &strip);
+    V strip_number, block, tile = g->split.tile;
+    V from = emit_rem(e, emit_sub(e, emit_add(e, e->block, e->blocks), emit_rem(e, first, e->blocks)), e->blocks);
+    V count = emit_div_up(e, emit_max(e, emit_sub(e, total, from), emit_i64(e, 0)), e->blocks);
+    emit_loop_begin(e, &shares, emit_i64(e, 0), count, 1, 0, NULL);
+    V number = emit_add(e, from, emit_mul(e, shares.counter, e->blocks));
+    V pair = g->split.parts ? emit_div(e, number, g->split.parts) : number;
+    if (g->split.parts) g->split.part = emit_rem(e, number, g->split.parts);
+    g->split.tile = emit_add(e, tile, pair);
+    find_pair(e, s, pair, &strip_number, &block);
+    contract_strip(e, g, s, strip_number, block, emit_i64(e, 1), at, &strip);
     V rows_end = g->mma ? few_end(e, &strip) : strip.end;
     for (int i = 0; i < g->count && (!g->mma || g->by_lanes); i++) {
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, rows_end, at);
         panels_pack_outputs(e, &g->anchors[i]->panels, strip.block, strip.block_end, at);
     }
     few_or_many(e, g, &strip, at);
-    emit_loop_end(e, &pairs, NULL);
+    emit_loop_end(e, &shares, NULL);
+}
+
+void simt_lower_groups(struct emitter *e, struct group *groups, const struct shape *shapes, int count, V total) {
+    V before = emit_i64(e, 0);
+    place_tiles(e, groups, count);
+    V parts = simt_parts(e, groups, count, shapes[0].rows, total);
+    for (int i = 0; i < count; i++) {
+        groups[i].split.tile = before;
+        lower_group(e, &groups[i], &shapes[i], emit_mul(e, before, parts), emit_mul(e, shapes[i].total, parts));
+        before = emit_add(e, before, shapes[i].total);
+    }
+    if (groups->tensor) simt_tensor_end(e, &groups->tensor->sums);
 }

@@ -32,16 +32,16 @@ V simt_mbarrier(struct emitter *e, V first, V number) {
     return emit_offset(e, first, emit_mul(e, number, emit_i64(e, MBARRIER_BYTES)));
 }
 
-void simt_mbarriers_begin(struct emitter *e, V first, int count) {
+void simt_mbarriers_begin(struct emitter *e, V first, int count, int arrivals) {
     struct simt_one o;
-    V one = emit_i32(e, 1);
+    V all = emit_i32(e, arrivals);
     simt_one_begin(e, &o);
     for (int i = 0; i < count; i++) {
         V barrier = simt_mbarrier(e, first, emit_i64(e, i));
         if (!e->threaded)
-            emulate_mbarrier(e, "mdl_emulate_mbarrier_init", barrier, one);
+            emulate_mbarrier(e, "mdl_emulate_mbarrier_init", barrier, all);
         else
-            emit_intrinsic(e, "llvm.nvvm.mbarrier.init.shared", NULL, 0, (V[]){barrier, one}, 2);
+            emit_intrinsic(e, "llvm.nvvm.mbarrier.init.shared", NULL, 0, (V[]){barrier, all}, 2);
     }
     if (e->threaded) emit_intrinsic(e, "llvm.nvvm.fence.mbarrier_init.release.cluster", NULL, 0, NULL, 0);
     simt_one_end(e, &o);
@@ -56,6 +56,18 @@ void simt_mbarriers_end(struct emitter *e, V first, int count) {
         emit_intrinsic(e, "llvm.nvvm.mbarrier.inval.shared", NULL, 0, &barrier, 1);
     }
     simt_one_end(e, &o);
+}
+
+void simt_mbarrier_arrive(struct emitter *e, V barrier) {
+    struct emit_if one;
+    if (!e->threaded) {
+        emulate_mbarrier(e, "mdl_emulate_mbarrier_arrive", barrier, emit_i32(e, 1));
+        return;
+    }
+    emit_if_begin(e, &one, elected(e));
+    emit_intrinsic(e, "llvm.nvvm.mbarrier.arrive.scope.cta.space.cta", NULL, 0, (V[]){barrier, emit_i32(e, 1)}, 2);
+    emit_if_end(e, &one);
+    simt_warp_barrier(e);
 }
 
 void simt_mbarrier_expect(struct emitter *e, V barrier, V bytes) {
@@ -82,16 +94,38 @@ void simt_mbarrier_wait(struct emitter *e, V barrier, V phase) {
     LLVMPositionBuilderAtEnd(e->builder, over);
 }
 
+/* Where a block is alone in its cluster, the cluster's addresses are its own: PTX before 8.6 knows no other
+ * destination. */
+static V in_cluster(struct emitter *e, V to) {
+    return LLVMBuildAddrSpaceCast(e->builder, to, LLVMPointerTypeInContext(e->context, SHARED_CLUSTER), "");
+}
+
 void simt_copy_bulk(struct emitter *e, V to, V from, V bytes, V barrier) {
     if (!e->threaded) {
         emulate_copy_bulk(e, to, from, bytes, barrier);
         return;
     }
-    /* Where a block is alone in its cluster, the cluster's addresses are its own: PTX before 8.6 knows no
-     * other destination. */
-    LLVMTypeRef cluster = LLVMPointerTypeInContext(e->context, SHARED_CLUSTER);
     V no = LLVMConstNull(e->i1), none = LLVMConstNull(e->i16), hint = emit_i64(e, 0);
-    V there = LLVMBuildAddrSpaceCast(e->builder, to, cluster, "");
-    V arguments[] = {there, barrier, from, bytes, none, hint, no, no};
+    V arguments[] = {in_cluster(e, to), barrier, from, bytes, none, hint, no, no};
     emit_intrinsic(e, "llvm.nvvm.cp.async.bulk.global.to.shared.cluster", NULL, 0, arguments, 8);
+}
+
+void simt_copy_box(struct emitter *e, const struct operand_map *m, const V *first, V to, V barrier) {
+    V arguments[MDL_MAP_DIMS + 8], no = LLVMConstNull(e->i1);
+    int count = 0;
+    if (!e->threaded) {
+        emulate_copy_box(e, m, first, to, barrier);
+        return;
+    }
+    arguments[count++] = in_cluster(e, to);
+    arguments[count++] = barrier;
+    arguments[count++] = m->at;
+    for (int i = 0; i < m->rank; i++) arguments[count++] = LLVMBuildTrunc(e->builder, first[i], e->i32, "");
+    arguments[count++] = LLVMConstNull(e->i16); /* to no other block, */
+    arguments[count++] = emit_i64(e, 0);        /* no hint to the cache */
+    arguments[count++] = no;
+    arguments[count++] = no;
+    arguments[count++] = emit_i32(e, 0);
+    const char *name = arena_printf(e->arena, "llvm.nvvm.cp.async.bulk.tensor.g2s.tile.%dd", m->rank);
+    emit_intrinsic(e, name, NULL, 0, arguments, count);
 }

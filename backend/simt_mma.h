@@ -37,7 +37,7 @@ struct mma_sums {
 /* MMA_ROWS rows by one warp, without shared memory. */
 void emit_mma_few(struct emitter *e, const struct mma_product *p, const struct mma_sums *sums);
 /* The whole block's; every warp sums a part of the tile over all inputs. `ring`: mma_ring_bytes of shared
- * memory, whose contents all warps have done with; so they have at the end. `barriers`: room for an mbarrier a stage. */
+ * memory, whose contents all warps have done with; so they have at the end. `barriers`: room for two mbarriers a stage. */
 void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, LLVMValueRef ring, LLVMValueRef barriers,
                    const struct mma_sums *sums);
 /* Whether the block's warps can share a tile, and a warp's registers hold its part. tiles: weights do not come through the ring. */
@@ -48,20 +48,5 @@ int64_t mma_ring_bytes(int rows, int outputs, int stages);
 /* A warp's sums of `rows` x `outputs`, tile by tile of an atom, into memory from (row, output) on. */
 void mma_store_sums(struct emitter *e, const LLVMValueRef *tiles, int rows, int outputs, LLVMValueRef row,
                     LLVMValueRef output, const struct mma_sums *sums);
-
-/* --- simt_bulk.c: an operand's side of the ring by bulk copies --- */
-struct mma_bulk {
-    const struct mma_operand *operand;
-    struct index *at;
-    int lines, stages;
-    int64_t pitch, stage; /* bytes of a column, of a stage */
-    LLVMValueRef ring, first, barriers; /* the tile's first line; an mbarrier a stage */
-};
-/* Whether a tile of so many lines can be had so. */
-bool mma_bulk_suits(struct emitter *e, const struct mma_operand *o, int lines);
-/* All warps come to it, between simt_mbarriers_begin and _end of the tile. */
-void mma_bulk_copy(struct emitter *e, const struct mma_bulk *b, LLVMValueRef step, LLVMValueRef slot);
-/* This warp, for the copy of step number `steps` from the tile's first on. */
-void mma_bulk_wait(struct emitter *e, const struct mma_bulk *b, LLVMValueRef steps, LLVMValueRef slot);
 
 #endif

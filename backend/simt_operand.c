@@ -34,9 +34,12 @@ struct index mma_limit(struct emitter *e, struct index i, V last) {
 static const struct buffer *plain_rows(struct emitter *e, const struct mma_operand *o) {
     const struct value *v = below_reshapes(o->value);
     int last = o->access->rank - 1;
+    int64_t inputs;
     bool along = o->c->inputs.count == 1 && access_axis(o->access, o->c->inputs.loops[0]) == last &&
                  o->access->axes[last].count == 1 && o->access->axes[last].terms[0].coefficient == 1;
-    if (v->def || !along || !is_multiple(inputs_of(e, o->c), chunk_inputs(o->atom))) return NULL;
+    if (v->def || !along || !extent_is_const(o->c->map->loops[o->c->inputs.loops[0]].extent, &inputs) ||
+        inputs % chunk_inputs(o->atom))
+        return NULL;
     const struct buffer *b = &e->operands[v->index];
     return !b->layout && !b->stored && v->type.dtype == atom_info(o->atom)->a ? b : NULL;
 }

@@ -4,6 +4,13 @@
 #define BACKEND_SIMT_OPERAND_H
 #include "backend/contraction.h"
 
+/* How an operand's plain rows come by a tensor map. */
+struct mma_box {
+    const struct operand_map *map; /* NULL: they do not */
+    int loops[MDL_MAP_DIMS];      /* by dimension of the map: the outer loop that walks it, or MMA_INPUTS or MMA_LINES */
+};
+enum { MMA_INPUTS = -1, MMA_LINES = -2 };
+
 struct mma_operand {
     const struct contraction *c;
     enum atom atom;
@@ -12,6 +19,7 @@ struct mma_operand {
     struct loop_list lines;
     const struct buffer *buffer; /* whose chunks lie whole and aligned; NULL: elements are computed */
     bool packed; /* in layout_of_chunks: the neighbours of a chunk are those of the next lines */
+    struct mma_box box; /* by mma_find_box */
 };
 struct mma_operand mma_operand_a(struct emitter *e, const struct contraction *c, enum atom atom);
 struct mma_operand mma_operand_b(struct emitter *e, const struct contraction *c, enum atom atom);
@@ -41,6 +49,18 @@ LLVMValueRef mma_chunk_place(struct emitter *e, const struct mma_operand *o, str
  * buffer. */
 void mma_copy_chunk(struct emitter *e, const struct mma_operand *o, struct index *at, struct index line,
                     struct index chunk, LLVMValueRef to, struct index to_at);
+
+/* --- simt_boxes.c: operands that lie in memory as plain rows, by tensor maps --- */
+/* Makes e->maps for the kernel, before its function is begun: of all operands of which tiles of many rows can be had so. */
+void mma_plan_boxes(struct emitter *e);
+/* The map of a tile of so many lines, if there is one, into the operand. */
+void mma_find_box(struct emitter *e, struct mma_operand *o, int lines);
+int mma_box_lines(const struct mma_operand *o); /* of a box */
+/* One thread has lines from `line` on, of STEP_CHUNKS chunks from number `chunk` on, brought to swizzled lines (simt.h) at `to`;
+ * zeros where there is nothing. */
+void mma_copy_box(struct emitter *e, const struct mma_operand *o, const struct index *at, LLVMValueRef line, LLVMValueRef chunk,
+                  LLVMValueRef to, LLVMValueRef barrier);
+
 /* Two floats as halves of a word in `t`, the first in the low one. */
 LLVMValueRef mma_pair(struct emitter *e, enum dtype t, LLVMValueRef low, LLVMValueRef high);
 /* Words into shared memory. */

@@ -11,43 +11,28 @@
  * and 16 bytes: so neither has conflicts. Weights lie in such columns already (layout_of_chunks).
  *
  * Products of groups of warps, and those that one thread issues for all, run on beside the next step's: so
- * what copies fill is two steps behind, not one.
+ * what copies fill is two steps behind, not one. Where all that they read comes in bulk, simt_pipeline.c has
+ * the steps.
  *
  * What has to be computed, or rounded, on its way into shared memory is loaded before the products of the
  * step before and stored behind them. Weights in packed tiles go past the ring, into fragments. (Stages:
  * CUTLASS's multistage mainloop; 16-byte copies past L1: PTX ISA, cp.async.cg.) */
 #include "backend/simt.h"
-#include "backend/simt_blocks.h"
+#include "backend/simt_tile.h"
 
 enum { MOST_UNITS = 16, MOST_FRAGMENTS = 32, INPUT_PRODUCTS = STEP_CHUNKS / 2 /* atoms take two chunks */ };
 
 typedef LLVMValueRef V;
 
-struct side { /* an operand in the ring */
-    const struct mma_operand *operand; /* NULL: it goes past the ring */
-    int lines;            /* of the tile */
-    int64_t pitch, stage; /* bytes of a column, of a stage */
-    V ring;
-    V first, last; /* of the lines: the tile's first, the last that there is */
-};
-struct tile {
-    const struct mma_product *p;
-    int stages, ahead; /* ahead: steps whose copies are under way; a group's products of the step before still
-                          read theirs */
-    struct side a, b;
-    struct mma_bulk bulk;          /* of B, if `in_bulk` */
-    bool in_bulk;
-    int warp_rows, warp_outputs;   /* of a warp's part */
-    V row_in_tile, output_in_tile; /* where it begins */
-    struct mma_blocks blocks;      /* of a product with packed tiles */
-};
-
 static int64_t pitch_of(int lines) { return (int64_t)(lines + 1) * CHUNK_BYTES; }
 static int64_t stage_of(int lines) { return !lines ? 0 : (STEP_CHUNKS * pitch_of(lines) + 127) / 128 * 128; }
 
-int64_t mma_ring_bytes(int rows, int outputs, int stages) {
-    return stages * (stage_of(rows) + stage_of(outputs));
+/* Both sides' begin where swizzled lines may. */
+static int64_t ring_of(int lines, int stages) {
+    return (stages * stage_of(lines) + SWIZZLE_ALIGN - 1) / SWIZZLE_ALIGN * SWIZZLE_ALIGN;
 }
+
+int64_t mma_ring_bytes(int rows, int outputs, int stages) { return ring_of(rows, stages) + ring_of(outputs, stages); }
 
 /* ---- into the ring ---- */
 
@@ -95,7 +80,7 @@ static struct index chunk_of(struct emitter *e, const struct unit *u, V step) {
 
 /* Copies of a side for a step begin. */
 static void copy(struct emitter *e, const struct tile *t, const struct side *s, V step, V slot) {
-    for (int i = 0; s->operand && s->operand->buffer && i < units_of(e, s); i++) {
+    for (int i = 0; s->way == BY_LANES && i < units_of(e, s); i++) {
         struct unit u = unit_of(e, s, i);
         mma_copy_chunk(e, s->operand, t->p->at, line_of(e, s, &u), chunk_of(e, &u, step), s->ring,
                        place_in_ring(e, s, &u, slot));
@@ -104,42 +89,48 @@ static void copy(struct emitter *e, const struct tile *t, const struct side *s, 
 
 static void compute(struct emitter *e, const struct tile *t, const struct side *s, V step,
                     V (*words)[CHUNK_WORDS]) {
-    for (int i = 0; s->operand && !s->operand->buffer && i < units_of(e, s); i++) {
+    for (int i = 0; s->way == COMPUTED && i < units_of(e, s); i++) {
         struct unit u = unit_of(e, s, i);
         mma_chunk(e, s->operand, t->p->at, line_of(e, s, &u), chunk_of(e, &u, step), words[i]);
     }
 }
 
 static void store(struct emitter *e, const struct side *s, V slot, V (*words)[CHUNK_WORDS]) {
-    for (int i = 0; s->operand && !s->operand->buffer && i < units_of(e, s); i++) {
+    for (int i = 0; s->way == COMPUTED && i < units_of(e, s); i++) {
         struct unit u = unit_of(e, s, i);
         mma_store_chunk(e, s->ring, place_in_ring(e, s, &u, slot), words[i]);
     }
 }
 
-static V slot_of(struct emitter *e, const struct tile *t, V step) {
+V tile_slot(struct emitter *e, const struct tile *t, V step) {
     return emit_rem(e, emit_sub(e, step, t->p->begin), emit_i64(e, t->stages));
+}
+
+V tile_round(struct emitter *e, const struct tile *t, V step) {
+    return emit_div(e, emit_sub(e, step, t->p->begin), emit_i64(e, t->stages));
 }
 
 static void copy_step(struct emitter *e, const struct tile *t, V step) {
     struct emit_if more;
+    struct simt_one one;
     emit_if_begin(e, &more, LLVMBuildICmp(e->builder, LLVMIntSLT, step, t->p->end, ""));
-    V slot = slot_of(e, t, step);
+    V slot = tile_slot(e, t, step);
     copy(e, t, &t->a, step, slot);
-    if (t->in_bulk)
-        mma_bulk_copy(e, &t->bulk, step, slot);
-    else
-        copy(e, t, &t->b, step, slot);
+    copy(e, t, &t->b, step, slot);
+    if (t->some_in_bulk) {
+        simt_one_begin(e, &one);
+        tile_fetch(e, t, step);
+        simt_one_end(e, &one);
+    }
     emit_if_end(e, &more);
     simt_copy_commit(e);
 }
 
 /* ---- out of it ---- */
 
-/* A side's columns in a stage, from chunk `first` (i64) on. */
-static struct simt_columns columns_of(struct emitter *e, const struct side *s, V slot, V first) {
-    V bytes = emit_mul(e, slot, emit_i64(e, s->stage));
-    return (struct simt_columns){s->ring, emit_add(e, bytes, emit_mul(e, first, emit_i64(e, s->pitch))), s->pitch};
+struct simt_columns tile_columns(struct emitter *e, const struct side *s, V slot, V first) {
+    V bytes = emit_mul(e, slot, emit_i64(e, s->stage)), apart = emit_i64(e, s->pitch ? s->pitch : CHUNK_BYTES);
+    return (struct simt_columns){s->ring, emit_add(e, bytes, emit_mul(e, first, apart)), s->pitch};
 }
 
 /* Fragments of 16 lines by two of their chunks. */
@@ -153,7 +144,7 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     V a[MOST_FRAGMENTS][4], b[MOST_FRAGMENTS][4];
     for (int k = 0; k < INPUT_PRODUCTS; k++) {
         V first = emit_i64(e, 2 * k);
-        struct simt_columns from_a = columns_of(e, &t->a, slot, first), from_b = columns_of(e, &t->b, slot, first);
+        struct simt_columns from_a = tile_columns(e, &t->a, slot, first), from_b = tile_columns(e, &t->b, slot, first);
         for (int i = 0; i < rows; i++)
             fragments(e, &from_a, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), true, a[i]);
         for (int j = 0; j < pairs; j++)
@@ -165,18 +156,6 @@ static void multiply(struct emitter *e, const struct tile *t, V slot, V *sums) {
     }
 }
 
-/* The same by groups of four warps, each of 64 rows; begun, not done. */
-static void multiply_group(struct emitter *e, const struct tile *t, V slot, V *sums) {
-    V group = emit_mul(e, emit_div(e, e->warp, emit_i64(e, 4)), emit_i64(e, 64 * CHUNK_BYTES));
-    simt_wgmma_begin(e);
-    for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a = columns_of(e, &t->a, slot, emit_i64(e, 2 * k)), b = columns_of(e, &t->b, slot, emit_i64(e, 2 * k));
-        a.bytes = emit_add(e, a.bytes, group);
-        simt_wgmma(e, t->a.operand->atom, t->b.lines, &a, &b, sums);
-    }
-    simt_wgmma_commit(e);
-}
-
 /* As multiply, with weights in packed tiles: a step is four blocks, one after the other, since a block takes many registers. */
 static void multiply_blocks(struct emitter *e, const struct tile *t, V step, V slot, V *sums) {
     V a[MOST_FRAGMENTS][4], first = emit_mul(e, step, emit_i64(e, INPUT_PRODUCTS));
@@ -184,7 +163,7 @@ static void multiply_blocks(struct emitter *e, const struct tile *t, V step, V s
     struct emit_loop blocks;
     emit_loop_begin(e, &blocks, emit_i64(e, 0), emit_i64(e, INPUT_PRODUCTS), 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = blocks.carried[i];
-    struct simt_columns from = columns_of(e, &t->a, slot, emit_mul(e, blocks.counter, emit_i64(e, 2)));
+    struct simt_columns from = tile_columns(e, &t->a, slot, emit_mul(e, blocks.counter, emit_i64(e, 2)));
     for (int i = 0; i < rows; i++)
         fragments(e, &from, emit_add(e, t->row_in_tile, emit_i64(e, (int64_t)i * MMA_ROWS)), true, a[i]);
     mma_blocks_add(e, &t->blocks, emit_add(e, first, blocks.counter), a, sums);
@@ -193,41 +172,16 @@ static void multiply_blocks(struct emitter *e, const struct tile *t, V step, V s
 }
 
 static void multiply_step(struct emitter *e, const struct tile *t, V step, V *sums) {
-    V slot = slot_of(e, t, step);
+    V slot = tile_slot(e, t, step);
     if (t->p->tiles)
         multiply_blocks(e, t, step, slot, sums);
     else if (atom_info(t->p->a->atom)->unit == UNIT_group)
-        multiply_group(e, t, slot, sums);
+        tile_multiply_group(e, t, slot, sums);
     else
         multiply(e, t, slot, sums);
 }
 
-/* ---- by one thread, into tensor memory ---- */
-
-static V done(struct emitter *e, const struct tile *t, V slot) {
-    return simt_mbarrier(e, t->p->tensor->done, slot);
-}
-
-/* A step's products begin. */
-static void multiply_block(struct emitter *e, const struct tile *t, V step) {
-    struct simt_one one;
-    V slot = slot_of(e, t, step), adds = LLVMBuildICmp(e->builder, LLVMIntNE, step, t->p->begin, "");
-    simt_one_begin(e, &one);
-    simt_tensor_after(e); /* the tile before was read by all warps */
-    for (int k = 0; k < INPUT_PRODUCTS; k++) {
-        struct simt_columns a = columns_of(e, &t->a, slot, emit_i64(e, 2 * k)), b = columns_of(e, &t->b, slot, emit_i64(e, 2 * k));
-        simt_tcgen05(e, t->a.operand->atom, t->b.lines, &a, &b, &t->p->tensor->sums,
-                     k ? LLVMConstAllOnes(e->i1) : adds);
-    }
-    simt_tcgen05_commit(e, done(e, t, slot));
-    simt_one_end(e, &one);
-}
-
-/* Until the stage of `step` is free: what was multiplied there a ring before, if anything was, is done. */
-static void wait_for_stage(struct emitter *e, const struct tile *t, V step) {
-    V round = emit_div(e, emit_sub(e, step, t->p->begin), emit_i64(e, t->stages));
-    simt_mbarrier_wait(e, done(e, t, slot_of(e, t, step)), emit_sub(e, round, emit_i64(e, 1)));
-}
+/* ---- out of tensor memory ---- */
 
 /* A lane's row of neighbouring sums. Rows are 8 banks from each other, so that of eight lanes' 16 bytes the
  * last four would meet the banks of the first: they store each two chunks the other way round. */
@@ -260,8 +214,6 @@ static void take_sums(struct emitter *e, const struct tile *t, const struct mma_
         struct emit_if some;
         struct emit_loop columns;
         emit_if_begin(e, &some, LLVMBuildICmp(e->builder, there ? LLVMIntSLT : LLVMIntSGE, t->p->begin, t->p->end, ""));
-        for (int i = 0; there && i < t->stages; i++)
-            wait_for_stage(e, t, emit_add(e, t->p->end, emit_i64(e, i)));
         simt_tensor_after(e);
         emit_loop_begin(e, &columns, first, end, TENSOR_LOAD, 0, NULL);
         for (int i = 0; i < TENSOR_LOAD; i++) words[i] = emit_constant_like(emit_vector(e, e->i32, e->lanes), 0);
@@ -275,10 +227,25 @@ static void take_sums(struct emitter *e, const struct tile *t, const struct mma_
 
 /* ---- the tile ---- */
 
-static struct side side_of(struct emitter *e, const struct mma_operand *o, int lines, V ring, V first,
-                           V end) {
-    return (struct side){
-        o, lines, pitch_of(lines), stage_of(lines), ring, first, emit_sub(e, end, emit_i64(e, 1))};
+static enum way way_of(struct emitter *e, const struct mma_operand *o, int lines) {
+    if (!o) return PAST;
+    if (!o->buffer) return COMPUTED;
+    if (atom_info(o->atom)->unit == UNIT_warp) return BY_LANES;
+    if (o->box.map && lines % mma_box_lines(o) == 0) return IN_BOXES;
+    return tile_in_columns(e, o, lines) ? IN_COLUMNS : BY_LANES;
+}
+
+static struct side side_of(struct emitter *e, const struct mma_operand *o, int lines, V ring, V first, V end) {
+    enum way way = way_of(e, o, lines);
+    bool swizzled = way == IN_BOXES;
+    return (struct side){.operand = o,
+                         .way = way,
+                         .lines = lines,
+                         .pitch = swizzled ? 0 : pitch_of(lines),
+                         .stage = swizzled ? lines * SWIZZLE_LINE : stage_of(lines),
+                         .ring = ring,
+                         .first = first,
+                         .last = emit_sub(e, end, emit_i64(e, 1))};
 }
 
 static void share_rows(struct emitter *e, struct tile *t) {
@@ -331,15 +298,23 @@ bool mma_tile_fits(const struct emitter *e, enum atom atom, int rows, int output
     return across && rows / (e->block_warps / across) / MMA_ROWS <= MOST_FRAGMENTS && outputs / across / (2 * MMA_OUTPUTS) <= MOST_FRAGMENTS;
 }
 
-/* B in bulk, if it can be had so and the products read past the caches of threads, as those copies write. */
-static void plan_bulk(struct emitter *e, struct tile *t, V barriers) {
-    t->in_bulk = barriers && mma_bulk_suits(e, t->b.operand, t->b.lines);
-    t->bulk = (struct mma_bulk){t->b.operand, t->p->at,  t->b.lines, t->stages, t->b.pitch,
-                                t->b.stage,   t->b.ring, t->b.first, barriers};
-    if (!t->in_bulk) return;
-    simt_proxy_fence(e); /* what lay in the ring before */
-    simt_mbarriers_begin(e, barriers, t->stages);
-    simt_block_barrier(e);
+/* The mbarriers of stages. */
+static void begin_barriers(struct emitter *e, const struct tile *t) {
+    if (t->some_in_bulk) simt_proxy_fence(e); /* what lay in the ring before */
+    if (t->some_in_bulk) simt_mbarriers_begin(e, t->full, t->stages, 1);
+    if (t->p->tensor)
+        simt_mbarriers_begin(e, t->p->tensor->done, t->stages, 1);
+    else if (t->all_in_bulk)
+        simt_mbarriers_begin(e, t->empty, t->stages, e->block_warps);
+    if (t->some_in_bulk) simt_block_barrier(e);
+}
+
+static void end_barriers(struct emitter *e, const struct tile *t) {
+    if (t->some_in_bulk) simt_mbarriers_end(e, t->full, t->stages);
+    if (t->p->tensor)
+        simt_mbarriers_end(e, t->p->tensor->done, t->stages);
+    else if (t->all_in_bulk)
+        simt_mbarriers_end(e, t->empty, t->stages);
 }
 
 /* The first steps, as many as copies are under way. */
@@ -363,55 +338,76 @@ static void store_sums(struct emitter *e, const struct tile *t, const V *sums, c
         mma_store_sums(e, sums, t->warp_rows, t->warp_outputs, t->row_in_tile, t->output_in_tile, to);
 }
 
-void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring, V barriers,
-                   const struct mma_sums *sums) {
-    V one = emit_i64(e, 1), b_ring = emit_offset(e, ring, emit_i64(e, stages * stage_of(p->rows)));
+/* All steps, where lanes bring some of what is multiplied. */
+static void emit_steps(struct emitter *e, const struct tile *t, int count, V *state) {
+    const struct mma_product *p = t->p;
     enum atom_unit unit = atom_info(p->a->atom)->unit;
-    bool group = unit == UNIT_group, block = unit == UNIT_block;
-    bool asynchronous = group || block; /* products run on when they have begun */
+    V one = emit_i64(e, 1), a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
+    struct emit_loop steps;
+    fill(e, t);
+    emit_loop_begin(e, &steps, p->begin, p->end, 1, count, state);
+    for (int i = 0; i < count; i++) state[i] = steps.carried[i];
+    simt_copy_wait(e, t->ahead - 1);
+    if (t->some_in_bulk) tile_fetched(e, t, steps.counter);
+    if (unit != UNIT_warp) simt_proxy_fence(e);
+    simt_block_barrier(e);
+    V later = emit_add(e, steps.counter, emit_i64(e, t->ahead));
+    if (unit == UNIT_block) {
+        struct simt_one first;
+        simt_one_begin(e, &first);
+        simt_tensor_after(e); /* the tile before was read by all warps */
+        tile_multiply_block(e, t, steps.counter);
+        simt_one_end(e, &first);
+        tile_wait_for_stage(e, t, later);
+    }
+    copy_step(e, t, later);
+    V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
+    compute(e, t, &t->a, ahead, a);
+    compute(e, t, &t->b, ahead, b);
+    if (unit != UNIT_block) multiply_step(e, t, steps.counter, state);
+    store(e, &t->a, tile_slot(e, t, next), a);
+    store(e, &t->b, tile_slot(e, t, next), b);
+    if (unit == UNIT_group) simt_wgmma_wait(e, 1);
+    emit_loop_end(e, &steps, state);
+    for (int i = 0; i < count; i++) state[i] = steps.carried[i];
+    if (unit == UNIT_group) simt_wgmma_wait(e, 0);
+    for (int i = 0; unit == UNIT_block && i < t->stages; i++) tile_wait_for_stage(e, t, emit_add(e, p->end, emit_i64(e, i)));
+    simt_copy_wait(e, 0);
+}
+
+/* Products that run on when they have begun still read the stages of the step before. */
+static struct tile plan_tile(struct emitter *e, const struct mma_product *p, int stages, V ring, V barriers) {
+    bool asynchronous = atom_info(p->a->atom)->unit != UNIT_warp;
     struct tile t = {.p = p, .stages = stages, .ahead = asynchronous ? stages - 2 : stages - 1};
+    V b_ring = emit_offset(e, ring, emit_i64(e, ring_of(p->rows, stages)));
     t.a = side_of(e, p->a, p->rows, ring, p->row, p->rows_end);
     t.b = side_of(e, p->b, p->outputs, b_ring, p->output, mma_lines(e, p->b ? p->b : p->a));
-    if (!block) (group ? share_rows : share_tile)(e, &t);
+    t.some_in_bulk = t.a.way >= IN_COLUMNS || t.b.way >= IN_COLUMNS;
+    t.all_in_bulk = t.a.way >= IN_COLUMNS && t.b.way >= IN_COLUMNS;
+    t.full = barriers;
+    t.empty = simt_mbarrier(e, barriers, emit_i64(e, stages));
+    return t;
+}
+
+void emit_mma_tile(struct emitter *e, const struct mma_product *p, int stages, V ring, V barriers,
+                   const struct mma_sums *sums) {
+    enum atom_unit unit = atom_info(p->a->atom)->unit;
+    if (!mma_tile_fits(e, p->a->atom, p->rows, p->outputs, p->tiles != NULL)) ice("no tile of %d x %d", p->rows, p->outputs);
+    struct tile t = plan_tile(e, p, stages, ring, barriers);
+    if (unit != UNIT_block) (unit == UNIT_group ? share_rows : share_tile)(e, &t);
     if (p->tiles)
         mma_blocks_begin(e, p, t.warp_rows, t.warp_outputs, emit_add(e, p->row, t.row_in_tile),
                          emit_add(e, p->output, t.output_in_tile), &t.blocks);
     int count = t.warp_rows / MMA_ROWS * (t.warp_outputs / MMA_OUTPUTS) * MMA_SUMS;
-    V state[MAX_CARRIED], a[MOST_UNITS][CHUNK_WORDS], b[MOST_UNITS][CHUNK_WORDS];
-    if (!mma_tile_fits(e, p->a->atom, p->rows, p->outputs, p->tiles != NULL)) ice("no tile of %d x %d", p->rows, p->outputs);
-    plan_bulk(e, &t, asynchronous ? barriers : NULL);
-    if (block) simt_mbarriers_begin(e, p->tensor->done, stages);
-    fill(e, &t);
+    V state[MAX_CARRIED];
     for (int i = 0; i < count; i++) state[i] = emit_splat(e, emit_f32(e, 0), e->lanes);
-    struct emit_loop steps;
-    emit_loop_begin(e, &steps, p->begin, p->end, 1, count, state);
-    for (int i = 0; i < count; i++) state[i] = steps.carried[i];
-    simt_copy_wait(e, t.ahead - 1);
-    if (t.in_bulk) mma_bulk_wait(e, &t.bulk, emit_sub(e, steps.counter, p->begin), slot_of(e, &t, steps.counter));
-    if (asynchronous) simt_proxy_fence(e);
+    begin_barriers(e, &t);
+    (t.all_in_bulk ? tile_pipeline : emit_steps)(e, &t, count, state);
     simt_block_barrier(e);
-    V later = emit_add(e, steps.counter, emit_i64(e, t.ahead));
-    if (block) {
-        multiply_block(e, &t, steps.counter);
-        wait_for_stage(e, &t, later);
-    }
-    copy_step(e, &t, later);
-    V next = emit_add(e, steps.counter, one), ahead = emit_min(e, next, emit_sub(e, p->end, one));
-    compute(e, &t, &t.a, ahead, a);
-    compute(e, &t, &t.b, ahead, b);
-    if (!block) multiply_step(e, &t, steps.counter, state);
-    store(e, &t.a, slot_of(e, &t, next), a);
-    store(e, &t.b, slot_of(e, &t, next), b);
-    if (group) simt_wgmma_wait(e, 1);
-    emit_loop_end(e, &steps, state);
-    if (group) simt_wgmma_wait(e, 0);
-    simt_copy_wait(e, 0);
-    simt_block_barrier(e);
-    if (t.in_bulk) simt_mbarriers_end(e, barriers, stages);
-    if (block)
+    if (unit == UNIT_block)
         take_sums(e, &t, sums);
     else
-        store_sums(e, &t, steps.carried, sums);
+        store_sums(e, &t, state, sums);
     simt_block_barrier(e);
-    if (block) simt_mbarriers_end(e, p->tensor->done, stages);
+    end_barriers(e, &t);
 }

@@ -345,13 +345,31 @@ static void mesh_fields(struct tables *t, V fields[MESH_FIELDS]) {
     fields[11] = m ? external(e, "mdl_distributed") : none;
 }
 
+static V map_table(struct tables *t, const struct kernel_code *k) {
+    struct emitter *e = t->code->emitters[0];
+    V *items = arena_new_array(t->code->arena, V, (size_t)k->maps_count + 1);
+    for (int i = 0; i < k->maps_count; i++) {
+        const struct operand_map *m = &k->maps[i];
+        V extents[MDL_MAP_DIMS], box[MDL_MAP_DIMS];
+        for (int d = 0; d < MDL_MAP_DIMS; d++) {
+            extents[d] = u32(e, d < m->rank ? tables_extent(t, k->function, m->extents[d]) : 0);
+            box[d] = u32(e, d < m->rank ? (uint32_t)m->box[d] : 0);
+        }
+        items[i] = RECORD(e, u32(e, (uint32_t)m->buffer), u32(e, (uint32_t)m->dtype), u32(e, (uint32_t)m->rank),
+                          LLVMConstArray2(e->i32, extents, MDL_MAP_DIMS), LLVMConstArray2(e->i32, box, MDL_MAP_DIMS));
+    }
+    return array(e, items, k->maps_count, "maps");
+}
+
 /* How the kernels run on the device, and the images that they are in. */
-static V device_table(struct code *c) {
+static V device_table(struct tables *t) {
+    struct code *c = t->code;
     struct emitter *e = c->emitters[0];
     V *launches = arena_new_array(c->arena, V, (size_t)c->kernels_count + 1), *images;
     for (const struct kernel_code *k = c->kernels; k; k = k->next)
         launches[k->number] = RECORD(e, text(e, device_name(c->arena, k->name)), u32(e, 32 * (uint32_t)k->warps), u32(e, (uint32_t)k->shared),
-                                     u32(e, MOST_BLOCKS), u32(e, (uint32_t)k->part), i64(e, k->scratch));
+                                     u32(e, MOST_BLOCKS), u32(e, (uint32_t)k->part), i64(e, k->scratch), map_table(t, k),
+                                     u32(e, (uint32_t)k->maps_count), u32(e, k->resident));
     images = arena_new_array(c->arena, V, (size_t)c->images_count + 1);
     for (int i = 0; i < c->images_count; i++) {
         V bytes = LLVMConstStringInContext2(e->context, c->images[i].code, (size_t)c->images[i].bytes, 1);
@@ -369,7 +387,7 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
     V id[32], m[MESH_FIELDS];
     mesh_fields(t, m);
     for (int i = 0; i < 32; i++) id[i] = LLVMConstInt(e->i8, c->build_id[i], 0);
-    V none = LLVMConstNull(e->ptr), device = c->device ? device_table(c) : none;
+    V none = LLVMConstNull(e->ptr), device = c->device ? device_table(t) : none;
     return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
                   u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
                   text(e, c->source), text(e, c->graph->target->cpu), text(e, target_needs(c->arena, e->target)),

@@ -255,8 +255,8 @@ static void schedule_simt_rows(const struct target *t, int64_t dim, int64_t grou
     s->block[0] = SIMT_PARTS;
 }
 
-/* By tensor cores, whose sums stay in registers up to some extent of a head: 16 rows for each warp, and parts
- * of the keys where there may be fewer; or there are no more than 16. */
+/* By tensor cores, whose sums stay in registers up to some extent of a head: 16 rows for each warp, 64 for each
+ * four where they multiply together, and parts of the keys where there may be fewer; or there are no more than 16. */
 static void schedule_simt_attention(const struct target *t, const struct node *n, int64_t group,
                                     struct schedule *s) {
     const struct type *q = &n->operands[0]->type, *v = &n->operands[2]->type;
@@ -272,6 +272,7 @@ static void schedule_simt_attention(const struct target *t, const struct node *n
         return;
     }
     bool few = extent_max(queries) <= MMA_ROWS / group;
+    if (!few && t->capability == 90) s->atom = larger_atom(90, s->atom);
     s->tile[0] = few ? MMA_ROWS : MMA_TILE_ROWS;
     s->tile[1] = few ? MMA_FEW_KEYS : MMA_KEYS;
     s->block[0] = extent_min(queries) <= MMA_FEW_ROWS / group ? SIMT_PARTS : 0;

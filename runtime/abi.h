@@ -12,7 +12,7 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 6u
+#define MDL_ABI_VERSION 7u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
 #define MDL_MAX_AXES 8
 #define MDL_JOINS 4096 /* of a device: counters (uint32_t) in front of a grid's scratch */
@@ -156,9 +156,19 @@ struct mdl_event;
 struct mdl_model;
 struct mdl_session;
 
+/* A tensor map of CUDA: boxes of a tensor, which lies in one of the step's buffers without gaps, that the device's engine copies
+ * to shared memory. A box is lines of 128 bytes, whose pieces of 16 bytes change places (CU_TENSOR_MAP_SWIZZLE_128B); what reaches
+ * outside of the tensor is zeros there. The innermost dimension is the first; it has a multiple of 16 bytes. */
+enum { MDL_MAP_DIMS = 5, MDL_MAP_BYTES = 128, MDL_MAP_ALIGN = 64 };
+struct mdl_map {
+    uint32_t buffer; /* of the step's, in order */
+    uint32_t dtype, rank;
+    uint32_t extents[MDL_MAP_DIMS]; /* [rank] extent numbers, of the tensor */
+    uint32_t box[MDL_MAP_DIMS];     /* [rank] elements, of a box */
+};
 /* How a kernel runs on a device; by mdl_step.kernel. Its parameters are 8 bytes each: a pointer for each of the step's
- * buffers in order; the call's dims; scratch; failure; the step's number in its variant (int64_t). Pointers are the
- * device's. `failure` points to {int64_t serial, value}, zeros before each call: a guard that finds a value outside
+ * buffers in order; the call's dims; scratch; failure; the step's number in its variant (int64_t). Maps follow, of
+ * MDL_MAP_BYTES each. Pointers are the device's. `failure` points to {int64_t serial, value}, zeros before each call: a guard that finds a value outside
  * stores it and 1 + its step's number, unless one has before; kernels return at once where serial is not 0.
  *
  *     counters [MDL_JOINS] │ scratch of warp 0 │ warp 1 │ … │ part 0 │ part 1 │ …
@@ -172,6 +182,9 @@ struct mdl_launch {
     uint32_t max_blocks; /* the grid is the smaller of it and the step's `blocks`, at least 1; 0: no limit */
     uint32_t part;       /* bytes of a part, a multiple of MDL_ALIGN */
     int64_t scratch;     /* bytes for each warp of the grid, a multiple of MDL_ALIGN: warp w's begin at scratch + w * this */
+    const struct mdl_map *maps;
+    uint32_t maps_count;
+    uint32_t resident; /* 1: of blocks there are no more than run at a time, since each takes as much of the work as is left to it */
 };
 /* Where a GPU's kernels run on the processor, for tests (runtime/emulate.h): a kernel, and what a warp sees of its grid. */
 struct mdl_warp {

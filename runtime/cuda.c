@@ -103,6 +103,7 @@ static int find_device(struct cuda_visit *v, bool given) {
     d->name[sizeof d->name - 1] = 0;
     if (!code) code = d->driver.cuDeviceGetAttribute(&major, CU_DEVICE_CAPABILITY_MAJOR, d->handle);
     if (!code) code = d->driver.cuDeviceGetAttribute(&minor, CU_DEVICE_CAPABILITY_MINOR, d->handle);
+    if (!code) code = d->driver.cuDeviceGetAttribute(&d->processors, CU_DEVICE_MULTIPROCESSORS, d->handle);
     d->capability = 10 * major + minor;
     return cuda_check(v, code, "cannot be asked what it is");
 }
@@ -187,6 +188,7 @@ static void close_device(struct mdl_model *m) {
     if (d->context) d->driver.cuDevicePrimaryCtxRelease_v2(d->handle);
     cuda_driver_close(&d->driver);
     free(d->kernels);
+    free(d->resident);
     free(d);
     m->device = NULL;
 }

@@ -25,7 +25,9 @@ struct device {
     char name[80];
     struct cu_context *context;
     struct cu_module *module;
-    struct cu_function **kernels; /* [mdl_descriptor.kernels_count] */
+    int processors;
+    struct cu_function **kernels; /* [mdl_descriptor.kernels_count], */
+    int *resident;                /* and how many blocks of each run at a time, where that is asked for */
     struct cuda_block weights;
     bool one_by_one; /* CUDA_LAUNCH_BLOCKING=1: each kernel is waited for; one that fails has a name */
 };
@@ -60,7 +62,8 @@ struct device_session {
     char *staging;                                 /* page-locked, as long as the exchange */
     struct cuda_layout layout;                     /* of the call */
     uint64_t *values;                              /* of one launch: its parameters, */
-    void **parameters;                             /* and where they stand */
+    void **parameters;                             /* where they stand, */
+    unsigned char *maps;                           /* [maps][MDL_MAP_BYTES], the last of them */
     int32_t *loop_counters;                        /* [most_loops] */
     int64_t *loop_ends;                            /* [most_loops] */
     void **buffers;                                /* of collectives, as in a lane's tables */
@@ -132,6 +135,9 @@ int cuda_enqueue(struct cuda_visit *v, struct mdl_session *s, cuda_after_step *e
 int64_t cuda_blocks(const struct mdl_session *s, const struct mdl_step *step);
 
 uint64_t cuda_resolve(const struct mdl_session *s, const struct mdl_ref *r); /* where the buffer is */
+
+/* cuda_maps.c: the tensor maps of a step's kernel, for this call's dims, into the session's room for them. */
+int cuda_encode_maps(struct cuda_visit *v, struct mdl_session *s, const struct mdl_step *step);
 
 /* cuda_call.c */
 int cuda_run(struct mdl_session *s);

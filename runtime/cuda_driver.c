@@ -2,6 +2,7 @@
 #include "runtime/cuda_driver.h"
 #include "runtime/mdl.h"
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,13 @@
 static const struct {
     const char *name;
     size_t offset; /* in struct cuda_driver */
+    bool later;    /* NULL will do */
 } functions[] = {
-#define ROW(name, parameters) {#name, offsetof(struct cuda_driver, name)},
+#define ROW(name, parameters) {#name, offsetof(struct cuda_driver, name), false},
     CUDA_DRIVER_FUNCTIONS(ROW)
+#undef ROW
+#define ROW(name, parameters) {#name, offsetof(struct cuda_driver, name), true},
+    CUDA_DRIVER_LATER_FUNCTIONS(ROW)
 #undef ROW
 };
 
@@ -19,7 +24,7 @@ static const struct {
 static const char *find_functions(struct cuda_driver *d) {
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         void *symbol = dlsym(d->library, functions[i].name);
-        if (!symbol) return functions[i].name;
+        if (!symbol && !functions[i].later) return functions[i].name;
         memcpy((char *)d + functions[i].offset, &symbol, sizeof symbol);
     }
     return NULL;

@@ -34,6 +34,8 @@ struct cu_exec; /* of a graph: ready to be launched */
     F(cuModuleGetFunction, (struct cu_function **, struct cu_module *, const char *name))                    \
     F(cuFuncGetAttribute, (int *value, int attribute, struct cu_function *))                                 \
     F(cuFuncSetAttribute, (struct cu_function *, int attribute, int value))                                  \
+    F(cuOccupancyMaxActiveBlocksPerMultiprocessor,                                                           \
+      (int *blocks, struct cu_function *, int threads, size_t shared))                                       \
     F(cuMemAlloc_v2, (uint64_t * at, size_t bytes))                                                          \
     F(cuMemFree_v2, (uint64_t at))                                                                           \
     F(cuMemAllocHost_v2, (void **at, size_t bytes))                                                          \
@@ -59,6 +61,11 @@ struct cu_exec; /* of a graph: ready to be launched */
     F(cuEventSynchronize, (struct cu_event *))                                                               \
     F(cuEventElapsedTime, (float *ms, struct cu_event *start, struct cu_event *end))                         \
     F(cuEventDestroy_v2, (struct cu_event *))
+/* The same of CUDA 12, which only kernels for 9.0 and later need: NULL where the driver has none. */
+#define CUDA_DRIVER_LATER_FUNCTIONS(F)                                                                       \
+    F(cuTensorMapEncodeTiled,                                                                                \
+      (void *map, int type, unsigned rank, uint64_t at, const uint64_t *extents, const uint64_t *strides,    \
+       const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill))
 
 /* Numbers of cuda.h that are meant by these calls. */
 enum {
@@ -73,13 +80,17 @@ enum {
 };
 enum { CU_JIT_ERROR_LOG = 5, CU_JIT_ERROR_LOG_BYTES = 6 };
 enum { CU_FUNC_MAX_THREADS_PER_BLOCK = 0, CU_FUNC_MAX_DYNAMIC_SHARED = 8 };
-enum { CU_DEVICE_CAPABILITY_MAJOR = 75, CU_DEVICE_CAPABILITY_MINOR = 76 };
+enum { CU_DEVICE_MULTIPROCESSORS = 16, CU_DEVICE_CAPABILITY_MAJOR = 75, CU_DEVICE_CAPABILITY_MINOR = 76 };
+/* Of a map: types of elements, places of a line's pieces, what L2 reads at a time. */
+enum { CU_MAP_FLOAT16 = 6, CU_MAP_FLOAT32 = 7, CU_MAP_BFLOAT16 = 9 };
+enum { CU_MAP_SWIZZLE_128B = 3, CU_MAP_L2_256B = 3 };
 enum { CU_STREAM_NON_BLOCKING = 1, CU_CAPTURE_THREAD_LOCAL = 1, CU_EVENT_DISABLE_TIMING = 2 };
 
 struct cuda_driver {
     void *library; /* of dlopen */
 #define CUDA_DRIVER_FIELD(name, parameters) int(*name) parameters;
     CUDA_DRIVER_FUNCTIONS(CUDA_DRIVER_FIELD)
+    CUDA_DRIVER_LATER_FUNCTIONS(CUDA_DRIVER_FIELD)
 #undef CUDA_DRIVER_FIELD
 };
 

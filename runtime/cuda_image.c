@@ -99,13 +99,25 @@ static int find_kernel(struct cuda_visit *v, const struct mdl_launch *l, struct 
                       "kernel %s wants %u bytes of shared memory a block", l->name, l->shared);
 }
 
+static int find_resident(struct cuda_visit *v, const struct mdl_launch *l, struct cu_function *kernel, int *resident) {
+    int blocks = 0;
+    if (!l->resident) return MDL_OK;
+    int code = v->device->driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, (int)l->threads, l->shared);
+    *resident = blocks * v->device->processors;
+    return cuda_check(v, code, "kernel %s: how many of its blocks run at a time", l->name);
+}
+
 int cuda_load(struct cuda_visit *v, const struct mdl_descriptor *d) {
     const struct mdl_image *image = choose(d->device, v->device->capability);
     if (!image) return no_image(v, d);
     v->device->kernels = calloc((size_t)d->kernels_count + 1, sizeof *v->device->kernels);
-    if (!v->device->kernels) return cuda_fail(v, MDL_NO_MEMORY, "out of memory");
+    v->device->resident = calloc((size_t)d->kernels_count + 1, sizeof *v->device->resident);
+    if (!v->device->kernels || !v->device->resident) return cuda_fail(v, MDL_NO_MEMORY, "out of memory");
     int status = load_module(v, d, image);
-    for (uint32_t i = 0; i < d->kernels_count && !status; i++)
-        status = find_kernel(v, &d->device->launches[i], &v->device->kernels[i]);
+    for (uint32_t i = 0; i < d->kernels_count && !status; i++) {
+        const struct mdl_launch *l = &d->device->launches[i];
+        status = find_kernel(v, l, &v->device->kernels[i]);
+        if (!status) status = find_resident(v, l, v->device->kernels[i], &v->device->resident[i]);
+    }
     return status;
 }

@@ -21,7 +21,7 @@ static int set_initial_states(struct cuda_visit *v, struct mdl_session *s) {
 }
 
 struct most {
-    size_t refs, dims, inputs, results;
+    size_t refs, dims, inputs, results, maps;
 };
 
 static void keep(size_t *most, size_t n) {
@@ -39,6 +39,7 @@ static struct most find_most(const struct mdl_descriptor *d) {
             for (uint32_t k = 0; k < f->variants[j].steps_count; k++)
                 keep(&m.refs, f->variants[j].steps[k].refs);
     }
+    for (uint32_t i = 0; i < d->kernels_count; i++) keep(&m.maps, d->device->launches[i].maps_count);
     return m;
 }
 
@@ -47,21 +48,22 @@ enum { OTHER_PARAMETERS = 3 }; /* scratch, failure, the step's number */
 /* All that calls write to in the host's memory, but for staging. */
 static bool make_tables(struct device_session *on, const struct mdl_model *m) {
     struct most most = find_most(m->descriptor);
-    size_t parameters = most.refs + most.dims + OTHER_PARAMETERS;
-    on->values = calloc(parameters, sizeof *on->values);
-    on->parameters = calloc(parameters, sizeof *on->parameters);
+    size_t values = most.refs + most.dims + OTHER_PARAMETERS;
+    on->values = calloc(values, sizeof *on->values);
+    on->parameters = calloc(values + most.maps, sizeof *on->parameters);
+    on->maps = aligned_alloc(MDL_MAP_ALIGN, (most.maps + 1) * MDL_MAP_BYTES);
     on->loop_counters = calloc((size_t)m->most_loops + 1, sizeof *on->loop_counters);
     on->loop_ends = calloc((size_t)m->most_loops + 1, sizeof *on->loop_ends);
     on->buffers = calloc(m->mesh ? m->pointers + 1 : 1, sizeof *on->buffers);
     on->graph_dims = calloc(CUDA_GRAPHS * (most.dims + 1), sizeof *on->graph_dims);
     on->layout.inputs = calloc(2 * (most.inputs + most.results) + 1, sizeof *on->layout.inputs);
-    bool good = on->values && on->parameters && on->loop_counters && on->loop_ends && on->buffers &&
+    if (on->maps) memset(on->maps, 0, (most.maps + 1) * MDL_MAP_BYTES);
+    bool good = on->values && on->parameters && on->maps && on->loop_counters && on->loop_ends && on->buffers &&
                 on->graph_dims && on->layout.inputs;
     if (!good) return false;
     on->layout.results = on->layout.inputs + most.inputs;
     on->layout.input_bytes = on->layout.results + most.results;
     on->layout.result_bytes = on->layout.input_bytes + most.inputs;
-    for (size_t i = 0; i < parameters; i++) on->parameters[i] = &on->values[i];
     for (int i = 0; i < CUDA_GRAPHS; i++) on->graphs[i].dims = on->graph_dims + (size_t)i * most.dims;
     return true;
 }
@@ -112,6 +114,7 @@ void cuda_session_free(struct mdl_session *s) {
     free(on->events);
     free(on->values);
     free(on->parameters);
+    free(on->maps);
     free(on->loop_counters);
     free(on->loop_ends);
     free(on->buffers);

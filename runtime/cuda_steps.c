@@ -8,6 +8,7 @@ int64_t cuda_blocks(const struct mdl_session *s, const struct mdl_step *step) {
     const struct mdl_launch *l = &d->device->launches[step->kernel];
     int64_t blocks = d->extent(step->blocks, s->call.dims);
     if (l->max_blocks && blocks > l->max_blocks) blocks = l->max_blocks;
+    if (l->resident && blocks > s->model->device->resident[step->kernel]) blocks = s->model->device->resident[step->kernel];
     return blocks > 1 ? blocks : 1;
 }
 
@@ -45,7 +46,11 @@ static void set_parameters(struct mdl_session *s, const struct mdl_step *step, u
     for (uint32_t i = 0; i < s->call.function->dims_count; i++) *next++ = (uint64_t)s->call.dims[i];
     *next++ = on->scratch.at + CUDA_JOIN_BYTES;
     *next++ = on->exchange.at + on->layout.failure;
-    *next = number;
+    *next++ = number;
+    void **parameter = on->parameters;
+    for (uint64_t *value = on->values; value < next; value++) *parameter++ = value;
+    for (uint32_t i = 0; i < s->model->descriptor->device->launches[step->kernel].maps_count; i++)
+        *parameter++ = on->maps + (size_t)i * MDL_MAP_BYTES;
 }
 
 static int launch(struct cuda_visit *v, struct mdl_session *s, uint32_t number) {
@@ -55,6 +60,8 @@ static int launch(struct cuda_visit *v, struct mdl_session *s, uint32_t number) 
     if (blocks > INT_MAX)
         return cuda_fail(v, MDL_UNSUPPORTED, "kernel %s needs %lld thread blocks, more than there can be",
                          step->name, (long long)blocks);
+    int status = cuda_encode_maps(v, s, step);
+    if (status) return status;
     set_parameters(s, step, number);
     int code =
         v->device->driver.cuLaunchKernel(v->device->kernels[step->kernel], (unsigned)blocks, 1, 1, l->threads,

@@ -34,13 +34,20 @@ void mdl_emulate_mma_f16(const uint32_t a[4][32], const uint32_t b[2][32], float
 void mdl_emulate_mma_tf32(const uint32_t a[4][32], const uint32_t b[2][32], float sums[4][32]);
 void mdl_emulate_mma_int8(const uint32_t a[4][32], const uint32_t b[2][32], int32_t sums[4][32]);
 /* wgmma.mma_async of 64 lines of A and `outputs` of B, from columns of 16-byte chunks of lines, `pitch` bytes
- * apart: the sums of this warp's 16 rows, [outputs / 8][4][32]. */
+ * apart, or, where that is 0, from swizzled lines of 128 bytes (as CU_TENSOR_MAP_SWIZZLE_128B puts them): the
+ * sums of this warp's 16 rows, [outputs / 8][4][32]. */
 void mdl_emulate_wgmma_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                             int64_t b_pitch, int64_t outputs, float (*sums)[32]);
 void mdl_emulate_wgmma_f16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
                            int64_t outputs, float (*sums)[32]);
 void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
                             int64_t b_pitch, int64_t outputs, float (*sums)[32]);
+/* A in registers, as fragments of mma; transposed: B is 16 lines of outputs / 8 chunks. */
+void mdl_emulate_wgmma_registers_bf16(struct mdl_warp *w, const uint32_t a[4][32], const char *b,
+                                      int64_t b_pitch, int64_t outputs, int32_t transposed,
+                                      float (*sums)[32]);
+void mdl_emulate_wgmma_registers_f16(struct mdl_warp *w, const uint32_t a[4][32], const char *b,
+                                     int64_t b_pitch, int64_t outputs, int32_t transposed, float (*sums)[32]);
 void mdl_emulate_wgmma_commit(struct mdl_warp *w);
 void mdl_emulate_wgmma_wait(struct mdl_warp *w, int32_t pending);
 /* sums += w . x of each lane's four bytes: dp4a.u32.s32. */
@@ -70,11 +77,20 @@ struct mdl_mbarrier {
 /* One arrival behind all products begun before. */
 void mdl_emulate_tcgen05_commit(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
 void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
+void mdl_emulate_mbarrier_arrive(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals);
 void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes);
 /* Others go on until the phase of that parity is over. That nobody can go on ends the program. */
 void mdl_emulate_mbarrier_wait(struct mdl_warp *w, const struct mdl_mbarrier *m, int32_t parity);
 /* Comes, from the call on, when all warps wait; nobody may look before. */
 void mdl_emulate_copy_bulk(struct mdl_warp *w, char *to, const char *from, int32_t bytes,
                            struct mdl_mbarrier *m);
+/* The same of a box of a tensor [extents, the innermost dimension first] that lies at `base` without gaps, from element `first`
+ * on, to swizzled lines; zeros where it is outside. */
+struct mdl_box {
+    const char *base;
+    int64_t bytes /* of an element */, rank;
+    int64_t extents[MDL_MAP_DIMS], box[MDL_MAP_DIMS], first[MDL_MAP_DIMS]; /* beyond the rank: 1, 1, 0 */
+};
+void mdl_emulate_copy_box(struct mdl_warp *w, char *to, const struct mdl_box *b, struct mdl_mbarrier *m);
 
 #endif

@@ -40,8 +40,9 @@ struct copy {
 /* A wgmma under way: what it reads from shared memory, which must stay as it was when it was begun. */
 struct product {
     struct product_operand {
-        const char *columns; /* of chunks of 16 bytes, a line after the other */
-        int64_t pitch, lines;
+        const char *columns; /* of chunks of 16 bytes, a line after the other; or swizzled lines, pitch 0 */
+        int64_t pitch, lines, chunks; /* none: it is in registers */
+        const char *shared;           /* the block's */
     } a, b;
     uint64_t sum;  /* of these bytes */
     int64_t group; /* groups committed before it */
@@ -57,12 +58,13 @@ struct tensor_product {
     double (*element)(uint32_t word, int i); /* of `elements` in a word */
 };
 struct task {
-    enum task_kind { TASK_COPY, TASK_PRODUCT, TASK_COMMIT } kind;
+    enum task_kind { TASK_COPY, TASK_BOX, TASK_PRODUCT, TASK_COMMIT } kind;
     struct coroutine *of;
     struct mdl_mbarrier *arrives; /* copies and commits */
     char *to;
     const char *from;
     int32_t bytes;
+    struct mdl_box box;
     struct tensor_product product;
 };
 
@@ -132,6 +134,9 @@ void tensor_multiply(const struct tensor_product *p);
 uint32_t emulate_random(struct block *b);
 
 /* --- emulate_product.c --- */
+const char *product_chunk(const struct product_operand *o, int64_t line, int64_t chunk); /* where it lies */
+/* Where 16 bytes of a line lie that begin at `at`, behind the block's shared memory, in swizzled lines. */
+static inline ptrdiff_t swizzled(ptrdiff_t at) { return at ^ (at >> 7 & 7) << 4; }
 void product_check(const struct product_operand *o); /* that it is all there */
 void product_begin(struct coroutine *c, struct product_operand a, struct product_operand b);
 void products_forget(struct coroutine *c);

@@ -63,27 +63,73 @@ void mdl_emulate_mma_tf32(const fragment a[4], const fragment b[2], float sums[4
 }
 
 /* Eight lines by 32 bytes of them as registers of fragments: words l % 4 of line l / 4 of each chunk. */
-static void load_lines(const char *columns, int64_t pitch, int64_t line, uint32_t *low, uint32_t *high) {
+static void load_lines(const struct product_operand *o, int64_t line, uint32_t *low, uint32_t *high) {
     for (int l = 0; l < 32; l++) {
-        const char *at = columns + 16 * (line + l / 4) + 4 * (l % 4);
-        memcpy(&low[l], at, 4);
-        memcpy(&high[l], at + pitch, 4);
+        memcpy(&low[l], product_chunk(o, line + l / 4, 0) + 4 * (l % 4), 4);
+        memcpy(&high[l], product_chunk(o, line + l / 4, 1) + 4 * (l % 4), 4);
+    }
+}
+
+/* The same of eight outputs, chunk number `chunk`, whose inputs are 16 lines: a word is lines 2 (l % 4), + 1 at output l / 4.
+ */
+static void load_outputs(const struct product_operand *o, int64_t chunk, uint32_t *low, uint32_t *high) {
+    for (int l = 0; l < 32; l++)
+        for (int i = 0; i < 2; i++) {
+            uint16_t halves[2];
+            for (int h = 0; h < 2; h++)
+                memcpy(&halves[h], product_chunk(o, 8 * i + l % 4 * 2 + h, chunk) + l / 4 * 2, 2);
+            (i ? high : low)[l] = halves[0] | (uint32_t)halves[1] << 16;
+        }
+}
+
+static struct product_operand lines_of(const struct mdl_warp *w, const char *columns, int64_t pitch,
+                                       int64_t lines) {
+    return (struct product_operand){columns, pitch, lines, 2, w->shared};
+}
+
+/* A warp's 16 rows by `outputs` of B. */
+static void multiply_rows(const fragment rows[4], const struct product_operand *b, int64_t outputs,
+                          bool transposed, float (*sums)[32], int elements,
+                          double (*element)(uint32_t, int)) {
+    fragment columns[2];
+    for (int64_t n = 0; n < outputs / 8; n++) {
+        if (transposed)
+            load_outputs(b, n, columns[0], columns[1]);
+        else
+            load_lines(b, 8 * n, columns[0], columns[1]);
+        multiply(rows, (const fragment *)columns, sums + 4 * n, elements, element);
     }
 }
 
 static void multiply_group(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
                            int64_t outputs, float (*sums)[32], int elements,
                            double (*element)(uint32_t, int)) {
-    fragment rows[4], columns[2];
+    fragment rows[4];
     int64_t row = w->warp % 4 * 16;
-    product_begin((struct coroutine *)w, (struct product_operand){a, a_pitch, 64},
-                  (struct product_operand){b, b_pitch, outputs});
-    load_lines(a, a_pitch, row, rows[0], rows[2]);
-    load_lines(a, a_pitch, row + 8, rows[1], rows[3]);
-    for (int64_t n = 0; n < outputs / 8; n++) {
-        load_lines(b, b_pitch, 8 * n, columns[0], columns[1]);
-        multiply((const fragment *)rows, (const fragment *)columns, sums + 4 * n, elements, element);
-    }
+    struct product_operand of_a = lines_of(w, a, a_pitch, 64), of_b = lines_of(w, b, b_pitch, outputs);
+    product_begin((struct coroutine *)w, of_a, of_b);
+    load_lines(&of_a, row, rows[0], rows[2]);
+    load_lines(&of_a, row + 8, rows[1], rows[3]);
+    multiply_rows((const fragment *)rows, &of_b, outputs, false, sums, elements, element);
+}
+
+static void multiply_registers(struct mdl_warp *w, const fragment a[4], const char *b, int64_t b_pitch,
+                               int64_t outputs, int32_t transposed, float (*sums)[32],
+                               double (*element)(uint32_t, int)) {
+    struct product_operand from = transposed
+                                      ? (struct product_operand){b, b_pitch, 16, outputs / 8, w->shared}
+                                      : lines_of(w, b, b_pitch, outputs);
+    product_begin((struct coroutine *)w, (struct product_operand){0}, from);
+    multiply_rows(a, &from, outputs, transposed, sums, 2, element);
+}
+
+void mdl_emulate_wgmma_registers_bf16(struct mdl_warp *w, const fragment a[4], const char *b, int64_t b_pitch,
+                                      int64_t outputs, int32_t transposed, float (*sums)[32]) {
+    multiply_registers(w, a, b, b_pitch, outputs, transposed, sums, bf16_of);
+}
+void mdl_emulate_wgmma_registers_f16(struct mdl_warp *w, const fragment a[4], const char *b, int64_t b_pitch,
+                                     int64_t outputs, int32_t transposed, float (*sums)[32]) {
+    multiply_registers(w, a, b, b_pitch, outputs, transposed, sums, f16_of);
 }
 
 void mdl_emulate_wgmma_bf16(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b,
@@ -103,20 +149,20 @@ void mdl_emulate_wgmma_tf32(struct mdl_warp *w, const char *a, int64_t a_pitch, 
 enum { MOST_OUTPUTS = 256, MOST_INPUTS = 2 * WORDS };
 
 /* Lines of two chunks each, as numbers. */
-static void unpack(const char *columns, int64_t pitch, int64_t lines, int elements,
-                   double (*element)(uint32_t, int), double (*to)[MOST_INPUTS]) {
-    for (int64_t line = 0; line < lines; line++)
+static void unpack(const struct product_operand *o, int elements, double (*element)(uint32_t, int),
+                   double (*to)[MOST_INPUTS]) {
+    for (int64_t line = 0; line < o->lines; line++)
         for (int word = 0; word < WORDS; word++) {
             uint32_t bits;
-            memcpy(&bits, columns + word / 4 * pitch + 16 * line + word % 4 * 4, sizeof bits);
+            memcpy(&bits, product_chunk(o, line, word / 4) + word % 4 * 4, sizeof bits);
             for (int i = 0; i < elements; i++) to[line][word * elements + i] = element(bits, i);
         }
 }
 
 void tensor_multiply(const struct tensor_product *p) {
     double rows[MDL_TENSOR_ROWS][MOST_INPUTS], columns[MOST_OUTPUTS][MOST_INPUTS];
-    unpack(p->a.columns, p->a.pitch, p->a.lines, p->elements, p->element, rows);
-    unpack(p->b.columns, p->b.pitch, p->b.lines, p->elements, p->element, columns);
+    unpack(&p->a, p->elements, p->element, rows);
+    unpack(&p->b, p->elements, p->element, columns);
     for (int64_t row = 0; row < p->a.lines; row++)
         for (int64_t n = 0; n < p->b.lines; n++) {
             float *sum = &p->w->tensor[row * MDL_TENSOR_COLUMNS + n];
@@ -128,8 +174,9 @@ void tensor_multiply(const struct tensor_product *p) {
 
 static void begin_block(struct mdl_warp *w, const char *a, int64_t a_pitch, const char *b, int64_t b_pitch,
                         int64_t outputs, bool adds, int elements, double (*element)(uint32_t, int)) {
-    struct tensor_product p = {w,      {a, a_pitch, MDL_TENSOR_ROWS}, {b, b_pitch, outputs}, adds, elements,
-                               element};
+    struct tensor_product p = {
+        w,      lines_of(w, a, a_pitch, MDL_TENSOR_ROWS), lines_of(w, b, b_pitch, outputs), adds, elements,
+        element};
     engine_multiply((struct coroutine *)w, &p);
 }
 

@@ -17,6 +17,10 @@ void mdl_emulate_mbarrier_init(struct mdl_warp *w, struct mdl_mbarrier *m, int32
     *m = (struct mdl_mbarrier){.arrivals = (uint8_t)arrivals, .pending = (uint8_t)arrivals};
 }
 
+void mdl_emulate_mbarrier_arrive(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t arrivals) {
+    mbarrier_arrive((const struct coroutine *)w, m, arrivals, 0);
+}
+
 void mdl_emulate_mbarrier_expect(struct mdl_warp *w, struct mdl_mbarrier *m, int32_t bytes) {
     mbarrier_arrive((const struct coroutine *)w, m, 1, bytes);
 }

@@ -2,15 +2,20 @@
 #include "runtime/emulate_block.h"
 #include <string.h>
 
-enum { CHUNK = 16, CHUNKS = 2 /* of a line */ };
+enum { CHUNK = 16, LINE = 128 };
+
+const char *product_chunk(const struct product_operand *o, int64_t line, int64_t chunk) {
+    if (o->pitch) return o->columns + chunk * o->pitch + CHUNK * line;
+    return o->shared + swizzled(o->columns - o->shared + LINE * line + CHUNK * chunk);
+}
 
 /* FNV-1a of an operand's bytes by words. */
 static uint64_t add_operand(uint64_t sum, const struct product_operand *o) {
-    for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
-        for (int64_t at = 0; at < CHUNK * o->lines; at += 8) {
-            uint64_t word;
-            memcpy(&word, o->columns + chunk * o->pitch + at, sizeof word);
-            sum = (sum ^ word) * UINT64_C(0x100000001b3);
+    for (int64_t chunk = 0; chunk < o->chunks; chunk++)
+        for (int64_t line = 0; line < o->lines; line++) {
+            uint64_t words[2];
+            memcpy(words, product_chunk(o, line, chunk), sizeof words);
+            for (int i = 0; i < 2; i++) sum = (sum ^ words[i]) * UINT64_C(0x100000001b3);
         }
     return sum;
 }
@@ -19,9 +24,9 @@ static uint64_t sum_of(const struct product *p) {
 }
 
 void product_check(const struct product_operand *o) {
-    for (int64_t chunk = 0; chunk < CHUNKS; chunk++)
+    for (int64_t chunk = 0; chunk < o->chunks; chunk++)
         for (int64_t line = 0; line < o->lines; line++)
-            memory_check(line, o->columns + chunk * o->pitch + CHUNK * line, CHUNK, "multiplies");
+            memory_check(line, product_chunk(o, line, chunk), CHUNK, "multiplies");
 }
 
 void product_begin(struct coroutine *c, struct product_operand a, struct product_operand b) {

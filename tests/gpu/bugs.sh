@@ -64,6 +64,34 @@ bug 'a missing fence behind what was stored for wgmma' 'fence.proxy.async[^;]*;'
 bug 'a wait for products that does not wait' 'wgmma.wait_group.sync.aligned 	[01]' 'wgmma.wait_group.sync.aligned 	7'
 bug 'weights that nobody waits for' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'shared memory'
 bug 'floats taken for others' 'f32.bf16.bf16' 'f32.f16.f16'
+call='layer q=random k=random v=random S=150'
+model "$scratch/attention.mdl"
+bug 'scores that nobody waits for' 'wgmma.wait_group.sync.aligned 1;' 'wgmma.wait_group.sync.aligned 7;' 'never written'
+bug 'sums of values that nobody waits for' 'wgmma.wait_group.sync.aligned 0;' 'wgmma.wait_group.sync.aligned 7;' 'never written'
+bug 'a fragment of weights of the wrong half' '(wgmma.mma[^{]*\{[^}]*\}, \{)(%r[0-9]+), (%r[0-9]+)' '\1\3, \2'
+bug 'values along the keys taken for others along the dims' 'add, 1, 1, 1;' 'add, 1, 1, 0;'
+bug 'scores that are added to the tile before' 'setp.ne.b32 add, 0, 0;' 'setp.ne.b32 add, 1, 0;' 'never written'
+bug 'a missing fence behind copies of keys' 'fence.proxy.async[^;]*;' ' ' 'fence.proxy.async'
+bug 'keys that are still on their way' 'cp.async.wait_group 	0;' ' ' 'shared memory'
+bug 'a missing barrier between tiles' 'barrier.sync.aligned 	0;|bar.sync 	0;' ' ' 'shared memory'
+call='layer x=random N=40'
+
+# Where all that is multiplied comes in bulk: rows by tensor maps, in swizzled lines. A wait for an empty stage has an expect_tx behind it.
+cat >"$scratch/boxes.mdl" <<'END'
+model boxes
+dim N in 1..64
+param w : bf16[96, 520] = normal(std=0.2)
+export fn layer(x: bf16[N, 520]) -> f32[N, 96] = softmax(cast(linear(x, w), f32))
+END
+wait='mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' over='setp.eq.s32 \1, 0, 0;' refill='(?:[^;]*;){0,12}[^;]*expect_tx'
+model "$scratch/boxes.mdl"
+bug 'lines in the places of a smaller swizzle' 4611686293305360384 9223372311732748288
+bug 'a chunk of lines that is read twice' '(add.s32 	%r[0-9]+, %r[0-9]+), 32;' '\1, 16;'
+bug 'the first inputs in every step' '(tensor.2d[^{]*\{)%r[0-9]+' '\1 0'
+bug 'a stage that is not full yet' "$wait(?!$refill)" "$over" 'reads shared memory'
+bug 'a stage that is not empty yet' "$wait(?=$refill)" "$over" 'shared memory'
+bug 'a warp that never says that a stage is empty' 'mbarrier.arrive.shared[^;]*;' ' ' 'deadlock'
+bug 'fewer bytes expected than come' ', 24576;' ', 24560;'
 
 target=cuda:sm_100a MDL_FAKE_SM=100
 export MDL_FAKE_SM
@@ -79,4 +107,10 @@ call='layer x=random N=40'
 model "$scratch/long.mdl" --precision=bf16 # whose weights come in bulk
 bug 'a stage that is multiplied before it is there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[%[^;]*;' 'setp.eq.s32 \1, 0, 0;' 'asynchronous copy'
 bug 'tensor memory that is not given back' 'tcgen05.dealloc[^;]*;' ' ' 'never freed'
+model "$scratch/boxes.mdl"
+bug 'lines in the places of a smaller swizzle, by one thread' 4611756662049538048 9223442680476925952
+bug 'a stage that is not full yet, by one thread' "$wait(?!$refill)" "$over" 'reads shared memory'
+bug 'a stage that is not empty yet, by one thread' "$wait(?=$refill)" "$over" 'with a product'
+bug 'sums that are not all there' 'mbarrier.try_wait[^%]*(%p[0-9]+), \[shared[^;]*;' "$over"
+bug 'more bytes expected than come' ', 24576;' ', 24592;'
 finish

@@ -239,23 +239,51 @@ Test(async, maps_as_parameters) {
     ptx_module_free(m);
 }
 
+enum { GROUP_K = 16 };
+
+/* Where element [row][k] is. Along rows, eight of them are a piece of 16 bytes: pieces of a swizzle's width by eight k are
+ * together, and those of the next eight k follow. */
+static unsigned place_of(unsigned swizzle, unsigned rows, bool along_rows, unsigned row, unsigned k) {
+    if (!along_rows) return check_place(swizzle, rows, row, k / 8) + k % 8 * 2;
+    unsigned width = 1u << swizzle, piece = row / 8, together = piece / width * (GROUP_K / 8) + k / 8;
+    return together * 128 * width + check_place(swizzle, 8, k % 8, piece % width) + row % 8 * 2;
+}
+/* Leading and stride offset of this. */
+static uint64_t offsets_of(unsigned swizzle, unsigned rows, bool along_rows) {
+    uint64_t width = UINT64_C(1) << swizzle, eight = 128 * width, leading = swizzle ? 1 : rows,
+             stride = eight / 16;
+    if (along_rows) {
+        uint64_t next_rows = eight * (GROUP_K / 8) / 16, next_k = eight / 16;
+        leading = swizzle ? next_rows : next_k;
+        stride = swizzle ? next_k : next_rows;
+    }
+    return leading << 16 | stride << 32;
+}
+
+struct group {
+    unsigned swizzle;
+    bool registers, along_rows, no_fence;
+    const char *meanwhile, *error; /* before the wait */
+};
 /* A [64, k] and B [n, k] of bf16. */
-static void check_group(unsigned swizzle, bool registers, bool fence, bool overwrite, const char *error) {
-    enum { N = 24, K = 16 };
+static void check_group(struct group g) {
+    enum { N = 24, K = GROUP_K };
+    unsigned swizzle = g.swizzle;
+    bool registers = g.registers;
     int a[64][K], b[N][K];
     static unsigned char in[16384];
     static float out[64][N];
-    unsigned row_bytes = swizzle ? 16u << swizzle : 32, b_at = 8192;
+    unsigned b_at = 8192;
     memset(in, 0, sizeof in);
     for (unsigned r = 0; r < 64; r++)
         for (unsigned k = 0; k < K; k++) {
             uint16_t v = check_bfloat(a[r][k] = (int)(check_random() % 9) - 4);
-            memcpy(in + check_place(swizzle, 64, r, k / 8) + k % 8 * 2, &v, 2);
+            memcpy(in + place_of(swizzle, 64, g.along_rows, r, k), &v, 2);
         }
     for (unsigned r = 0; r < N; r++)
         for (unsigned k = 0; k < K; k++) {
             uint16_t v = check_bfloat(b[r][k] = (int)(check_random() % 9) - 4);
-            memcpy(in + b_at + check_place(swizzle, N, r, k / 8) + k % 8 * 2, &v, 2);
+            memcpy(in + b_at + place_of(swizzle, N, g.along_rows, r, k), &v, 2);
         }
     if (registers) /* fragments, at the end */
         for (unsigned t = 0; t < 128; t++)
@@ -266,9 +294,8 @@ static void check_group(unsigned swizzle, bool registers, bool fence, bool overw
                 memcpy(in + 12288 + t * 16 + i * 2, &v, 2);
             }
     static const unsigned modes[] = {0, 3, 2, 1};
-    uint64_t kind = (uint64_t)modes[swizzle] << 62, stride = swizzle ? 8 * row_bytes : 128;
-    uint64_t of_a = kind | (stride / 16) << 32 | (uint64_t)(swizzle ? 1 : 64 * 16 / 16) << 16;
-    uint64_t of_b = kind | (stride / 16) << 32 | (uint64_t)(swizzle ? 1 : N * 16 / 16) << 16;
+    uint64_t kind = (uint64_t)modes[swizzle] << 62, of_a = kind | offsets_of(swizzle, 64, g.along_rows),
+             of_b = kind | offsets_of(swizzle, N, g.along_rows);
     char body[6000], list[256];
     int used = 0;
     for (int i = 0; i < N / 2; i++)
@@ -283,16 +310,20 @@ static void check_group(unsigned swizzle, bool registers, bool fence, bool overw
         "mad.lo.u32 %%r3, %%thread, 16, %%r1; ld.shared.v4.b32 {%%r4, %%r5, %%r6, %%r7}, [%%r3+12288];\n"
         "shr.u32 %%r8, %%r1, 4; cvt.u64.u32 %%rd2, %%r8; or.b64 %%rd3, %%rd2, %#llx; add.u64 %%rd4, %%rd2, "
         "%u; or.b64 %%rd4, %%rd4, %#llx; setp.ne.u32 %%p2, %%n, 0;\n",
-        fence ? "fence.proxy.async;" : "", (unsigned long long)of_a, b_at / 16, (unsigned long long)of_b);
+        g.no_fence ? "" : "fence.proxy.async;", (unsigned long long)of_a, b_at / 16,
+        (unsigned long long)of_b);
     for (int i = 0; i < N / 2; i++)
         used += snprintf(body + used, sizeof body - (size_t)used, "mov.b32 %%r%d, 0f3F800000; ", 20 + i);
     used += snprintf(
         body + used, sizeof body - (size_t)used,
         "\nwgmma.fence.sync.aligned; wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16 {%s}, %s, %%rd4, "
-        "%%p2, 1, -1%s;\nwgmma.commit_group.sync.aligned; %s wgmma.wait_group.sync.aligned 0;\n"
+        "%%p2, 1, -1%s%s;\nwgmma.commit_group.sync.aligned; %s wgmma.wait_group.sync.aligned 0;\n"
         "mad.wide.u32 %%rd5, %%thread, %d, %%out;\n",
-        list, registers ? "{%r4, %r5, %r6, %r7}" : "%rd3", registers ? ", 0" : ", 0, 0",
-        overwrite ? "bar.sync 0; st.shared.b32 [%r1+8192], 0;" : "", N * 2);
+        list, registers ? "{%r4, %r5, %r6, %r7}" : "%rd3",
+        registers      ? ""
+        : g.along_rows ? ", 1"
+                       : ", 0",
+        g.along_rows ? ", 1" : ", 0", g.meanwhile ? g.meanwhile : "", N * 2);
     for (int i = 0; i < N / 2; i++)
         used += snprintf(body + used, sizeof body - (size_t)used, "st.global.b32 [%%rd5+%d], %%r%d; ", 4 * i,
                          20 + i);
@@ -307,8 +338,8 @@ static void check_group(unsigned swizzle, bool registers, bool fence, bool overw
                                 .out = frag,
                                 .out_bytes = sizeof frag,
                                 .n = add};
-        if (error) {
-            check_fails(&run, error);
+        if (g.error) {
+            check_fails(&run, g.error);
             continue;
         }
         check_good(&run, NULL);
@@ -326,12 +357,22 @@ static void check_group(unsigned swizzle, bool registers, bool fence, bool overw
     }
 }
 Test(async, products_of_a_warp_group) {
-    for (unsigned swizzle = 0; swizzle < 4; swizzle++) check_group(swizzle, false, true, false, NULL);
-    check_group(3, true, true, false, NULL);
-    check_group(3, false, false, false, "without a fence.proxy.async");
-    check_group(3, false, true, true, "race on shared memory");
+    for (unsigned i = 0; i < 16; i++)
+        check_group((struct group){.swizzle = i / 4, .registers = i & 1, .along_rows = i & 2});
+    check_group((struct group){3, .no_fence = true, .error = "without a fence.proxy.async"});
+    static const struct group early[] = {
+        {3, .meanwhile = "bar.sync 0; st.shared.b32 [%r1+8192], 0;", .error = "race on shared memory"},
+        {3, .meanwhile = "mov.b32 %r2, %r20;", .error = "a register that was never written"},
+        {3, .meanwhile = "mov.b32 %r20, 0;", .error = "that a product makes was written"},
+        {3, .registers = true, .meanwhile = "add.u32 %r7, %r7, 1;",
+         .error = "that the product reads was written"}};
+    for (size_t i = 0; i < sizeof early / sizeof *early; i++) check_group(early[i]);
     check_refused(NULL,
                   "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%r1, %r2, %r3, %r4}, %rd1, %rd2, "
-                  "%p1, 1, 1, 1, 0;",
-                  "matrices along K");
+                  "%p1, 1, 1, 2, 0;",
+                  "transpositions 0 or 1");
+    check_refused(NULL,
+                  "wgmma.mma_async.sync.aligned.m64n8k8.f32.tf32.tf32 {%r1, %r2, %r3, %r4}, %rd1, %rd2, "
+                  "%p1, 1, 1, 0, 1;",
+                  "another number of operands");
 }

@@ -42,6 +42,20 @@ bug 'a missing barrier around wgmma' "$barrier" ''
 bug 'a missing wait for products' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
 bug 'a wait for too few products' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 1' '\1 9' 'under way'
 bug 'a wrong address of chunks' '(@mdl_emulate_wgmma_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+cat >"$scratch/attention.mdl" <<'END'
+model attention
+dim S in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
+END
+call='layer q=random k=random v=random S=150'
+model "$scratch/attention.mdl"
+bug 'a missing barrier between tiles of keys' "$barrier" ''
+bug 'a missing wait for scores and values' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
+bug 'a wait for too few products of values' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 0' '\1 9' 'under way'
+bug 'values that are not transposed' '(@mdl_emulate_wgmma_registers_f16\(.*, i32) 1,' '\1 0,'
+bug 'a wrong address of values' '(@mdl_emulate_wgmma_registers_f16\(ptr %2, ptr %\w+, ptr %\w+, i64) \d+' '\1 32'
+bug 'copies of keys that nobody waits for' 'call void @mdl_emulate_copy_wait\(.*' '' 'under way'
+call='layer x=random N=40'
 target=emulate:sm_100a
 model "$scratch/product.mdl" --precision=bf16
 bug 'a missing barrier around tcgen05' "$barrier" ''
@@ -56,7 +70,25 @@ model "$scratch/product.mdl" --precision=bf16
 bug 'a missing commit of products' 'call void @mdl_emulate_tcgen05_commit\(.*' '' 'nobody arrives'
 bug 'a missing wait for tensor memory' 'call void @mdl_emulate_mbarrier_wait\(.*' '' 'under way'
 bug 'a wrong address of chunks for one thread' '(@mdl_emulate_tcgen05_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
+# All in bulk: a wait for an empty stage has an expectation behind it.
+cat >"$scratch/boxes.mdl" <<'END'
+model boxes
+dim N in 1..64
+param w : bf16[48, 520] = normal(std=0.1)
+export fn layer(x: bf16[N, 520]) -> f32[N, 48] = softmax(cast(linear(x, w), f32))
+END
+wait='call void @mdl_emulate_mbarrier_wait\([^\n]*' refill='(?:\n[^\n]*){0,20}mbarrier_expect'
+for arch in sm_90a sm_100a; do
+    target=emulate:$arch
+    model "$scratch/boxes.mdl"
+    bug "columns in the place of swizzled lines, $arch" '(@mdl_emulate_(wgmma|tcgen05)_bf16\(ptr %2, ptr %\w+, i64) 0,' '\1 1040,'
+    bug "a missing wait for a full stage, $arch" "$wait(?!$refill)\n" '\n' 'under way'
+    bug "a missing wait for an empty stage, $arch" "$wait(?=$refill)\n" '\n'
+    bug "fewer bytes expected than come, $arch" '(@mdl_emulate_mbarrier_expect\(.*, i32) [1-9]\d*' '\1 16' 'nobody arrives'
+done
 target=emulate:sm_90a
+model "$scratch/boxes.mdl"
+bug 'a warp that never says that a stage is empty' 'call void @mdl_emulate_mbarrier_arrive\(.*' '' 'nobody arrives'
 model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'a missing barrier in int8' "$barrier" ''
 bug 'fragments of bytes of the wrong half' '(@mdl_emulate_mma_int8\(ptr) (%\w+), ptr %\w+,' '\1 \2, ptr \2,'

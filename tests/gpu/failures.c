@@ -134,18 +134,18 @@ Test(cuda_failures, kernels_that_are_not_in_the_image) {
     struct fixture f = {0};
     struct mdl_descriptor d = mdl_descriptor;
     struct mdl_device device = *mdl_descriptor.device;
-    struct mdl_launch launches[2] = {device.launches[0], {"nothing", 32, 0, 0, 0, 0}};
+    struct mdl_launch launches[2] = {device.launches[0], {.name = "nothing", .threads = 32}};
     device.launches = launches;
     d.device = &device;
     d.kernels_count = 2;
     device_watch(&f);
     cr_assert_eq(device_open(&f, &d, NULL), MDL_DEVICE);
     cr_assert(strstr(f.error, "kernel nothing: CUDA_ERROR_NOT_FOUND"), "%s", f.error);
-    launches[1] = (struct mdl_launch){"copy", 4096, 0, 0, 0, 0};
+    launches[1] = (struct mdl_launch){.name = "copy", .threads = 4096};
     cr_assert_eq(device_open(&f, &d, NULL), MDL_UNSUPPORTED);
     cr_assert(strstr(f.error, "kernel copy has blocks of 4096 threads, of which its registers allow 1024"),
               "%s", f.error);
-    launches[1] = (struct mdl_launch){"copy", 32, 1 << 20, 0, 0, 0};
+    launches[1] = (struct mdl_launch){.name = "copy", .threads = 32, .shared = 1 << 20};
     cr_assert_neq(device_open(&f, &d, NULL), MDL_OK);
     cr_assert(strstr(f.error, "kernel copy wants 1048576 bytes of shared memory a block"), "%s", f.error);
 }
@@ -164,6 +164,28 @@ Test(cuda_failures, a_model_for_the_processor_on_a_gpu) {
     cr_assert_eq(device_open(&f, &d, NULL), MDL_UNSUPPORTED);
     cr_assert_str_eq(f.error,
                      "model handmade_gpu was compiled for cuda, but linked without what runs it there");
+}
+
+/* The watched driver is one of before CUDA 12. */
+Test(cuda_failures, tensor_maps_that_there_are_not) {
+    struct fixture f = {0};
+    struct mdl_descriptor d = mdl_descriptor;
+    struct mdl_device device = *mdl_descriptor.device;
+    struct mdl_launch launches[32];
+    struct mdl_map map = {.dtype = MDL_F32, .rank = 1};
+    int32_t result;
+    device_watch(&f);
+    cr_assert_leq(d.kernels_count, 32);
+    memcpy(launches, device.launches, d.kernels_count * sizeof *launches);
+    for (uint32_t i = 0; i < d.kernels_count; i++) launches[i].maps = &map, launches[i].maps_count = 1;
+    device.launches = launches;
+    d.device = &device;
+    cr_assert_eq(device_open(&f, &d, NULL), MDL_OK, "%s", f.error);
+    cr_assert_eq(mdl_session_new(f.model, &f.session), MDL_OK);
+    cr_assert_eq(mdl_call(f.session, HANDMADE_PEEK, NULL, NULL, (void *[]){&result}), MDL_UNSUPPORTED);
+    cr_assert(strstr(mdl_error(f.session), "kernel peek needs tensor maps, which drivers before CUDA 12 do not have"), "%s",
+              mdl_error(f.session));
+    device_end(&f);
 }
 
 Test(cuda_failures, memory_that_there_is_not) {

@@ -14,11 +14,20 @@ static int64_t extent(uint32_t index, const int64_t *dims) {
 }
 
 enum { COPY = HANDMADE_KERNELS, CHECK_SIGNS, OUTER, PEEK, CRASH };
+#define LAUNCH(name, threads, shared, blocks, scratch) {name, threads, shared, blocks, 0, scratch, NULL, 0, 0}
 static const struct mdl_launch launches[] = {
-    {"check_ids", 32, 0, 1, 0, 0}, {"count_call", 32, 0, 1, 0, 0},   {"scale", 32, 0, 3, 0, 0},
-    {"reverse", 64, 0, 0, 0, 128}, {"scan_row", 32, 0, 0, 0, 0},     {"note_counter", 32, 0, 0, 0, 0},
-    {"set_zero", 32, 0, 0, 0, 0},  {"copy", 32, 0, 0, 0, 0},         {"check_signs", 32, 0, 1, 0, 0},
-    {"outer", 64, 65536, 0, 0, 0}, {"peek", 32, 0, 1, 0, MDL_ALIGN}, {"crash", 32, 0, 1, 0, 0},
+    LAUNCH("check_ids", 32, 0, 1, 0),
+    LAUNCH("count_call", 32, 0, 1, 0),
+    LAUNCH("scale", 32, 0, 3, 0),
+    {"reverse", 64, 0, 0, 0, 128, NULL, 0, 1},
+    LAUNCH("scan_row", 32, 0, 0, 0),
+    LAUNCH("note_counter", 32, 0, 0, 0),
+    LAUNCH("set_zero", 32, 0, 0, 0),
+    LAUNCH("copy", 32, 0, 0, 0),
+    LAUNCH("check_signs", 32, 0, 1, 0),
+    LAUNCH("outer", 64, 65536, 0, 0),
+    LAUNCH("peek", 32, 0, 1, MDL_ALIGN),
+    LAUNCH("crash", 32, 0, 1, 0),
 };
 
 enum { OUTER_REFS = HANDMADE_REFS, PEEK_REFS = OUTER_REFS + 8, CRASH_REFS = PEEK_REFS + 2 };

@@ -20,7 +20,7 @@ static int64_t extent(uint32_t index, const int64_t *dims) {
     return index == N_ ? dims[1] : constants[index];
 }
 enum { COPY, CHECK_SIGNS };
-static const struct mdl_launch launches[] = {{"copy", 32, 0, 0, 0, 0}, {"check_signs", 32, 0, 1, 0, 0}};
+static const struct mdl_launch launches[] = {{"copy", 32, 0, 0, 0, 0, NULL, 0, 0}, {"check_signs", 32, 0, 1, 0, 0, NULL, 0, 0}};
 static const struct mdl_ref refs[] = {
     {MDL_INPUT, 0, 0, 0, 0, 0},      {MDL_INPUT, 0, 0, 0, 0, 0},    {MDL_ARENA, 0, 64, 0, 0, 0},
     {MDL_ARENA, 0, 64, 0, 0, 0},     {MDL_ARENA, 0, 4096, 0, 0, 0}, {MDL_ARENA, 0, 4096, 0, 0, 0},

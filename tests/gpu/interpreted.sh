@@ -13,7 +13,7 @@ PATH=$(pwd):$PATH
 failed=0
 if [ $# -eq 0 ]; then
     whole=yes
-    models='pointwise views layers transformer einsum products writes indexing recurrent half double qlinear'
+    models='pointwise views layers attention transformer einsum products writes indexing recurrent half double qlinear'
     grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' # ten times as slow there
     for model in $models; do set -- "$@" "$tests/numeric/$model.mdl"; done
     set -- "$@" "$tests/gpu/resnet.mdl"
@@ -34,14 +34,37 @@ if [ "${whole:-no}" = yes ]; then
         for model in attention half products; do
             mdlc --target=cuda:sm_80 --precision=bf16 "$tests/numeric/$model.mdl" -o "$scratch/lib$model.so"
         done
-        for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9' 'products rows N=150' 'products rows N=9' 'products deep N=3'; do
-            library=$scratch/lib${call%% *}.so
-            case $call in products*) inputs=x=random ;; *) inputs='q=random k=random v=random' ;; esac
-            # shellcheck disable=SC2086
-            MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$library" ${call#* } $inputs 2>&1 | grep -aE 'sdpa:|linear:' >"$scratch/log"
-            [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: $call: bank conflicts" && failed=1; }
+        mdlc --target=cuda:sm_90a,sm_100a "$tests/numeric/products.mdl" -o "$scratch/libboxes.so" # whose lines in bulk are swizzled
+        # no_conflicts SM LIBRARY ARGUMENT...
+        no_conflicts() {
+            sm=$1 library=$2
+            shift 2
+            MDL_FAKE_SM=$sm MDL_FAKE_STATS=1 mdl-run --device=cuda:0 "$scratch/lib$library.so" "$@" 2>&1 | grep -aE '(sdpa|linear|matmul|einsum):' >"$scratch/log"
+            [ -s "$scratch/log" ] && ! grep -v ', 0 bank conflicts' "$scratch/log" || { echo "FAIL: sm_$sm $library $*: bank conflicts" && failed=1; }
+        }
+        heads='q=random k=random v=random'
+        # shellcheck disable=SC2086
+        for call in 'attention wide S=70' 'attention plain S=3 K=77' 'half heads S=150' 'half heads S=9'; do no_conflicts 80 $call $heads; done
+        # shellcheck disable=SC2086
+        for call in 'rows N=150' 'rows N=9' 'deep N=3'; do no_conflicts 80 products $call x=random; done
+        mdlc --target=cuda:sm_90a --precision=bf16 "$tests/numeric/attention.mdl" -o "$scratch/libgroups.so"
+        # shellcheck disable=SC2086
+        for call in 'wide S=70' 'plain S=70 K=77'; do no_conflicts 90 groups $call $heads; done
+        for sm in 90 100; do
+            no_conflicts $sm boxes rows N=150 x=random
+            no_conflicts $sm boxes grid N=33 x=random y=random
+            no_conflicts $sm boxes halves N=33 x=random y=random
         done ;;
     esac
+    # A schedule is data: attention by other tiles than it would get.
+    mdlc --target=cuda:sm_90a --precision=bf16 --emit=kernels "$tests/numeric/attention.mdl" -o "$scratch/kernels.mdl"
+    mdlc interpret "$scratch/kernels.mdl" wide q=random k=random v=random S=70 --output="$scratch/want" >"$scratch/log"
+    for tile in 'tile=[128, 16]' 'tile=[128, 128]' 'warps=4, tile=[64, 64]'; do
+        sed "s/tile=.128, 64./$tile/" "$scratch/kernels.mdl" >"$scratch/tiles.mdl"
+        mdlc --target=cuda:sm_90a "$scratch/tiles.mdl" -o "$scratch/libtiles.so" &&
+            mdl-run --device=cuda:0 "$scratch/libtiles.so" wide q=random k=random v=random S=70 --expect=0="@$scratch/want/0.npy" --rtol=2e-2 --atol=2e-2 >"$scratch/log" 2>&1 ||
+            { echo "FAIL: attention, $tile" && cat "$scratch/log" && failed=1; }
+    done
     # Of several programs a GPU takes its own: here that of sm_90a alone is broken.
     mdlc --target=cuda:sm_80,sm_90a "$tests/numeric/products.mdl" -o "$scratch/libproducts.so"
     LC_ALL=C sed 's/wgmma.fence/wgmma.fenze/' "$scratch/libproducts.so" >"$scratch/broken" && mv "$scratch/broken" "$scratch/libproducts.so"

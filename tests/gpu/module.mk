@@ -4,7 +4,7 @@ dist_check_SCRIPTS += $(GPU_TESTS)
 TESTS += $(GPU_TESTS)
 EXTRA_DIST += tests/gpu/blocks.py tests/gpu/bug.sh tests/gpu/RESULTS.md tests/gpu/resnet.mdl \
 	tests/gpu/scale.mdl tests/gpu/scale.out \
-	tests/gpu/attention_schedule.mdl tests/gpu/attention_schedule.err \
+	tests/gpu/attention_group.mdl tests/gpu/attention_group.err tests/gpu/attention_schedule.mdl tests/gpu/attention_schedule.err \
 	tests/gpu/product_schedule.mdl tests/gpu/product_schedule.err
 ptxas-results: mdlc$(EXEEXT)
 	srcdir=$(srcdir) sh $(srcdir)/tests/gpu/ptxas.sh --write

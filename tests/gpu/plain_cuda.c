@@ -282,11 +282,10 @@ int cuDeviceGetName(char *name, int size, int device) {
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     const char *capability = getenv("MDL_FAKE_SM");
     int n = capability ? atoi(capability) : 90;
-    *value = attribute == CU_DEVICE_CAPABILITY_MAJOR ? n / 10 : n % 10;
-    return device == 10 &&
-                   (attribute == CU_DEVICE_CAPABILITY_MAJOR || attribute == CU_DEVICE_CAPABILITY_MINOR)
-               ? 0
-               : INVALID_VALUE;
+    bool major = attribute == CU_DEVICE_CAPABILITY_MAJOR, minor = attribute == CU_DEVICE_CAPABILITY_MINOR,
+         processors = attribute == CU_DEVICE_MULTIPROCESSORS;
+    *value = major ? n / 10 : minor ? n % 10 : 4;
+    return device == 10 && (major || minor || processors) ? 0 : INVALID_VALUE;
 }
 int cuDevicePrimaryCtxRetain(struct cu_context **c, int device) {
     primary.users++;
@@ -337,6 +336,11 @@ int cuFuncSetAttribute(struct cu_function *f, int attribute, int value) {
     f->most_shared = (unsigned)value;
     pthread_mutex_unlock(&lock);
     return sticky;
+}
+
+int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, struct cu_function *f, int threads, size_t shared) {
+    *blocks = 32;
+    return f && threads > 0 && shared <= MOST_SHARED ? sticky : INVALID_VALUE;
 }
 
 /* Taking and giving back memory is not allowed to a thread that records. */

@@ -268,6 +268,7 @@ static void start_warp(struct block *b, struct warp *w) {
     uint32_t threads = b->threads - w->number * LANES;
     if (k->image_bytes) memcpy(w->file + k->image_at, k->image, k->image_bytes);
     memset(w->written, 0, k->registers_count * sizeof *w->written);
+    memset(w->made, 0, k->registers_count * sizeof *w->made);
     w->written[0] = UINT32_MAX;
     for (size_t i = 0; i < k->undefined_count; i++) w->written[k->undefined[i]] = UINT32_MAX;
     memset(w->file, 0xff, k->image_at);
@@ -283,7 +284,7 @@ static void start_warp(struct block *b, struct warp *w) {
     w->known = (struct clocks){0};
     w->known.of[w->number] = 1;
     w->copies_count = 0;
-    w->reads_count = 0;
+    w->reads_count = w->factors_count = 0;
     w->product_group = 0;
     w->fenced = 0;
     w->tensor = (struct tensor_side){0};
@@ -320,6 +321,7 @@ static void allocate(struct block *b) {
         w->number = i;
         w->file = aligned_alloc(64, k->file_bytes);
         w->written = calloc(k->registers_count, sizeof *w->written);
+        w->made = calloc(k->registers_count, sizeof *w->made);
         w->returns = calloc(LANES * DEPTH, sizeof *w->returns);
         w->local = malloc((size_t)k->local_bytes * LANES + 1);
         w->call = malloc((size_t)k->call_bytes * LANES + 1);
@@ -331,11 +333,13 @@ static void release(struct block *b) {
         struct warp *w = &b->warps[i];
         free(w->file);
         free(w->written);
+        free(w->made);
         free(w->returns);
         free(w->local);
         free(w->call);
         free(w->copies);
         free(w->reads);
+        free(w->factors);
     }
     free(b->warps);
     free(b->read_clocks);

@@ -40,6 +40,13 @@ struct reads {
     const struct insn *in;
 };
 
+/* Four registers that such a product reads. */
+struct read_registers {
+    const struct operand *first;
+    uint32_t group, value[4][LANES];
+    const struct insn *in;
+};
+
 /* A warp's side of tensor memory. Its loads and stores have a clock of their own, and so have its products.
  */
 struct tensor_side {
@@ -53,6 +60,7 @@ struct warp {
     struct block *block;
     unsigned char *file; /* registers */
     uint32_t *written;   /* [registers] lanes that have a value */
+    uint32_t *made;      /* [registers] 1 + the group of the wgmma under way that makes it; 0: none */
     uint32_t pc, mask;   /* of the instruction that runs */
     uint32_t next;       /* where its lanes go */
     struct path paths[LANES];
@@ -72,6 +80,8 @@ struct warp {
     uint32_t group[LANES]; /* of cp.async, not yet committed */
     struct reads *reads;   /* of matrix products under way */
     size_t reads_count, reads_room;
+    struct read_registers *factors; /* the same */
+    size_t factors_count, factors_room;
     uint32_t product_group; /* not yet committed */
     uint32_t fenced;        /* what it wrote up to this clock, the copy engine and products see */
     struct tensor_side tensor;

@@ -42,6 +42,11 @@ assemble() {
 for model in "$tests"/numeric/*.mdl "$tests"/gpu/resnet.mdl; do
     assemble "$(basename "$model" .mdl)" "$model"
 done
+assemble "attention, bf16" "$tests/numeric/attention.mdl" --precision=bf16
+for dim in 64 128; do
+    sed "s/FLAGS/, causal/; s/D = 64/D = $dim/" "$tests/gpu/bench/attention.mdl" >"$dir/attention.mdl"
+    assemble "attention, heads of $dim" "$dir/attention.mdl"
+done
 for precision in bf16 int8; do
     assemble "transformer, $precision" "$tests/numeric/transformer.mdl" --precision=$precision
 done

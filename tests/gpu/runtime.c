@@ -232,6 +232,21 @@ Test(cuda, memory_is_reported) {
     device_end(&f);
 }
 
+/* Scratch is for blocks that there are. */
+Test(cuda, no_more_blocks_than_run_at_a_time) {
+    enum { MANY = 1000, REVERSE = 3 /* the kernel */ };
+    struct fixture f = {0};
+    struct mdl_memory m;
+    device_start(&f);
+    int resident = f.model->device->resident[REVERSE];
+    cr_assert(resident > 0 && resident % f.model->device->processors == 0, "%d", resident);
+    cr_assert_eq(device_mix(&f, MANY), MDL_OK);
+    cr_assert(handmade_mix_is_right(&f.call, MANY));
+    mdl_api.memory(f.session, &m);
+    cr_assert_eq(m.scratch, CUDA_JOIN_BYTES + (resident < MANY ? resident : MANY) * 2 * 128);
+    device_end(&f);
+}
+
 Test(cuda, states_are_saved_and_loaded) {
     struct fixture f = {0};
     char path[64], note[16];
