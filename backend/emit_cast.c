@@ -77,9 +77,29 @@ static LLVMValueRef to_bf16(struct emitter *e, LLVMValueRef value) {
     return LLVMBuildBitCast(e->builder, value, like(e->i16, value), "");
 }
 
+static bool is_made_by(LLVMValueRef value, LLVMOpcode op) {
+    return LLVMIsAInstruction(value) && LLVMGetInstructionOpcode(value) == op;
+}
+
+/* What emit_widen made `value` of, if that is of type `narrow`: rounding would give it again. Else NULL. */
+static LLVMValueRef before_widening(LLVMValueRef value, LLVMTypeRef narrow) {
+    bool extended = is_made_by(value, LLVMFPExt);
+    if (!extended && is_made_by(value, LLVMBitCast)) {
+        LLVMValueRef shifted = LLVMGetOperand(value, 0);
+        if (!is_made_by(shifted, LLVMShl)) return NULL;
+        value = LLVMGetOperand(shifted, 0);
+        bool by_half = LLVMGetOperand(shifted, 1) == emit_constant_like(LLVMTypeOf(shifted), 16);
+        extended = by_half && is_made_by(value, LLVMZExt);
+    }
+    LLVMValueRef from = extended ? LLVMGetOperand(value, 0) : NULL;
+    return from && LLVMTypeOf(from) == narrow ? from : NULL;
+}
+
 LLVMValueRef emit_narrow(struct emitter *e, enum dtype t, LLVMValueRef value) {
     LLVMTypeRef to = like(emit_type(e, t), value);
     if (to == LLVMTypeOf(value)) return value;
+    LLVMValueRef lying = before_widening(value, to);
+    if (lying) return lying;
     if (t == DTYPE_BOOL) return LLVMBuildZExt(e->builder, value, to, "");
     if (t == DTYPE_BF16) return to_bf16(e, value);
     if (dtype_class(t) == CLASS_FLOAT) return LLVMBuildFPTrunc(e->builder, value, to, "");

@@ -25,6 +25,8 @@ struct point point_broadcast(struct emitter *e, const struct type *operand, cons
 /* The point of a tensor of type `to` that has the same row-major position. */
 struct point point_reshape(struct emitter *e, const struct type *from, const struct type *to,
                            const struct point *p);
+/* The value that `v` shows in another shape, or v: elements lie in the same order in both. */
+const struct value *below_reshapes(const struct value *v);
 /* An integer value as i64. */
 LLVMValueRef emit_index_value(struct emitter *e, struct value *v, const struct point *p);
 /* The id at a point of the ids, as an index; one that is the same for all lanes stays one scalar, so that

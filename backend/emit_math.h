@@ -1,6 +1,6 @@
-/* Functions that the hardware does not have, as polynomials on vectors of f32; f64 goes to libm lane by lane,
- * since nothing that is fast computes in it and correct to the last bits is what is asked of it. Errors in
- * ULP of f32 are measured by tests/unit/emit_math.c over all exponents. */
+/* Functions that the hardware does not have, as polynomials on scalars and vectors of f32 and f64. Errors in ULP are
+ * measured by tests/numeric/math_test.c over all exponents; infinities, NaN, zeros' signs and subnormals are as C's Annex F
+ * has them. */
 #ifndef BACKEND_EMIT_MATH_H
 #define BACKEND_EMIT_MATH_H
 #include "backend/emit.h"
@@ -12,7 +12,7 @@ LLVMValueRef math_exp2_falling(struct emitter *e, LLVMValueRef a, enum dtype t);
 LLVMValueRef math_pow(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef math_integer_pow(struct emitter *e, LLVMValueRef a,
                               LLVMValueRef b); /* wraps; b < 0: 0, but of 1 and -1 */
-LLVMValueRef math_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* the divisor's sign */
+LLVMValueRef math_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* exact but for one rounding; the divisor's sign */
 
 enum math_rounding { MATH_FLOOR, MATH_CEIL, MATH_NEAREST };
 LLVMValueRef math_round(struct emitter *e, enum math_rounding how, LLVMValueRef a);

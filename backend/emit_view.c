@@ -40,6 +40,11 @@ struct point point_reshape(struct emitter *e, const struct type *from, const str
     return q;
 }
 
+const struct value *below_reshapes(const struct value *v) {
+    while (v->def && op_info(v->def->op)->family == FAMILY_reshape) v = v->def->operands[0];
+    return v;
+}
+
 LLVMValueRef emit_family_reshape(struct emitter *e, const struct node *n, int result, const struct point *p) {
     struct point q = point_reshape(e, &n->results[result]->type, &n->operands[0]->type, p);
     return emit_value(e, n->operands[0], &q);

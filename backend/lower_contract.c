@@ -341,11 +341,22 @@ static bool plan_group(struct emitter *e, struct group *g) {
     return true;
 }
 
+static bool has_atom(const struct emitter *e, enum atom atom) {
+    if (atom_info(atom)->unit != UNIT_lane) return e->target->simt;
+    return atom != ATOM_dot_bf16 || (!e->target->simt && e->target->bf16 && e->lanes == 16);
+}
+
 static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int count) {
     const struct schedule *s = e->kernel->schedule;
+    if (!has_atom(e, s->atom)) {
+        emit_error(e, e->kernel->loc, "schedule: %s has no %s", e->target->cpu, atom_info(s->atom)->name);
+        return false;
+    }
+    bool of_codes = atom_info(s->atom)->sum == DTYPE_I32;
     for (int i = 0; i < count; i++)
-        if (atom_info(s->atom)->sum == DTYPE_I32 && !anchors[i].panels.c.quantized) {
-            emit_error(e, anchors[i].value->loc, "schedule: %s is for products of codes, qlinear", atom_info(s->atom)->name);
+        if (of_codes != anchors[i].panels.c.quantized) {
+            emit_error(e, anchors[i].value->loc, "schedule: %s is for products of %s", atom_info(s->atom)->name,
+                       of_codes ? "codes, qlinear" : "floats; qlinear's are dot_int8's, or on a GPU mma_int8's");
             return false;
         }
     if (atom_info(s->atom)->unit != UNIT_lane) return simt_schedule_fits(e);

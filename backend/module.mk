@@ -23,7 +23,10 @@ backend_libbackend_a_SOURCES = \
 	backend/emit_fold.c backend/emit_fold.h \
 	backend/emit_index.c \
 	backend/emit_lookup.c \
-	backend/emit_math.c backend/emit_math.h \
+	backend/emit_math.c backend/emit_math.h backend/emit_math_parts.h \
+	backend/emit_math_angle.c \
+	backend/emit_math_f64.c \
+	backend/emit_math_pow.c \
 	backend/emit_memo.c backend/emit_memo.h \
 	backend/emit_memory.c \
 	backend/emit_products.c \

@@ -1,6 +1,7 @@
 /* Rows of A and panels of B: found in place, or brought into scratch through emit_value, which sees through
  * views. */
 #include "backend/panel.h"
+#include "backend/emit_family.h"
 #include "backend/simt.h"
 #include "ir/number.h"
 
@@ -47,7 +48,7 @@ int panel_width(const struct buffer *b, int outputs_dim, int inputs_dim, int k) 
  * groups. */
 static bool rows_lie_right(struct emitter *e, const struct panels *p) {
     const struct value *a = operand_a(p);
-    const struct buffer *b = buffer_of(e, a);
+    const struct buffer *b = buffer_of(e, below_reshapes(a));
     int last = access_a(p)->rank - 1, k = atom_info(p->atom)->k;
     int64_t inputs;
     if (!b || b->layout || b->stored || p->c.a_inputs < 0 || p->c.a_inputs != last) return false;
@@ -207,9 +208,10 @@ void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef
 }
 
 /* Address of the first element of a row-major operand at a point. */
-static LLVMValueRef address_of(struct emitter *e, const struct buffer *b, const struct point *p) {
-    struct index flat = point_flatten(e, &b->type, p, 0, p->rank);
-    return emit_offset(e, b->base, emit_mul(e, flat.base, emit_i64(e, dtype_bytes(b->type.dtype))));
+static LLVMValueRef address_of(struct emitter *e, const struct value *v, const struct point *p) {
+    struct index flat = point_flatten(e, &v->type, p, 0, p->rank);
+    LLVMValueRef bytes = emit_mul(e, flat.base, emit_i64(e, dtype_bytes(v->type.dtype)));
+    return emit_offset(e, buffer_of(e, below_reshapes(v))->base, bytes);
 }
 
 static void row_in_place(struct emitter *e, const struct panels *p, int r, struct index *at,
@@ -217,11 +219,10 @@ static void row_in_place(struct emitter *e, const struct panels *p, int r, struc
     struct point point;
     for (int i = 0; i < p->c.inputs.count; i++) at[p->c.inputs.loops[i]] = index_constant(e, 0);
     contraction_point(e, access_a(p), at, 1, &point);
-    m->a[r] = address_of(e, buffer_of(e, operand_a(p)), &point);
+    m->a[r] = address_of(e, operand_a(p), &point);
     if (!p->c.quantized) return;
-    m->scales[r] =
-        address_of(e, buffer_of(e, p->c.node->operands[1]), &point); /* same rows, their first block */
-    m->totals[r] = address_of(e, buffer_of(e, p->c.node->operands[2]), &point);
+    m->scales[r] = address_of(e, p->c.node->operands[1], &point); /* same rows, their first block */
+    m->totals[r] = address_of(e, p->c.node->operands[2], &point);
 }
 
 /* Of all rows, in bytes. On a processor they may be the caller's, which lie anywhere. */

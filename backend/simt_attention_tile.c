@@ -4,6 +4,7 @@
  * neighbouring lanes store at a time are G chunks of 8 / G keys, as many chunks as divide a row evenly (8 of
  * 64 dims), and behind each column is room for 8 / G keys: so they too are in different banks. */
 #include "backend/simt_attention_tile.h"
+#include "backend/emit_family.h"
 #include "backend/simt.h"
 #include "backend/simt_operand.h"
 #include "ir/number.h"
@@ -17,6 +18,7 @@ static int together(int chunks) { return (int)greatest_common_divisor(chunks, OC
 /* A buffer whose heads are whole chunks, as a kernel writes them. */
 static const struct buffer *plain_heads(struct emitter *e, const struct value *v, int64_t extent,
                                         enum dtype type) {
+    v = below_reshapes(v);
     const struct buffer *b = v->def ? NULL : &e->operands[v->index];
     bool fits = b && !b->layout && v->type.dtype == type && extent % CHUNK_DIMS == 0;
     return fits && (!b->stored || b->format == (enum format)type) ? b : NULL;

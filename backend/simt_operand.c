@@ -1,6 +1,7 @@
 /* Chunks of operands: copied where they lie whole in memory, else made of what emit_value gives for each
  * element, which sees through views and rounds to the atom's type. */
 #include "backend/simt_operand.h"
+#include "backend/emit_family.h"
 #include "backend/simt.h"
 #include "backend/tile.h"
 
@@ -28,11 +29,6 @@ struct index mma_limit(struct emitter *e, struct index i, V last) {
 }
 
 /* ---- what lies right ---- */
-
-static const struct value *below_reshapes(const struct value *v) {
-    while (v->def && op_info(v->def->op)->family == FAMILY_reshape) v = v->def->operands[0];
-    return v;
-}
 
 /* Rows of whole chunks in the atom's type, as a kernel writes them. */
 static const struct buffer *plain_rows(struct emitter *e, const struct mma_operand *o) {

@@ -22,6 +22,7 @@ passes_libpasses_a_SOURCES = \
 	passes/memory_offsets.c \
 	passes/memory_scan.c \
 	passes/memory_share.c \
+	passes/narrow.c \
 	passes/overlap.c \
 	passes/partition.c passes/partition.h \
 	passes/partition_dims.c \

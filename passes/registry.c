@@ -9,7 +9,7 @@
 
 const char default_pipeline[] =
     "specialise,fold,simplify,cse,dce,decompose,shard,partition,precision,fold,simplify,cse,dce,"
-    "guards,fuse,overlap,schedule,layout,memory";
+    "guards,fuse,overlap,schedule,narrow,layout,memory";
 
 const char pass_leave_out[] = "leave out", pass_always[] = "always";
 #define LEAVE_OUT pass_leave_out

@@ -14,4 +14,7 @@ done
 # AVX-VNNI: by its text, as few machines have it and not AVX-512.
 ./mdlc --mcpu=alderlake --precision=int8 --quantize=q8_0 --emit=asm "${srcdir:-$(dirname "$0")/..}/tests/numeric/layers.mdl" -o - |
     grep 'vpdpbusd.*%ymm' >/dev/null || { echo "FAIL: no vpdpbusd for alderlake"; failed=1; }
+# What is made as bf16 is rounded once, not again where it is stored.
+roundings=$(printf 'model r\nexport fn f(x: f32[8, 64]) -> bf16[8, 64] = cast(x + 1.0, bf16)\n' | ./mdlc --mcpu=znver4 --emit=llvm - -o - | grep -c fptrunc)
+[ "$roundings" = 1 ] || { echo "FAIL: $roundings roundings to bf16, not one"; failed=1; }
 exit $failed

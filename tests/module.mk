@@ -179,6 +179,7 @@ TEST_FILES = \
 	tests/golden.sh \
 	tests/headers.sh \
 	tests/layering.sh \
+	tests/operands.sh \
 	tests/outputs.sh \
 	tests/plugin.sh \
 	tests/roundtrip.sh

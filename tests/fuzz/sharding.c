@@ -55,7 +55,7 @@ static enum verdict check_passes(struct job *j, struct graph *g) {
                                         "partition",
                                         "precision,fold,simplify,cse,dce",
                                         "guards,fuse,overlap",
-                                        "schedule,layout,memory"};
+                                        "schedule,narrow,layout,memory"};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         enum verdict v = job_apply(g, steps[i]);
         if (v != PASSED) return v;

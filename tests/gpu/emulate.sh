@@ -12,7 +12,7 @@ types= # parts of their names
 slow=  # models left out; half.mdl is taken for sm_100a
 case "$*" in
 --all) types="f i u8 bool" ;;
-'') types="f32 bf16 i u8 bool" slow='batch half transformer' ;;
+'') types="f32 f64 bf16 i u8 bool" slow='batch half transformer' ;;
 esac
 if [ -n "$types" ]; then
     set --

@@ -3,7 +3,8 @@
 # From a build folder:
 #     interpreted.sh [FILE...]        models as tests/numeric.sh takes them [a choice of tests/numeric, tests/gpu/resnet.mdl]
 # With $MDL_CUDA, on that driver: libcuda.so.1 where there is a GPU.
-# All ops of f32 and i32 follow (device.sh has the other types); SmolLM2 makes a step of three tokens, if its weights are in $MDL_CACHE (models/weights.sh).
+# All ops of f32, f64 and i32 (device.sh has the other types) and functions over all exponents follow; SmolLM2 makes a step of three tokens, if its
+# weights are in $MDL_CACHE (models/weights.sh).
 set -u
 tests=$(cd "${srcdir:-$(dirname "$0")/../..}/tests" && pwd)
 MDL_CUDA=${MDL_CUDA:-$PWD/tests/gpu/libcuda.so} MDL_PTXAS=none
@@ -12,7 +13,7 @@ PATH=$(pwd):$PATH
 failed=0
 if [ $# -eq 0 ]; then
     whole=yes
-    models='pointwise views layers transformer einsum products writes indexing recurrent half qlinear'
+    models='pointwise views layers transformer einsum products writes indexing recurrent half double qlinear'
     grep -q '^SANITIZE = .*address' Makefile && models='layers indexing' # ten times as slow there
     for model in $models; do set -- "$@" "$tests/numeric/$model.mdl"; done
     set -- "$@" "$tests/gpu/resnet.mdl"
@@ -59,7 +60,8 @@ if [ "${whole:-no}" = yes ]; then
         MDL_FAKE_SM=$sm mdl-run --device=cuda:0 "$scratch/libproducts.so" rows x=random N=2 >"$scratch/log" 2>&1
         [ $? -eq $((sm / 90)) ] || { echo "FAIL: on sm_$sm: not its own program" && cat "$scratch/log" && failed=1; }
     done
-    for type in f32 i32; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
+    for type in f32 f64 i32; do MDL_DEVICE=cuda:0 tests/numeric/ops_test sm_90a $type nvptx64-nvidia-cuda || failed=1; done
+    MDL_DEVICE=cuda:0 tests/numeric/math_test sm_90a '' nvptx64-nvidia-cuda || failed=1
 fi
 
 # Formats with two levels of scale, which only files have: random blocks, against the processor's library.

@@ -3,7 +3,7 @@ GPU_TESTS = tests/gpu/bench_tiny.sh tests/gpu/bugs.sh tests/gpu/emulated_bugs.sh
 dist_check_SCRIPTS += $(GPU_TESTS)
 TESTS += $(GPU_TESTS)
 EXTRA_DIST += tests/gpu/blocks.py tests/gpu/bug.sh tests/gpu/RESULTS.md tests/gpu/resnet.mdl \
-	tests/gpu/scale.mdl tests/gpu/scale.out tests/gpu/no_libm.mdl tests/gpu/no_libm.err \
+	tests/gpu/scale.mdl tests/gpu/scale.out \
 	tests/gpu/attention_schedule.mdl tests/gpu/attention_schedule.err \
 	tests/gpu/product_schedule.mdl tests/gpu/product_schedule.err
 ptxas-results: mdlc$(EXEEXT)

@@ -112,6 +112,7 @@ static uint64_t dp4a_us(uint64_t a, uint64_t b, uint64_t c) {
 IS(dp2a, c + (uint64_t)(S16(a) * (int8_t)(b >> 16) + S16(a >> 16) * (int8_t)(b >> 24)))
 IS(add64_by_carry, a + b)
 IS(sub64_by_carry, a - b)
+IS(carry_of_sum, c + c + (a + b < a))
 IS(sad, (S32(a) > S32(b) ? U32(a) - U32(b) : U32(b) - U32(a)) + U32(c))
 IS(bfind, U32(a) ? 31 - U32(__builtin_clz(U32(a))) : UINT32_MAX)
 static uint64_t min_u16x2(uint64_t a, uint64_t b, uint64_t c) {
@@ -158,6 +159,14 @@ IS(fcopysign, (U32(a) & 0x80000000) | (U32(b) & 0x7fffffff))
 IS(dadd, of_d(d(a) + d(b)))
 IS(dfma, of_d(fma(d(a), d(b), d(c))))
 IS(ddiv, of_d(d(a) / d(b)))
+IS(dsub, of_d(d(a) - d(b)))
+IS(dmul, of_d(d(a) * d(b)))
+IS(drcp, of_d(1 / d(a)))
+IS(dneg, a ^ UINT64_C(1) << 63)
+IS(dabs, a << 1 >> 1)
+IS(dcopysign, (a >> 63 << 63) | b << 1 >> 1)
+IS(dselect, d(a) < d(b) ? c : a)
+IS(dselect_unordered, !(d(a) >= d(b)) ? c : a)
 IS(pair_fma, of_f(fmaf(f(a), f(b), f(c))) | of_f(fmaf(f(a >> 32), f(b >> 32), f(c >> 32))) << 32)
 /* Sums of two small numbers are exact in double; a directed rounding is the neighbour on that side. */
 static uint64_t add_rz(uint64_t a, uint64_t b, uint64_t c) {
@@ -299,6 +308,7 @@ static const struct row rows[] = {
     {"mov.b64 {%r1, %r2}, %a8; mov.b64 {%r3, %r4}, %b8; sub.cc.u32 %r5, %r1, %r3; subc.u32 %r6, %r2, %r4; "
      "mov.b64 %d8, {%r5, %r6};",
      8, sub64_by_carry, 0, 0},
+    {"add.cc.s64 %d8, %a8, %b8; addc.cc.s64 %d8, %c8, %c8;", 8, carry_of_sum, 0, 0},
 
     {"setp.lt.s32 %p1, %a4, %b4; selp.b32 %d4, %a4, %b4, %p1;", 4, select_lt, SMALL, 0},
     {"setp.hs.u32 %p1, %a4, %b4; selp.b32 %d4, %a4, %b4, %p1;", 4, select_unsigned, SMALL, 0},
@@ -335,6 +345,14 @@ static const struct row rows[] = {
     {"add.f64 %d8, %a8, %b8;", 8, dadd, DOUBLE, 0},
     {"fma.rn.f64 %d8, %a8, %b8, %c8;", 8, dfma, DOUBLE, 0},
     {"div.rn.f64 %d8, %a8, %b8;", 8, ddiv, DOUBLE, 0},
+    {"sub.rn.f64 %d8, %a8, %b8;", 8, dsub, DOUBLE, 0},
+    {"mul.rn.f64 %d8, %a8, %b8;", 8, dmul, DOUBLE, 0},
+    {"rcp.rn.f64 %d8, %a8;", 8, drcp, DOUBLE, 0},
+    {"neg.f64 %d8, %a8;", 8, dneg, DOUBLE, 0},
+    {"abs.f64 %d8, %a8;", 8, dabs, DOUBLE, 0},
+    {"copysign.f64 %d8, %a8, %b8;", 8, dcopysign, DOUBLE, 0},
+    {"setp.lt.f64 %p1, %a8, %b8; selp.f64 %d8, %c8, %a8, %p1;", 8, dselect, DOUBLE, 0},
+    {"setp.ltu.f64 %p1, %a8, %b8; selp.f64 %d8, %c8, %a8, %p1;", 8, dselect_unordered, DOUBLE, 0},
     {"fma.rn.f32x2 %d8, %a8, %b8, %c8;", 8, pair_fma, SINGLE_PAIR, 0},
     {"add.f16 %d2, %a2, %b2;", 2, hadd, HALF, 0},
     {"mul.f16 %d2, %a2, %b2;", 2, hmul, HALF, 0},
@@ -385,6 +403,9 @@ static uint64_t value(enum kind kind, int i) {
                                        0xff800000, 0x7fc00000, 1,          0x80000001, 0x7f7fffff,
                                        0x00800000, 0x4effffff, 0x4f000000, 0xcf000000, 0x3f000000,
                                        0x3fc00000, 0x477fefff, 0x477ff000};
+    static const double doubles[] = {0,         -0.0, 1,         -1,         INFINITY,
+                                     -INFINITY, NAN,  0x1p-1074, -0x1p-1074, 0x1.fffffffffffffp1023};
+    enum { DOUBLES = sizeof doubles / sizeof *doubles };
     uint64_t r = check_random();
     switch (kind) {
     case SINGLE:
@@ -393,6 +414,7 @@ static uint64_t value(enum kind kind, int i) {
         if (kind == SMALL) return r % 80 - (i % 4 ? 0 : 40);
         return i < 18 ? singles[i] : i % 3 ? of_f(((float)(r % 2000003) - 1000001) / 997) : r & 0xffffffff;
     case DOUBLE:
+        if (i < DOUBLES) return of_d(doubles[i]);
         return i % 3 ? of_d(((double)(r % 2000003) - 1000001) / 997)
                      : (r & ~(UINT64_C(0x7ff) << 52)) | ((r >> 52 & 0x7ff) % 0x7ff) << 52;
     default:

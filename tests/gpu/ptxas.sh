@@ -40,7 +40,7 @@ assemble() {
 }
 
 for model in "$tests"/numeric/*.mdl "$tests"/gpu/resnet.mdl; do
-    [ "$(basename "$model")" = double.mdl ] || assemble "$(basename "$model" .mdl)" "$model"
+    assemble "$(basename "$model" .mdl)" "$model"
 done
 for precision in bf16 int8; do
     assemble "transformer, $precision" "$tests/numeric/transformer.mdl" --precision=$precision

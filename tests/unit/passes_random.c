@@ -101,7 +101,7 @@ static void check_program(uint64_t seed, const char *const *passes) {
 Test(passes_random, pipeline) {
     static const char *const passes[] = {"fold",     "simplify", "cse",    "dce", "precision", "decompose",
                                          "fold",     "simplify", "cse",    "dce", "guards",    "fuse",
-                                         "schedule", "layout",   "memory", NULL};
+                                         "schedule", "narrow",   "layout", "memory", NULL};
     for (uint64_t seed = 1; seed <= PROGRAMS; seed++) check_program(seed, passes);
 }
 
