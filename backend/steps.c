@@ -36,7 +36,7 @@ static void add_ref(struct tables *t, const struct function *f, const struct val
     struct code *c = t->code;
     struct home h = home_of(c, f, v);
     struct mdl_ref r = {
-        .space = h.space, .index = h.index, .offset = h.offset, .stride = h.stride, .loop = h.loop};
+        .space = (uint16_t)h.space, .loop = (uint16_t)h.loop, .index = h.index, .offset = h.offset, .stride = h.stride};
     int64_t begin = h.stride ? INT64_MIN / 2 : h.offset;
     struct reach reach = {begin, begin + most_bytes(c, &h, v), written};
     arena_push(c->arena, t->refs, t->refs_count, t->refs_capacity, r);
@@ -207,6 +207,7 @@ static void add_assign(struct tables *t, struct steps *s, const struct function 
 
 static void add_scan(struct tables *t, struct steps *s, const struct function *f, struct node *n) {
     uint32_t loop = home_loop(f, n);
+    if (loop > UINT16_MAX) emit_error(t->code->emitters[0], n->loc, "a function may have up to %d loops", UINT16_MAX + 1);
     struct mdl_step step = {.kind = MDL_STEP_LOOP, .loop = loop, .count = tables_extent(t, f, n->count)};
     add_step(t, s, f, step, n);
     add_block(t, s, f, n->body);

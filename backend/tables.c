@@ -3,7 +3,7 @@
 #include "backend/steps.h"
 #include <string.h>
 
-_Static_assert(sizeof(struct mdl_ref) == 32 && sizeof(struct mdl_step) == 56 &&
+_Static_assert(sizeof(struct mdl_ref) == 24 && sizeof(struct mdl_step) == 56 &&
                    sizeof(struct mdl_variant) == 40,
                "as below");
 _Static_assert(sizeof(struct mdl_tensor) == 40 && sizeof(struct mdl_dim) == 40 &&
@@ -16,6 +16,7 @@ _Static_assert((int)MDL_BOOL == (int)DTYPE_BOOL && (int)MDL_F64 == (int)DTYPE_F6
 typedef LLVMValueRef V;
 enum { MESH_FIELDS = 12 };
 
+static V u16(struct emitter *e, uint16_t value) { return LLVMConstInt(e->i16, value, 0); }
 static V u32(struct emitter *e, uint32_t value) { return LLVMConstInt(e->i32, value, 0); }
 static V i64(struct emitter *e, int64_t value) { return emit_i64(e, value); }
 
@@ -46,8 +47,7 @@ static V array(struct emitter *e, V *items, int count, const char *name) {
 }
 
 static V ref_record(struct emitter *e, const struct mdl_ref *r) {
-    return RECORD(e, u32(e, r->space), u32(e, r->index), i64(e, r->offset), i64(e, r->stride),
-                  u32(e, r->loop), u32(e, 0));
+    return RECORD(e, u16(e, r->space), u16(e, r->loop), u32(e, r->index), i64(e, r->offset), i64(e, r->stride));
 }
 
 static V step_record(struct emitter *e, const struct mdl_step *s) {

@@ -12,7 +12,7 @@
 #include "runtime/mdl.h"
 #include <stdint.h>
 
-#define MDL_ABI_VERSION 7u
+#define MDL_ABI_VERSION 8u
 #define MDL_ALIGN 64 /* of every buffer: arena, weights, states, scratch; bytes */
 #define MDL_MAX_AXES 8
 #define MDL_JOINS 4096 /* of a device: counters (uint32_t) in front of a grid's scratch */
@@ -35,11 +35,11 @@ enum mdl_space {
     MDL_RESULT,  /* the caller's result number `index` */
     MDL_COUNTER  /* an int32_t holding the counter of loop `index` */
 };
-struct mdl_ref {
-    uint32_t space, index;
+struct mdl_ref { /* small: a model of many layers has thousands */
+    uint16_t space, loop;
+    uint32_t index;
     int64_t offset; /* bytes */
     int64_t stride; /* bytes for each iteration of loop number `loop`; 0 outside loops */
-    uint32_t loop, reserved;
 };
 
 /* COLLECTIVE only starts its collective: nobody may touch its buffers until the AWAIT of the same number. */

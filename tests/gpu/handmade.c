@@ -34,24 +34,24 @@ enum { OUTER_REFS = HANDMADE_REFS, PEEK_REFS = OUTER_REFS + 8, CRASH_REFS = PEEK
 static const struct mdl_ref refs[] = {
     MIX_AND_SCAN_REFS,
     /* outer */
-    {MDL_INPUT, 0, 0, 0, 0, 0},
-    {MDL_ARENA, 0, 64, 0, 0, 0},
-    {MDL_INPUT, 1, 0, 0, 0, 0},
-    {MDL_ARENA, 0, 64, 0, 0, 0},
-    {MDL_INPUT, 1, 0, 0, 0, 0},
-    {MDL_WEIGHT, 0, 128, 0, 0, 0},
-    {MDL_RESULT, 0, 0, 0, 0, 0},
-    {MDL_WEIGHT, 0, 132, 0, 0, 0}, /* of the version for M = 2 */
+    {MDL_INPUT, 0, 0, 0, 0},
+    {MDL_ARENA, 0, 0, 64, 0},
+    {MDL_INPUT, 0, 1, 0, 0},
+    {MDL_ARENA, 0, 0, 64, 0},
+    {MDL_INPUT, 0, 1, 0, 0},
+    {MDL_WEIGHT, 0, 0, 128, 0},
+    {MDL_RESULT, 0, 0, 0, 0},
+    {MDL_WEIGHT, 0, 0, 132, 0}, /* of the version for M = 2 */
     /* peek */
-    {MDL_ARENA, 0, 4096, 0, 0, 0},
-    {MDL_RESULT, 0, 0, 0, 0, 0},
+    {MDL_ARENA, 0, 0, 4096, 0},
+    {MDL_RESULT, 0, 0, 0, 0},
     /* crash */
-    {MDL_RESULT, 0, 0, 0, 0, 0},
+    {MDL_RESULT, 0, 0, 0, 0},
     /* outer, M = 2 */
-    {MDL_ARENA, 0, 64, 0, 0, 0},
-    {MDL_INPUT, 1, 0, 0, 0, 0},
-    {MDL_WEIGHT, 0, 132, 0, 0, 0},
-    {MDL_RESULT, 0, 0, 0, 0, 0},
+    {MDL_ARENA, 0, 0, 64, 0},
+    {MDL_INPUT, 0, 1, 0, 0},
+    {MDL_WEIGHT, 0, 0, 132, 0},
+    {MDL_RESULT, 0, 0, 0, 0},
 };
 
 #define OUTER_STEPS(first_ref)                                                                               \

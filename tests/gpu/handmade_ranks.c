@@ -22,10 +22,10 @@ static int64_t extent(uint32_t index, const int64_t *dims) {
 enum { COPY, CHECK_SIGNS };
 static const struct mdl_launch launches[] = {{"copy", 32, 0, 0, 0, 0, NULL, 0, 0}, {"check_signs", 32, 0, 1, 0, 0, NULL, 0, 0}};
 static const struct mdl_ref refs[] = {
-    {MDL_INPUT, 0, 0, 0, 0, 0},      {MDL_INPUT, 0, 0, 0, 0, 0},    {MDL_ARENA, 0, 64, 0, 0, 0},
-    {MDL_ARENA, 0, 64, 0, 0, 0},     {MDL_ARENA, 0, 4096, 0, 0, 0}, {MDL_ARENA, 0, 4096, 0, 0, 0},
-    {MDL_ARENA, 0, 64, 0, 0, 0},     {MDL_ARENA, 0, 64, 0, 0, 0},   {MDL_RESULT, 0, 0, 0, 0, 0},
-    {MDL_WEIGHT, 0, PIECE, 0, 0, 0}, {MDL_RESULT, 1, 0, 0, 0, 0},
+    {MDL_INPUT, 0, 0, 0, 0},      {MDL_INPUT, 0, 0, 0, 0},    {MDL_ARENA, 0, 0, 64, 0},
+    {MDL_ARENA, 0, 0, 64, 0},     {MDL_ARENA, 0, 0, 4096, 0}, {MDL_ARENA, 0, 0, 4096, 0},
+    {MDL_ARENA, 0, 0, 64, 0},     {MDL_ARENA, 0, 0, 64, 0},   {MDL_RESULT, 0, 0, 0, 0},
+    {MDL_WEIGHT, 0, 0, PIECE, 0}, {MDL_RESULT, 0, 1, 0, 0},
 };
 static const struct mdl_step steps[] = {
     {MDL_STEP_GUARD, 0, CHECK_SIGNS, 0, 1, 0, 0, 5, 7, NONE, NONE, ONE, "total: %lld is negative"},

@@ -20,14 +20,14 @@ enum { MIX_REFS = 0, SCAN_REFS = 10, HANDMADE_REFS = 17 };
 /* clang-format off */
 #define MIX_AND_SCAN_REFS                                                                                    \
     /* mix */                                                                                                \
-    {MDL_INPUT, 1, 0, 0, 0, 0}, {MDL_STATE, 0, 64, 0, 0, 0}, {MDL_RESULT, 1, 0, 0, 0, 0},                    \
-    {MDL_INPUT, 0, 0, 0, 0, 0}, {MDL_INPUT, 1, 0, 0, 0, 0}, {MDL_INPUT, 2, 0, 0, 0, 0},                      \
-    {MDL_WEIGHT, 0, 0, 0, 0, 0}, {MDL_ARENA, 0, 128, 0, 0, 0},                                               \
-    {MDL_ARENA, 0, 128, 0, 0, 0}, {MDL_RESULT, 0, 0, 0, 0, 0},                                               \
+    {MDL_INPUT, 0, 1, 0, 0}, {MDL_STATE, 0, 0, 64, 0}, {MDL_RESULT, 0, 1, 0, 0},                    \
+    {MDL_INPUT, 0, 0, 0, 0}, {MDL_INPUT, 0, 1, 0, 0}, {MDL_INPUT, 0, 2, 0, 0},                      \
+    {MDL_WEIGHT, 0, 0, 0, 0}, {MDL_ARENA, 0, 0, 128, 0},                                               \
+    {MDL_ARENA, 0, 0, 128, 0}, {MDL_RESULT, 0, 0, 0, 0},                                               \
     /* scan */                                                                                               \
-    {MDL_RESULT, 1, 0, 0, 0, 0},                                                                             \
-    {MDL_INPUT, 0, 0, 0, 0, 0}, {MDL_WEIGHT, 0, 0, 4, 0, 0}, {MDL_COUNTER, 1, 0, 0, 0, 0}, {MDL_RESULT, 0, 0, 64, 0, 0}, \
-    {MDL_COUNTER, 2, 0, 0, 0, 0}, {MDL_RESULT, 1, 0, 0, 0, 0}
+    {MDL_RESULT, 0, 1, 0, 0},                                                                             \
+    {MDL_INPUT, 0, 0, 0, 0}, {MDL_WEIGHT, 0, 0, 0, 4}, {MDL_COUNTER, 0, 1, 0, 0}, {MDL_RESULT, 0, 0, 0, 64}, \
+    {MDL_COUNTER, 0, 2, 0, 0}, {MDL_RESULT, 0, 1, 0, 0}
 /* clang-format on */
 
 static const struct mdl_step mix_steps[] = {
