@@ -23,7 +23,7 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
-    UNPACKED_ROWS = 16, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
+    UNPACKED_ROWS = 8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
     MMA_PADDING = 8,   /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
                           shared memory */
     BLOCKS_PADDING = 4 /* the same of two rows in chunks of 16 bytes */
@@ -93,6 +93,9 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
     return emit_offset(e, base, emit_mul(e, at, emit_i64(e, 4)));
 }
 
+/* Whether a tile's last rows may not exist: they are made of the last one's inputs, and left out at the end. */
+static bool may_be_short(const struct emitter *e, const struct group *g) { return e->target->simt || g->unpacked; }
+
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
 
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
@@ -108,7 +111,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     int count = rows * vectors;
     bool simt = e->target->simt;
     LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
-    panels_rows(e, &a->panels, row, simt ? s->end : NULL, s->begin, at, &m);
+    panels_rows(e, &a->panels, row, may_be_short(e, g) ? s->end : NULL, s->begin, at, &m);
     if (g->unpacked)
         panels_unpacked(e, &a->panels, first, s->block, &m);
     else
@@ -142,7 +145,7 @@ static void finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueR
     struct emit_loop loop;
     bool simt = e->target->simt;
     LLVMValueRef begin = simt ? e->warp : emit_i64(e, 0), count = emit_i64(e, rows);
-    if (simt) count = emit_min(e, count, emit_sub(e, s->end, first_row));
+    if (may_be_short(e, g)) count = emit_min(e, count, emit_sub(e, s->end, first_row));
     emit_loop_begin(e, &loop, begin, count, simt ? e->block_warps : 1, 0, NULL);
     contraction_unflatten(e, &a->panels.c, &a->panels.c.rows, emit_add(e, first_row, loop.counter), at);
     g->row = loop.counter;
@@ -175,21 +178,19 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
     emit_loop_end(e, &tiles, NULL);
 }
 
-/* Of many rows, all but the last few; the row behind them. */
+/* Many rows; the row behind them, or the first. */
 static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    LLVMValueRef rows = emit_sub(e, s->end, s->begin), least = emit_i64(e, UNPACKED_ROWS);
-    LLVMValueRef tiled = emit_sub(e, rows, emit_rem(e, rows, emit_i64(e, g->unpacked_rows)));
-    LLVMValueRef many = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, least, "");
-    LLVMValueRef stop = LLVMBuildSelect(e->builder, many, emit_add(e, s->begin, tiled), s->begin, "");
-    struct emit_if some;
-    emit_if_begin(e, &some, many);
+    struct emit_if many;
+    LLVMValueRef rows = emit_sub(e, s->end, s->begin);
+    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, emit_i64(e, UNPACKED_ROWS), "");
+    emit_if_begin(e, &many, enough);
     for (int i = 0; i < g->count; i++)
         panels_unpack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
     g->unpacked = true;
-    contract_tiles(e, g, g->unpacked_rows, s->begin, stop, s, at);
+    contract_tiles(e, g, g->unpacked_rows, s->begin, s->end, s, at);
     g->unpacked = false;
-    emit_if_end(e, &some);
-    return stop;
+    emit_if_end(e, &many);
+    return LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
 }
 
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
@@ -200,7 +201,8 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
     LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, from)};
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
-    for (int rows = g->tile_rows; rows >= 1; rows /= 2) {
+    int most = g->unpacked_rows && g->tile_rows > UNPACKED_ROWS / 2 ? UNPACKED_ROWS / 2 : g->tile_rows;
+    for (int rows = most; rows >= 1; rows /= 2) {
         left[count + 1] = emit_rem(e, left[count], emit_i64(e, rows));
         sizes[count++] = rows;
     }
