@@ -23,7 +23,8 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
-    UNPACKED_ROWS = 8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
+    UNPACKED_ROWS =
+        8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
     MMA_PADDING = 8,   /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
                           shared memory */
     BLOCKS_PADDING = 4 /* the same of two rows in chunks of 16 bytes */
@@ -88,13 +89,16 @@ static LLVMValueRef load_from_tile(struct emitter *e, const struct binding *b, c
 
 /* ---- one tile ---- */
 
-LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row, LLVMValueRef column) {
+LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row,
+                              LLVMValueRef column) {
     LLVMValueRef at = emit_add(e, emit_mul(e, row, emit_i64(e, g->stride)), column);
     return emit_offset(e, base, emit_mul(e, at, emit_i64(e, 4)));
 }
 
 /* Whether a tile's last rows may not exist: they are made of the last one's inputs, and left out at the end. */
-static bool may_be_short(const struct emitter *e, const struct group *g) { return e->target->simt || g->unpacked; }
+static bool may_be_short(const struct emitter *e, const struct group *g) {
+    return e->target->simt || g->unpacked;
+}
 
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
 
@@ -121,7 +125,8 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     emit_micro(e, &m, sums);
     for (int i = 0; i < count; i++) {
         LLVMValueRef vector = emit_i64(e, (int64_t)(i % vectors) * e->lanes);
-        LLVMValueRef there = contract_sums_at(e, g, to, emit_i64(e, i / vectors), emit_add(e, column, vector));
+        LLVMValueRef there =
+            contract_sums_at(e, g, to, emit_i64(e, i / vectors), emit_add(e, column, vector));
         emit_store_lanes(e, sums[i], there, NULL);
     }
     if (simt) simt_join_warps(e, g, a, rows, column, (int64_t)vectors * e->lanes);
@@ -158,12 +163,13 @@ static void finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueR
     if (simt) simt_block_barrier(e); /* before the next tile is put there */
 }
 
-void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop, const struct strip *s,
-                    struct index *at) {
+void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
+                    const struct strip *s, struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
     bool by_lanes = !g->mma || rows < MMA_ROWS;
-    for (int i = 0; i < g->count && !by_lanes; i++) simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
+    for (int i = 0; i < g->count && !by_lanes; i++)
+        simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
     if (by_lanes) {
         emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)vectors_of(g) * e->lanes, 0, NULL);
         for (int i = 0; i < g->count; i++)
@@ -179,7 +185,8 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
 }
 
 /* Many rows; the row behind them, or the first. */
-static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
+static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const struct strip *s,
+                                   struct index *at) {
     struct emit_if many;
     LLVMValueRef rows = emit_sub(e, s->end, s->begin);
     LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, emit_i64(e, UNPACKED_ROWS), "");
@@ -215,7 +222,9 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
 
 /* ---- a group's share of the kernel's work ---- */
 
-static int largest_tile(const struct group *g) { return g->unpacked_rows > g->tile_rows ? g->unpacked_rows : g->tile_rows; }
+static int largest_tile(const struct group *g) {
+    return g->unpacked_rows > g->tile_rows ? g->unpacked_rows : g->tile_rows;
+}
 
 static struct shape shape_of(struct emitter *e, const struct group *g) {
     const struct contraction *c = &g->anchors[0]->panels.c;
@@ -239,10 +248,11 @@ static LLVMValueRef block_row(struct emitter *e, const struct group *g, const st
     return emit_min(e, emit_mul(e, tile, emit_i64(e, largest_tile(g))), s->rows);
 }
 
-void contract_strip(struct emitter *e, const struct group *g, const struct shape *s, LLVMValueRef strip, LLVMValueRef block,
-                    LLVMValueRef blocks, struct index *at, struct strip *made) {
+void contract_strip(struct emitter *e, const struct group *g, const struct shape *s, LLVMValueRef strip,
+                    LLVMValueRef block, LLVMValueRef blocks, struct index *at, struct strip *made) {
     const struct contraction *c = &g->anchors[0]->panels.c;
-    LLVMValueRef one = emit_i64(e, 1), per_outer = emit_max(e, s->row_blocks, one), number = emit_rem(e, strip, per_outer);
+    LLVMValueRef one = emit_i64(e, 1), per_outer = emit_max(e, s->row_blocks, one),
+                 number = emit_rem(e, strip, per_outer);
     contraction_unflatten(e, c, &c->outer, emit_div(e, strip, per_outer), at);
     made->begin = block_row(e, g, s, number);
     made->end = block_row(e, g, s, emit_add(e, number, one));
@@ -321,10 +331,12 @@ static bool plan_group(struct emitter *e, struct group *g) {
         g->blocks_at_once = 1;
     }
     g->by_lanes = g->mma;
-    for (int i = 0; i < g->count; i++) g->by_lanes = g->by_lanes && is_in_blocks(e, g->anchors[i]->panels.c.b_value);
+    for (int i = 0; i < g->count; i++)
+        g->by_lanes = g->by_lanes && is_in_blocks(e, g->anchors[i]->panels.c.b_value);
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
-        if (!g->mma || g->by_lanes) panels_init(e, &a->panels, g->mma ? MMA_ROWS : (int)g->block_rows, (int)g->stride);
+        if (!g->mma || g->by_lanes)
+            panels_init(e, &a->panels, g->mma ? MMA_ROWS : (int)g->block_rows, (int)g->stride);
         g->by_lanes = g->by_lanes && a->panels.tile;
         if (g->mma) a->a = mma_operand_a(e, &a->panels.c, s->atom);
         if (g->mma && !g->tiles) a->b = mma_operand_b(e, &a->panels.c, s->atom);
@@ -357,8 +369,9 @@ static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int c
     bool of_codes = atom_info(s->atom)->sum == DTYPE_I32;
     for (int i = 0; i < count; i++)
         if (of_codes != anchors[i].panels.c.quantized) {
-            emit_error(e, anchors[i].value->loc, "schedule: %s is for products of %s", atom_info(s->atom)->name,
-                       of_codes ? "codes, qlinear" : "floats; qlinear's are dot_int8's, or on a GPU mma_int8's");
+            emit_error(
+                e, anchors[i].value->loc, "schedule: %s is for products of %s", atom_info(s->atom)->name,
+                of_codes ? "codes, qlinear" : "floats; qlinear's are dot_int8's, or on a GPU mma_int8's");
             return false;
         }
     if (atom_info(s->atom)->unit != UNIT_lane) return simt_schedule_fits(e);
@@ -390,7 +403,8 @@ bool lower_contract(struct emitter *e) {
         a->group = group_for(e, groups, &groups_count, a);
         a->group->anchors[a->group->count++] = a;
         a->panels.atom = atom_of_lanes(e->kernel->schedule->atom);
-        a->panels.outputs = a->panels.atom == e->kernel->schedule->atom ? e->kernel->schedule->tile[1] : TILE_OUTPUTS;
+        a->panels.outputs =
+            a->panels.atom == e->kernel->schedule->atom ? e->kernel->schedule->tile[1] : TILE_OUTPUTS;
         a->binding = (struct binding){.value = a->value, .load = load_from_tile, .data = a};
     }
     LLVMValueRef total = emit_i64(e, 0), begin, end;

@@ -17,9 +17,10 @@ struct micro {
     int unroll;                    /* input groups written out in a loop's body */
     bool ahead;                    /* whether B's bytes are prefetched */
     LLVMValueRef a[MAX_TILE_ROWS]; /* ptr to input 0 of each row, inputs adjacent, in `a_type` */
-    int64_t a_align, k_align;      /* a's rows are aligned to so many bytes; the step's k is a multiple of so many inputs */
-    bool whole;                    /* `inputs` is a multiple of unroll * the atom's k */
-    enum dtype a_type;             /* as it lies in memory; fma widens, the other atoms need their own type */
+    int64_t a_align,
+        k_align; /* a's rows are aligned to so many bytes; the step's k is a multiple of so many inputs */
+    bool whole;  /* `inputs` is a multiple of unroll * the atom's k */
+    enum dtype a_type;      /* as it lies in memory; fma widens, the other atoms need their own type */
     LLVMValueRef inputs;    /* i64, how many; a multiple of the atom's k, and of 32 with block formats */
     LLVMValueRef b;         /* ptr to input group 0 of the outputs */
     enum dtype b_type;      /* of B in memory, unless `tile` */

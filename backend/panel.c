@@ -60,7 +60,8 @@ static bool rows_lie_right(struct emitter *e, const struct panels *p) {
 /* Outputs of one outer index share no tile with those of the next. */
 static bool tiles_are_whole(const struct type *t) {
     int64_t outputs;
-    return t->rank == 2 || (extent_is_const(t->extents[t->rank - 2], &outputs) && outputs % TILE_OUTPUTS == 0);
+    return t->rank == 2 ||
+           (extent_is_const(t->extents[t->rank - 2], &outputs) && outputs % TILE_OUTPUTS == 0);
 }
 
 static void find_b(struct emitter *e, struct panels *p) {
@@ -303,24 +304,30 @@ void panels_make_room(struct emitter *e, struct panels *p, int64_t outputs) {
 /* Where the unpacked tiles of outputs `from_block` .. of the block lie. */
 static LLVMValueRef unpacked_panel(struct emitter *e, const struct panels *p, LLVMValueRef from_block) {
     LLVMValueRef panel = emit_div(e, from_block, emit_i64(e, TILE_OUTPUTS));
-    return emit_offset(e, p->b_scratch, emit_mul(e, panel, emit_i64(e, p->inputs_max / TILE_INPUTS * UNPACKED_BYTES)));
+    return emit_offset(e, p->b_scratch,
+                       emit_mul(e, panel, emit_i64(e, p->inputs_max / TILE_INPUTS * UNPACKED_BYTES)));
 }
 
-void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end, const struct index *at) {
+void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                           const struct index *at) {
     struct emit_loop panels;
-    struct micro m = {.atom = p->atom, .vectors = TILE_OUTPUTS / e->lanes, .lanes = e->lanes, .inputs = inputs_count(e, p)};
+    struct micro m = {
+        .atom = p->atom, .vectors = TILE_OUTPUTS / e->lanes, .lanes = e->lanes, .inputs = inputs_count(e, p)};
     emit_loop_begin(e, &panels, begin, end, TILE_OUTPUTS, 0, NULL);
     panels_outputs(e, p, panels.counter, begin, at, &m);
     micro_unpack(e, &m, unpacked_panel(e, p, emit_sub(e, panels.counter, begin)));
     emit_loop_end(e, &panels, NULL);
 }
 
-void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin, struct micro *m) {
-    LLVMValueRef from_block = emit_sub(e, first, block_begin), column = emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS));
+void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
+                     struct micro *m) {
+    LLVMValueRef from_block = emit_sub(e, first, block_begin),
+                 column = emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS));
     m->tile = p->tile;
     m->unpacked = true;
     m->b_step = emit_i64(e, UNPACKED_BYTES);
-    m->b = emit_offset(e, unpacked_panel(e, p, from_block), emit_mul(e, column, emit_i64(e, dtype_bytes(DTYPE_F32))));
+    m->b = emit_offset(e, unpacked_panel(e, p, from_block),
+                       emit_mul(e, column, emit_i64(e, dtype_bytes(DTYPE_F32))));
 }
 
 void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,

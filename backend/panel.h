@@ -17,8 +17,9 @@ struct panels {
     enum dtype a_type;      /* as micro reads it */
     /* B */
     const struct format_info *tile; /* B is a weight in packed tiles */
-    bool b_packed;          /* or a weight in panels: [outer][outputs / panel][inputs / k][panel][k] */
-    LLVMValueRef b_scratch; /* else it is packed here, [block / panel][inputs_max / k][panel][k]; or packed tiles unpacked, at times */
+    bool b_packed; /* or a weight in panels: [outer][outputs / panel][inputs / k][panel][k] */
+    LLVMValueRef
+        b_scratch; /* else it is packed here, [block / panel][inputs_max / k][panel][k]; or packed tiles unpacked, at times */
     enum dtype b_type;
 };
 
@@ -36,8 +37,10 @@ void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef
 /* Packed tiles of outputs begin..end as floats into scratch, room for which was made for so many outputs; then micro's B side is the part
  * of them that starts at `first`, any multiple of its lanes. */
 void panels_make_room(struct emitter *e, struct panels *p, int64_t outputs);
-void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end, const struct index *at);
-void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin, struct micro *m);
+void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                           const struct index *at);
+void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
+                     struct micro *m);
 /* Fills in micro's A side: rows first .. first + m->rows, and the one before `end` in place of those from there on (NULL: all are
  * there); `block_begin` is the first row in scratch. */
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
@@ -47,6 +50,7 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
                     const struct index *at, struct micro *m);
 
 /* Leaves part number `part` of `parts` of the inputs, in stretches of 32. */
-void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts, struct micro *m);
+void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,
+                         struct micro *m);
 
 #endif

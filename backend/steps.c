@@ -35,8 +35,11 @@ static int64_t most_bytes(struct code *c, const struct home *h, const struct val
 static void add_ref(struct tables *t, const struct function *f, const struct value *v, bool written) {
     struct code *c = t->code;
     struct home h = home_of(c, f, v);
-    struct mdl_ref r = {
-        .space = (uint16_t)h.space, .loop = (uint16_t)h.loop, .index = h.index, .offset = h.offset, .stride = h.stride};
+    struct mdl_ref r = {.space = (uint16_t)h.space,
+                        .loop = (uint16_t)h.loop,
+                        .index = h.index,
+                        .offset = h.offset,
+                        .stride = h.stride};
     int64_t begin = h.stride ? INT64_MIN / 2 : h.offset;
     struct reach reach = {begin, begin + most_bytes(c, &h, v), written};
     arena_push(c->arena, t->refs, t->refs_count, t->refs_capacity, r);
@@ -207,7 +210,8 @@ static void add_assign(struct tables *t, struct steps *s, const struct function 
 
 static void add_scan(struct tables *t, struct steps *s, const struct function *f, struct node *n) {
     uint32_t loop = home_loop(f, n);
-    if (loop > UINT16_MAX) emit_error(t->code->emitters[0], n->loc, "a function may have up to %d loops", UINT16_MAX + 1);
+    if (loop > UINT16_MAX)
+        emit_error(t->code->emitters[0], n->loc, "a function may have up to %d loops", UINT16_MAX + 1);
     struct mdl_step step = {.kind = MDL_STEP_LOOP, .loop = loop, .count = tables_extent(t, f, n->count)};
     add_step(t, s, f, step, n);
     add_block(t, s, f, n->body);
@@ -219,7 +223,10 @@ static void add_scan(struct tables *t, struct steps *s, const struct function *f
 /* ---- Collectives ---- */
 
 static const int32_t *peers_of(struct tables *t, const struct node *n) {
-    const char *attr = n->op == OP_send ? "to" : n->op == OP_receive ? "from" : n->op == OP_permute ? "to" : NULL;
+    const char *attr = n->op == OP_send      ? "to"
+                       : n->op == OP_receive ? "from"
+                       : n->op == OP_permute ? "to"
+                                             : NULL;
     if (!attr) return NULL;
     const struct attr *a = node_attr(n, attr);
     int count = n->op == OP_permute ? a->count : 1;
@@ -229,14 +236,16 @@ static const int32_t *peers_of(struct tables *t, const struct node *n) {
 }
 
 static uint32_t reduction_of(const struct node *n) {
-    static const char *const words[] = {[MDL_SUM] = "sum", [MDL_MAX] = "max", [MDL_MIN] = "min", [MDL_PROD] = "prod"};
+    static const char *const words[] = {
+        [MDL_SUM] = "sum", [MDL_MAX] = "max", [MDL_MIN] = "min", [MDL_PROD] = "prod"};
     for (uint32_t i = 0; n->op == OP_all_reduce && i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], node_attr(n, "reduce")->s)) return i;
     return MDL_SUM;
 }
 
 /* Elements of one member's part: of what is [members, d], d. */
-static uint32_t part_of(struct tables *t, const struct function *f, const struct node *n, const struct type *type) {
+static uint32_t part_of(struct tables *t, const struct function *f, const struct node *n,
+                        const struct type *type) {
     struct type part = *type;
     bool parts = n->op == OP_reduce_scatter || n->op == OP_all_to_all;
     for (int d = 1; parts && d < type->rank; d++) part.extents[d - 1] = type->extents[d];
@@ -244,13 +253,18 @@ static uint32_t part_of(struct tables *t, const struct function *f, const struct
     return tables_extent(t, f, type_elements(t->code->graph->extents, &part));
 }
 
-static void add_collective(struct tables *t, struct steps *s, const struct function *f, const struct node *n) {
+static void add_collective(struct tables *t, struct steps *s, const struct function *f,
+                           const struct node *n) {
     static const struct {
         enum op op;
         uint32_t kind;
-    } kinds[] = {{OP_all_reduce, MDL_ALL_REDUCE}, {OP_all_gather, MDL_ALL_GATHER},
-                 {OP_reduce_scatter, MDL_REDUCE_SCATTER}, {OP_all_to_all, MDL_ALL_TO_ALL},
-                 {OP_permute, MDL_PERMUTE}, {OP_send, MDL_SEND}, {OP_receive, MDL_RECEIVE}};
+    } kinds[] = {{OP_all_reduce, MDL_ALL_REDUCE},
+                 {OP_all_gather, MDL_ALL_GATHER},
+                 {OP_reduce_scatter, MDL_REDUCE_SCATTER},
+                 {OP_all_to_all, MDL_ALL_TO_ALL},
+                 {OP_permute, MDL_PERMUTE},
+                 {OP_send, MDL_SEND},
+                 {OP_receive, MDL_RECEIVE}};
     struct code *c = t->code;
     struct rank_group over = collective_group(c->graph, n);
     struct value *const *tensors = n->operands_count ? n->operands : n->results;
@@ -263,10 +277,11 @@ static void add_collective(struct tables *t, struct steps *s, const struct funct
     made.peers = peers_of(t, n);
     made.peers_count = n->op == OP_permute ? node_attr(n, "to")->count : made.peers ? 1 : 0;
     made.elements = arena_new_array(c->arena, uint32_t, (size_t)made.tensors);
-    for (int i = 0; i < made.tensors; i++)
-        made.elements[i] = part_of(t, f, n, &tensors[i]->type);
-    struct mdl_step step = {.kind = MDL_STEP_COLLECTIVE, .kernel = (uint32_t)t->collectives_count,
-                            .refs = (uint32_t)(n->operands_count + n->results_count), .name = op_info(n->op)->name};
+    for (int i = 0; i < made.tensors; i++) made.elements[i] = part_of(t, f, n, &tensors[i]->type);
+    struct mdl_step step = {.kind = MDL_STEP_COLLECTIVE,
+                            .kernel = (uint32_t)t->collectives_count,
+                            .refs = (uint32_t)(n->operands_count + n->results_count),
+                            .name = op_info(n->op)->name};
     int first = t->refs_count;
     for (int i = 0; i < n->operands_count; i++) add_ref(t, f, n->operands[i], false);
     for (int i = 0; i < n->results_count; i++) add_ref(t, f, n->results[i], true);
@@ -280,13 +295,15 @@ static void add_awaits(struct tables *t, struct steps *s, const struct function 
                        const struct node *n, const int *numbers) {
     for (const struct node *m = b->first; m != n; m = m->next) {
         if (!collective_of(m) || collective_end(m) != n) continue;
-        struct mdl_step step = {.kind = MDL_STEP_AWAIT, .kernel = (uint32_t)numbers[m->id], .name = op_info(m->op)->name};
+        struct mdl_step step = {
+            .kind = MDL_STEP_AWAIT, .kernel = (uint32_t)numbers[m->id], .name = op_info(m->op)->name};
         add_step(t, s, f, step, m);
     }
 }
 
 static void add_block(struct tables *t, struct steps *s, const struct function *f, const struct block *b) {
-    int *numbers = arena_new_array(t->code->arena, int, (size_t)t->code->graph->nodes + 1); /* of collectives */
+    int *numbers =
+        arena_new_array(t->code->arena, int, (size_t)t->code->graph->nodes + 1); /* of collectives */
     for (struct node *n = b->first; n; n = n->next) {
         if (t->code->mesh) add_awaits(t, s, f, b, n, numbers);
         add_buffers(t, s, f, n);

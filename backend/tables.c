@@ -47,7 +47,8 @@ static V array(struct emitter *e, V *items, int count, const char *name) {
 }
 
 static V ref_record(struct emitter *e, const struct mdl_ref *r) {
-    return RECORD(e, u16(e, r->space), u16(e, r->loop), u32(e, r->index), i64(e, r->offset), i64(e, r->stride));
+    return RECORD(e, u16(e, r->space), u16(e, r->loop), u32(e, r->index), i64(e, r->offset),
+                  i64(e, r->stride));
 }
 
 static V step_record(struct emitter *e, const struct mdl_step *s) {
@@ -109,10 +110,11 @@ static V tensors(struct tables *t, const struct function *f, struct value *const
     V *items = arena_new_array(t->code->arena, V, count + 1);
     for (int i = 0; i < count; i++) {
         const char *name = results ? arena_printf(t->code->arena, "%d", i) : values[i]->name;
-        const struct sharding *s = !results               ? values[i]->sharding
+        const struct sharding *s = !results              ? values[i]->sharding
                                    : f->result_shardings ? f->result_shardings[i]
-                                                          : NULL;
-        items[i] = tensor_record(t, f, name ? name : arena_printf(t->code->arena, "x%d", i), &values[i]->type, s);
+                                                         : NULL;
+        items[i] =
+            tensor_record(t, f, name ? name : arena_printf(t->code->arena, "x%d", i), &values[i]->type, s);
     }
     return array(t->code->emitters[0], items, count, results ? "results" : "inputs");
 }
@@ -260,7 +262,8 @@ static V embedded_weights(struct code *c) {
 
 uint32_t tables_group(struct tables *t, const struct rank_group *group) {
     for (int i = 0; i < t->groups_count; i++)
-        if (t->groups[i].count == group->count && !memcmp(t->groups[i].axes, group->axes, (size_t)group->count))
+        if (t->groups[i].count == group->count &&
+            !memcmp(t->groups[i].axes, group->axes, (size_t)group->count))
             return (uint32_t)i;
     arena_push(t->code->arena, t->groups, t->groups_count, t->groups_capacity, *group);
     return (uint32_t)t->groups_count - 1;
@@ -268,7 +271,8 @@ uint32_t tables_group(struct tables *t, const struct rank_group *group) {
 
 static V axis_table(struct emitter *e, const struct mesh *m) {
     V items[MAX_MESH_AXES];
-    for (int i = 0; i < m->axes_count; i++) items[i] = RECORD(e, text(e, m->axes[i].name), i64(e, m->axes[i].size));
+    for (int i = 0; i < m->axes_count; i++)
+        items[i] = RECORD(e, text(e, m->axes[i].name), i64(e, m->axes[i].size));
     return array(e, items, m->axes_count, "axes");
 }
 
@@ -277,8 +281,10 @@ static V group_table(struct tables *t) {
     V *items = arena_new_array(t->code->arena, V, t->groups_count + 1);
     for (int i = 0; i < t->groups_count; i++) {
         V axes[MDL_MAX_AXES];
-        for (int k = 0; k < MDL_MAX_AXES; k++) axes[k] = u32(e, k < t->groups[i].count ? t->groups[i].axes[k] : 0);
-        items[i] = RECORD(e, u32(e, (uint32_t)t->groups[i].count), LLVMConstArray2(e->i32, axes, MDL_MAX_AXES));
+        for (int k = 0; k < MDL_MAX_AXES; k++)
+            axes[k] = u32(e, k < t->groups[i].count ? t->groups[i].axes[k] : 0);
+        items[i] =
+            RECORD(e, u32(e, (uint32_t)t->groups[i].count), LLVMConstArray2(e->i32, axes, MDL_MAX_AXES));
     }
     return array(e, items, t->groups_count, "groups");
 }
@@ -313,7 +319,8 @@ static V section_table(struct code *c, int *count) {
             only[k] = i64(e, (int64_t)s->only[k]);
         }
         items[(*count)++] = RECORD(e, i64(e, s->image), i64(e, s->bytes), i64(e, s->file),
-                          LLVMConstArray2(e->i64, strides, MDL_MAX_AXES), LLVMConstArray2(e->i64, only, MDL_MAX_AXES));
+                                   LLVMConstArray2(e->i64, strides, MDL_MAX_AXES),
+                                   LLVMConstArray2(e->i64, only, MDL_MAX_AXES));
     }
     return array(e, items, *count, "sections");
 }
@@ -355,8 +362,9 @@ static V map_table(struct tables *t, const struct kernel_code *k) {
             extents[d] = u32(e, d < m->rank ? tables_extent(t, k->function, m->extents[d]) : 0);
             box[d] = u32(e, d < m->rank ? (uint32_t)m->box[d] : 0);
         }
-        items[i] = RECORD(e, u32(e, (uint32_t)m->buffer), u32(e, (uint32_t)m->dtype), u32(e, (uint32_t)m->rank),
-                          LLVMConstArray2(e->i32, extents, MDL_MAP_DIMS), LLVMConstArray2(e->i32, box, MDL_MAP_DIMS));
+        items[i] = RECORD(e, u32(e, (uint32_t)m->buffer), u32(e, (uint32_t)m->dtype),
+                          u32(e, (uint32_t)m->rank), LLVMConstArray2(e->i32, extents, MDL_MAP_DIMS),
+                          LLVMConstArray2(e->i32, box, MDL_MAP_DIMS));
     }
     return array(e, items, k->maps_count, "maps");
 }
@@ -367,16 +375,19 @@ static V device_table(struct tables *t) {
     struct emitter *e = c->emitters[0];
     V *launches = arena_new_array(c->arena, V, (size_t)c->kernels_count + 1), *images;
     for (const struct kernel_code *k = c->kernels; k; k = k->next)
-        launches[k->number] = RECORD(e, text(e, device_name(c->arena, k->name)), u32(e, 32 * (uint32_t)k->warps), u32(e, (uint32_t)k->shared),
-                                     u32(e, MOST_BLOCKS), u32(e, (uint32_t)k->part), i64(e, k->scratch), map_table(t, k),
-                                     u32(e, (uint32_t)k->maps_count), u32(e, k->resident));
+        launches[k->number] =
+            RECORD(e, text(e, device_name(c->arena, k->name)), u32(e, 32 * (uint32_t)k->warps),
+                   u32(e, (uint32_t)k->shared), u32(e, MOST_BLOCKS), u32(e, (uint32_t)k->part),
+                   i64(e, k->scratch), map_table(t, k), u32(e, (uint32_t)k->maps_count), u32(e, k->resident));
     images = arena_new_array(c->arena, V, (size_t)c->images_count + 1);
     for (int i = 0; i < c->images_count; i++) {
         V bytes = LLVMConstStringInContext2(e->context, c->images[i].code, (size_t)c->images[i].bytes, 1);
-        images[i] = RECORD(e, text(e, c->images[i].arch), private_global(e, bytes, "image"), i64(e, c->images[i].bytes));
+        images[i] = RECORD(e, text(e, c->images[i].arch), private_global(e, bytes, "image"),
+                           i64(e, c->images[i].bytes));
     }
-    V all = RECORD(e, text(e, "cuda"), external(e, "mdl_cuda"), array(e, launches, c->kernels_count, "launches"),
-                      array(e, images, c->images_count, "images"), u32(e, (uint32_t)c->images_count), u32(e, 0));
+    V all =
+        RECORD(e, text(e, "cuda"), external(e, "mdl_cuda"), array(e, launches, c->kernels_count, "launches"),
+               array(e, images, c->images_count, "images"), u32(e, (uint32_t)c->images_count), u32(e, 0));
     return private_global(e, all, "device");
 }
 
@@ -390,10 +401,10 @@ static V descriptor_record(struct tables *t, V function_table, int functions_cou
     V none = LLVMConstNull(e->ptr), device = c->device ? device_table(t) : none;
     return RECORD(e, u32(e, MDL_ABI_VERSION), u32(e, (uint32_t)functions_count),
                   u32(e, (uint32_t)states_count), u32(e, (uint32_t)c->kernels_count), text(e, c->graph->name),
-                  text(e, c->source), text(e, c->graph->target->cpu), text(e, target_needs(c->arena, e->target)),
-                  LLVMConstArray2(e->i8, id, 32), function_table, state_table,
-                  c->device ? none : kernel_table(c), ref_table(t),
-                  extent_function(t), i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
+                  text(e, c->source), text(e, c->graph->target->cpu),
+                  text(e, target_needs(c->arena, e->target)), LLVMConstArray2(e->i8, id, 32), function_table,
+                  state_table, c->device ? none : kernel_table(c), ref_table(t), extent_function(t),
+                  i64(e, c->state_bytes), embedded_weights(c), i64(e, c->weights_bytes),
                   external(e, "mdl_api"), m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
                   m[11], device, c->next ? external(e, descriptor_name((struct code *)c->next)) : none,
                   text(e, weights_suffix(c)));

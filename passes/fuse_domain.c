@@ -276,8 +276,10 @@ static bool anchor_operands_fit(const struct facts *x, const struct node *n) {
 static bool siblings(const struct node *a, const struct node *b) {
     enum op_family family = op_info(a->op)->family;
     int weight = family == FAMILY_qlinear ? 3 : 1;
-    if (a->op != b->op || family == FAMILY_matmul || a->results[0]->type.rank != b->results[0]->type.rank) return false;
-    if (a->operands[0] != b->operands[0] || a->operands_count <= weight || b->operands_count <= weight) return false;
+    if (a->op != b->op || family == FAMILY_matmul || a->results[0]->type.rank != b->results[0]->type.rank)
+        return false;
+    if (a->operands[0] != b->operands[0] || a->operands_count <= weight || b->operands_count <= weight)
+        return false;
     const struct node *wa = a->operands[weight]->def, *wb = b->operands[weight]->def;
     if (!wa || !wb || !wa->global || !wb->global || wa->global->store != wb->global->store) return false;
     for (int i = 0; i < op_info(a->op)->attrs_count; i++)

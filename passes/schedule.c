@@ -174,8 +174,8 @@ static int64_t output_group(const struct node *kernel) {
 
 /* Inputs of a part where few tiles of few rows leave a GPU idle (backend/simt_split.c); 0: all. A part is worth a join of blocks if it
  * reads that much. */
-static int64_t inputs_of_part(const struct node *kernel, const struct contraction *c, const struct schedule *s, double outputs,
-                              double inputs) {
+static int64_t inputs_of_part(const struct node *kernel, const struct contraction *c,
+                              const struct schedule *s, double outputs, double inputs) {
     const struct global *w = weight_of(kernel, c->b_value);
     int64_t width = s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
     double bits = w && is_blocks(w) ? format_info(w->store)->bits : 8.0 * dtype_bytes(atom_info(s->atom)->b);
