@@ -8,6 +8,11 @@ PATH=$(pwd):$PATH
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0 count=0
+cat >"$scratch/attention.mdl" <<'END'
+model attention
+dim S in 1..256
+export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
+END
 
 # substitute GOOD BAD FROM TO [KEEP]: a file with TO for every FROM, of the same length if KEEP is given; false: there is no FROM.
 substitute() {

@@ -37,11 +37,6 @@ model "$scratch/product.mdl" --precision=int8 --quantize=q8_0
 bug 'codes taken as signed by tensor cores' 's32.s8.u8.s32' 's32.s8.s8.s32'
 bug "a block's codes before they are there" 'cp.async.wait_group 	[1-9]' 'cp.async.wait_group 	9' 'shared memory'
 bug 'fours of inputs that do not fit the row'"'"'s' '(mma[^{]*\{[^{]*\{[^{]*\{)(%r[0-9]+), (%r[0-9]+)' '\1\3, \2'
-cat >"$scratch/attention.mdl" <<'END'
-model attention
-dim S in 1..256
-export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
-END
 call='layer q=random k=random v=random S=150'
 model "$scratch/attention.mdl"
 bug 'a tile of keys that nobody waits for' 'cp.async.wait_group 	0;' ' ' 'shared memory'

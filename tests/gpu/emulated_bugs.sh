@@ -42,11 +42,6 @@ bug 'a missing barrier around wgmma' "$barrier" ''
 bug 'a missing wait for products' 'call void @mdl_emulate_wgmma_wait\(.*' '' 'under way'
 bug 'a wait for too few products' '(@mdl_emulate_wgmma_wait\(ptr %2, i32) 1' '\1 9' 'under way'
 bug 'a wrong address of chunks' '(@mdl_emulate_wgmma_bf16\(ptr %2, ptr %\w+, i64) \d+' '\1 32'
-cat >"$scratch/attention.mdl" <<'END'
-model attention
-dim S in 1..256
-export fn layer(q: f16[S, 2, 32], k: f16[S, 1, 32], v: f16[S, 1, 32]) -> f16[S, 2, 32] = sdpa(q, k, v, causal)
-END
 call='layer q=random k=random v=random S=150'
 model "$scratch/attention.mdl"
 bug 'a missing barrier between tiles of keys' "$barrier" ''
