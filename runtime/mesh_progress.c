@@ -1,8 +1,8 @@
 /* The thread that makes collectives progress while the others compute. */
 #include "runtime/float.h"
 #include "runtime/mesh.h"
+#include "runtime/pool.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -184,13 +184,8 @@ static void *progress(void *argument) {
     return NULL;
 }
 
-/* Like the workers of the pool it takes no signals. */
 bool progress_start(struct mesh *m) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    m->has_thread = pthread_create(&m->thread, NULL, progress, m) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    m->has_thread = pool_start_thread(&m->thread, progress, m);
     return m->has_thread;
 }
 

@@ -3,11 +3,9 @@
 #include "runtime/pool.h"
 #include <limits.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -132,19 +130,26 @@ static int processors(void) {
     return online > 0 && online < INT_MAX ? (int)online : 1;
 }
 
-/* Workers take no signals: the program's handlers run in the program's threads. */
+/* A fault whose signal is blocked ends the process before any handler can say where it was. */
+bool pool_start_thread(pthread_t *id, void *(*run)(void *), void *with) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&others, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
+    bool started = pthread_create(id, NULL, run, with) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
 static void start_workers(struct pool *p, int threads) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int started = 1;
     for (; started < threads; started++) {
         struct seat *seat = &p->seats[started];
         seat->pool = p;
         seat->number = started;
-        if (pthread_create(&seat->id, NULL, work, seat)) break;
+        if (!pool_start_thread(&seat->id, work, seat)) break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     p->threads = started; /* read by workers only after the first job has been published */
 }
 

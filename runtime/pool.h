@@ -5,6 +5,8 @@
  */
 #ifndef RUNTIME_POOL_H
 #define RUNTIME_POOL_H
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { POOL_MAX_THREADS = 256 };
@@ -23,6 +25,10 @@ int pool_threads(const struct pool *p);
 /* Runs `body` in all threads and returns when all are done. When another thread has the pool, or this is a
  * child that was forked (threads are not inherited), runs it in the caller alone, with threads = 1. */
 void pool_run(struct pool *p, pool_body *body, void *context);
+
+/* Starts a thread of the runtime, which takes no signals but those of its own faults: the program's handlers run in the program's
+ * threads. False: the system refuses. */
+bool pool_start_thread(pthread_t *id, void *(*run)(void *), void *with);
 
 /* Returns when all `threads` of the body have called it, and what they wrote before is seen by all. `thread`: which one
  * calls. */

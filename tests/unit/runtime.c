@@ -1,9 +1,11 @@
 /* The runtime on the hand-made model: results, states, guards, loops, threads, tracing, damaged weights. */
 #include "runtime/crc32c.h"
+#include "runtime/pool.h"
 #include "tests/run/handmade_calls.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +223,29 @@ Test(runtime, a_forked_child_runs_on_its_own_thread) {
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert_eq(status, 0);
     close_model(&f);
+}
+
+static volatile sig_atomic_t faults;
+static void note_fault(int number) { faults += number == SIGSEGV; }
+
+static void fault(void *blocks_others, int64_t thread, int64_t threads) {
+    sigset_t blocked;
+    (void)threads;
+    if (!thread) return;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    *(bool *)blocks_others = sigismember(&blocked, SIGINT) && sigismember(&blocked, SIGALRM);
+    raise(SIGSEGV);
+}
+
+Test(runtime, a_worker_takes_the_signals_of_its_own_faults_only) {
+    struct pool *p = pool_new(2);
+    bool blocks_others = false;
+    cr_assert(p && pool_threads(p) == 2);
+    signal(SIGSEGV, note_fault);
+    pool_run(p, fault, &blocks_others);
+    pool_free(p);
+    cr_assert_eq(faults, 1);
+    cr_assert(blocks_others);
 }
 
 Test(runtime, trace_has_a_slice_for_each_step_and_thread) {
