@@ -201,25 +201,29 @@ static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueR
     for (int i = 0; i < count; i++) part[i] = loop.carried[i];
 }
 
+/* The first input of the quads of a tile in the order in which they are taken, as input_number's. */
+static int quad_input(const struct format_info *t, int q) {
+    return 4 * (tile_groups(t) == 1 ? q / 2 + q % 2 * 4 : q);
+}
+
 /* Integer products of one group of inputs. */
 static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
                       int group, LLVMValueRef *whole) {
     LLVMValueRef partial[MAX_TILE_SUMS], k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), "");
     struct dot d = dot_of(m);
     int groups = tile_groups(m->tile), quads = TILE_INPUTS / 4 / groups, room = dot_room(e, &d),
-        count = m->rows * m->vectors;
+        count = m->rows * m->vectors, at_once = room && room < quads ? room : quads; /* powers of two */
     LLVMValueRef *sums = room ? partial : whole;
     for (int i = 0; i < count; i++)
         whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
-    for (int q = 0; q < quads; q++) {
-        int k = (group * quads + (groups == 1 ? q / 2 + q % 2 * 4 : q)) * 4;
-        for (int i = 0; room && q % room == 0 && i < count; i++) partial[i] = dot_none(e, &d);
-        if (!in_loop(e, m))
-            dot_quad(e, m, tile, k0, k, sums);
-        else if (!q)
+    for (int first = 0; first < quads; first += at_once) {
+        for (int i = 0; room && i < count; i++) partial[i] = dot_none(e, &d);
+        if (in_loop(e, m))
             loop_over_quads(e, m, tile, k0, sums);
-        bool full = room && (q % room == room - 1 || q == quads - 1);
-        for (int i = 0; full && i < count; i++) whole[i] = dot_total(e, &d, whole[i], partial[i]);
+        else
+            for (int q = first; q < first + at_once; q++)
+                dot_quad(e, m, tile, k0, quad_input(m->tile, group * quads + q), sums);
+        for (int i = 0; room && i < count; i++) whole[i] = dot_total(e, &d, whole[i], partial[i]);
     }
 }
 

@@ -23,8 +23,8 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/cuda_driver.c runtime/cuda_driver.h \
 	runtime/cuda_exchange.c \
 	runtime/cuda_graph.c \
-	runtime/cuda_maps.c \
 	runtime/cuda_image.c \
+	runtime/cuda_maps.c \
 	runtime/cuda_memory.c \
 	runtime/cuda_ranks.c \
 	runtime/cuda_session.c \

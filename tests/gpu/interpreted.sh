@@ -61,6 +61,7 @@ if [ "${whole:-no}" = yes ]; then
     mdlc interpret "$scratch/kernels.mdl" wide q=random k=random v=random S=70 --output="$scratch/want" >"$scratch/log"
     for tile in 'tile=[128, 16]' 'tile=[128, 128]' 'warps=4, tile=[64, 64]'; do
         sed "s/tile=.128, 64./$tile/" "$scratch/kernels.mdl" >"$scratch/tiles.mdl"
+        cmp -s "$scratch/kernels.mdl" "$scratch/tiles.mdl" && echo "FAIL: no attention in tiles of 128 x 64" && failed=1
         mdlc --target=cuda:sm_90a "$scratch/tiles.mdl" -o "$scratch/libtiles.so" &&
             mdl-run --device=cuda:0 "$scratch/libtiles.so" wide q=random k=random v=random S=70 --expect=0="@$scratch/want/0.npy" --rtol=2e-2 --atol=2e-2 >"$scratch/log" 2>&1 ||
             { echo "FAIL: attention, $tile" && cat "$scratch/log" && failed=1; }
