@@ -33,11 +33,7 @@ void contraction_point(struct emitter *e, const struct access_map *access, const
 }
 
 int64_t contraction_parts(const struct schedule *s, const struct contraction *c) {
-    int64_t inputs = 1, extent;
-    for (int i = 0; i < c->inputs.count; i++) {
-        if (!extent_is_const(c->map->loops[c->inputs.loops[i]].extent, &extent)) return 1;
-        if (__builtin_mul_overflow(inputs, extent, &inputs)) return 1;
-    }
+    int64_t inputs = contraction_inputs(c);
     if (s->block[2] <= 0 || c->outer.count || inputs <= s->block[2]) return 1;
     return (inputs - 1) / s->block[2] + 1;
 }

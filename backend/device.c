@@ -233,7 +233,7 @@ int device_warps(const struct node *n) {
 }
 
 bool device_resident(const struct node *n) {
-    return has_domain(n, DOMAIN_contract) && atom_info(n->schedule->atom)->unit != UNIT_lane;
+    return has_domain(n, DOMAIN_contract) && atom_of_gpu(n->schedule->atom);
 }
 
 /* ---- images ---- */

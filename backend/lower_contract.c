@@ -14,6 +14,7 @@
  *
  * Anchors whose products meet in one result (gate and up) share a tile; anchors that only share their input
  * (q, k, v) follow each other, without a barrier between. */
+#include "backend/amx.h"
 #include "backend/contract.h"
 #include "backend/simt.h"
 #include "ir/number.h"
@@ -97,7 +98,7 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
 
 /* Whether a tile's last rows may not exist: they are made of the last one's inputs, and left out at the end. */
 static bool may_be_short(const struct emitter *e, const struct group *g) {
-    return e->target->simt || g->unpacked;
+    return e->target->simt || g->unpacked || g->matrix;
 }
 
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
@@ -167,9 +168,9 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
                     const struct strip *s, struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-    bool by_lanes = !g->mma || rows < MMA_ROWS;
+    bool by_lanes = !g->matrix && (!g->mma || rows < MMA_ROWS);
     for (int i = 0; i < g->count && !by_lanes; i++)
-        simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
+        (g->matrix ? amx_multiply : simt_multiply)(e, g, g->anchors[i], rows, tiles.counter, s, at);
     if (by_lanes) {
         emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)vectors_of(g) * e->lanes, 0, NULL);
         for (int i = 0; i < g->count; i++)
@@ -200,11 +201,30 @@ static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const str
     return LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
 }
 
+/* By matrix registers, if there are rows enough. The row behind them, or the first. */
+static LLVMValueRef matrix_tiles(struct emitter *e, struct group *g, const struct strip *s,
+                                 struct index *at) {
+    struct emit_if many;
+    LLVMValueRef rows = emit_sub(e, s->end, s->begin);
+    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, emit_i64(e, g->matrix_least), "");
+    emit_if_begin(e, &many, enough);
+    amx_block_begin(e, g, s, at);
+    g->matrix = true;
+    contract_tiles(e, g, g->matrix_rows, s->begin, s->end, s, at);
+    g->matrix = false;
+    amx_block_end(e);
+    emit_if_end(e, &many);
+    return LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
+}
+
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
  * for memory, ask for it ahead (micro.c), and leave the block's weights in cache for the others. */
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
     int sizes[MAX_TILE_ROWS], count = 0;
-    LLVMValueRef from = g->unpacked_rows ? unpacked_tiles(e, g, s, at) : s->begin;
+    LLVMValueRef from = g->matrix_rows     ? matrix_tiles(e, g, s, at)
+                        : g->unpacked_rows ? unpacked_tiles(e, g, s, at)
+                                           : s->begin;
+    if (!g->tile_rows) return;
     LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, from)};
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
@@ -223,7 +243,8 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
 /* ---- a group's share of the kernel's work ---- */
 
 static int largest_tile(const struct group *g) {
-    return g->unpacked_rows > g->tile_rows ? g->unpacked_rows : g->tile_rows;
+    int many = g->matrix_rows ? g->matrix_rows : g->unpacked_rows;
+    return many > g->tile_rows ? many : g->tile_rows;
 }
 
 static struct shape shape_of(struct emitter *e, const struct group *g) {
@@ -274,6 +295,7 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     contract_strip(e, g, s, strips.counter, zero, zero, at, &strip);
     for (int i = 0; i < g->count; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
+    if (g->matrix_rows) amx_stage_rows(e, g, strips.counter, &strip, at);
     emit_loop_begin(e, &blocks, from, to, g->blocks_at_once, 0, NULL);
     LLVMValueRef several = emit_min(e, emit_i64(e, g->blocks_at_once), emit_sub(e, to, blocks.counter));
     contract_strip(e, g, s, strips.counter, blocks.counter, several, at, &strip);
@@ -310,7 +332,7 @@ static void plan_unpacking(struct emitter *e, struct group *g) {
 
 /* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).
  */
-static bool plan_group(struct emitter *e, struct group *g) {
+static bool plan_group(struct emitter *e, struct group *g, const struct group *groups) {
     const struct schedule *s = e->kernel->schedule;
     struct anchor *first = g->anchors[0];
     int panel = s->tile[1], group = (int)g->program->column_group;
@@ -322,7 +344,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
-    g->mma = atom_info(s->atom)->unit != UNIT_lane;
+    g->mma = atom_of_gpu(s->atom);
     g->tiles = s->atom == ATOM_mma_int8;
     g->stride = g->blocks_at_once * g->block_outputs + (g->tiles ? BLOCKS_PADDING : g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
@@ -349,6 +371,7 @@ static bool plan_group(struct emitter *e, struct group *g) {
             return false;
         }
     }
+    if (atom_info(s->atom)->unit == UNIT_tile) amx_plan(e, g, groups);
     plan_unpacking(e, g);
     for (int i = 0; !e->target->simt && i < g->count; i++)
         g->anchors[i]->tile = emit_scratch(e, largest_tile(g) * g->stride * 4);
@@ -356,7 +379,8 @@ static bool plan_group(struct emitter *e, struct group *g) {
 }
 
 static bool has_atom(const struct emitter *e, enum atom atom) {
-    if (atom_info(atom)->unit != UNIT_lane) return e->target->simt;
+    if (atom_of_gpu(atom)) return e->target->simt;
+    if (atom_info(atom)->unit == UNIT_tile) return e->target->amx && e->lanes == AMX_ROWS;
     return atom != ATOM_dot_bf16 || (!e->target->simt && e->target->bf16 && e->lanes == 16);
 }
 
@@ -374,7 +398,8 @@ static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int c
                 of_codes ? "codes, qlinear" : "floats; qlinear's are dot_int8's, or on a GPU mma_int8's");
             return false;
         }
-    if (atom_info(s->atom)->unit != UNIT_lane) return simt_schedule_fits(e);
+    if (atom_of_gpu(s->atom)) return simt_schedule_fits(e);
+    if (atom_info(s->atom)->unit == UNIT_tile) return amx_schedule_fits(e, anchors, count);
     bool good = s->tile[0] >= 1 && s->tile[0] <= MAX_TILE_ROWS && s->tile[1] >= e->lanes &&
                 s->tile[1] % e->lanes == 0 && s->tile[0] * (s->tile[1] / e->lanes) <= MAX_TILE_SUMS;
     if (!good)
@@ -388,7 +413,8 @@ static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int c
 /* What lanes have for the operands of tensor cores' products, for few rows. */
 static enum atom atom_of_lanes(enum atom atom) {
     const struct atom_info *a = atom_info(atom);
-    return a->unit == UNIT_lane ? atom : a->sum == DTYPE_I32 ? ATOM_dot_int8 : ATOM_fma;
+    if (a->sum == DTYPE_I32) return ATOM_dot_int8;
+    return atom_of_gpu(atom) ? ATOM_fma : atom;
 }
 
 bool lower_contract(struct emitter *e) {
@@ -413,7 +439,7 @@ bool lower_contract(struct emitter *e) {
         if (!groups[i].program) ice("kernel %s: no way from its contraction to its results", e->kernel->name);
         if (e->target->simt && groups[i].program->whole_rows)
             return lower_loops(e); /* no shared memory is so large */
-        if (!plan_group(e, &groups[i]) || !simt_tile_fits(e, &groups[i])) return false;
+        if (!plan_group(e, &groups[i], groups) || !simt_tile_fits(e, &groups[i])) return false;
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }

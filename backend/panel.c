@@ -44,6 +44,20 @@ int panel_width(const struct buffer *b, int outputs_dim, int inputs_dim, int k) 
     return good && width <= 1024 ? (int)width : 0;
 }
 
+bool panels_rows_are_even(const struct panels *p) {
+    const struct access_map *a = access_a(p);
+    const struct loop_list *rows = &p->c.rows;
+    int first = a->rank - 1 - rows->count;
+    for (int i = 0; i < rows->count && first >= 0; i++) {
+        const struct axis_map *axis = &a->axes[first + i];
+        bool whole = axis->count == 1 && axis->terms[0].loop == rows->loops[i] &&
+                     axis->terms[0].coefficient == 1 && !axis->offset && !axis->whole && !axis->guarded &&
+                     operand_a(p)->type.extents[first + i] == p->c.map->loops[rows->loops[i]].extent;
+        if (!whole) return false;
+    }
+    return first >= 0;
+}
+
 /* Rows can be read where they are if inputs are neighbours in memory, of a type the atom takes, and whole
  * groups. */
 static bool rows_lie_right(struct emitter *e, const struct panels *p) {
@@ -84,8 +98,9 @@ static void find_b(struct emitter *e, struct panels *p) {
 void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_outputs) {
     int k = atom_info(p->atom)->k;
     p->inputs_max = round_up(inputs_bound(p), k);
-    p->a_staged = !p->c.quantized && !rows_lie_right(e, p);
-    p->a_type = p->a_staged ? atom_info(p->atom)->a : operand_a(p)->type.dtype;
+    bool tile = atom_info(p->atom)->unit == UNIT_tile; /* brings rows where it wants them itself */
+    p->a_staged = !p->c.quantized && !tile && !rows_lie_right(e, p);
+    p->a_type = p->a_staged || tile ? atom_info(p->atom)->a : operand_a(p)->type.dtype;
     if (p->a_staged) p->a_scratch = emit_scratch(e, block_rows * p->inputs_max * dtype_bytes(p->a_type));
     find_b(e, p);
     if (!p->tile && !p->b_packed)
@@ -104,8 +119,9 @@ static struct loop_list all_but_last(const struct loop_list *list) {
     return outer;
 }
 
-/* One row of A into scratch: inputs in vectors along the last loop of inputs. */
-static void stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to, struct index *at) {
+void panels_stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to, int64_t step,
+                      struct index *at) {
+    /* in vectors along the last loop of inputs */
     struct loop_list outer = all_but_last(&p->c.inputs);
     int last = p->c.inputs.loops[outer.count];
     LLVMValueRef count = emit_extent(e, p->c.map->loops[last].extent);
@@ -119,7 +135,12 @@ static void stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to
     point.mask = point.tail = emit_tail_mask(e, along.counter, count, e->lanes);
     LLVMValueRef value = as_stored(e, p->a_type, emit_value(e, operand_a(p), &point));
     LLVMValueRef where = emit_add(e, emit_mul(e, over.counter, count), along.counter);
-    LLVMValueRef bytes = emit_mul(e, where, emit_i64(e, dtype_bytes(p->a_type)));
+    LLVMValueRef size = emit_i64(e, dtype_bytes(p->a_type)), bytes = emit_mul(e, where, size);
+    if (step) {
+        LLVMValueRef group = emit_i64(e, TILE_INPUTS);
+        bytes = emit_add(e, emit_mul(e, emit_div(e, where, group), emit_i64(e, step)),
+                         emit_mul(e, emit_rem(e, where, group), size));
+    }
     emit_store_lanes(e, value, emit_offset(e, to, bytes), point.mask);
     emit_loop_end(e, &along, NULL);
     emit_loop_end(e, &over, NULL);
@@ -148,7 +169,7 @@ void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef b
     LLVMValueRef row = emit_sub(e, rows.counter, begin);
     LLVMValueRef to =
         emit_offset(e, p->a_scratch, emit_mul(e, row, emit_i64(e, p->inputs_max * dtype_bytes(p->a_type))));
-    stage_row(e, p, to, at);
+    panels_stage_row(e, p, to, 0, at);
     pad_row(e, p, to);
     emit_loop_end(e, &rows, NULL);
     simt_warp_barrier(e);

@@ -30,6 +30,9 @@ void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_
 /* Copies rows begin..end (flat) of A into scratch, if they are staged. */
 void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                        struct index *at);
+/* One row of A, where the loops over rows stand, to `to`: groups of 32 inputs `step` bytes apart (0: one after the other). */
+void panels_stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to, int64_t step,
+                      struct index *at);
 /* Packs outputs begin..end of B into scratch, if they do not lie in panels. `panel` columns are padded with
  * zeros. */
 void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
@@ -45,6 +48,8 @@ void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef fir
  * there); `block_begin` is the first row in scratch. */
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
                  LLVMValueRef block_begin, struct index *at, struct micro *m);
+/* Whether rows are evenly spaced where they lie. */
+bool panels_rows_are_even(const struct panels *p);
 /* Fills in its B side: the panel that starts at output `first`; `block_begin` the first output in scratch. */
 void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                     const struct index *at, struct micro *m);

@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define AMX "amx-tile amx-bf16 amx-int8"
+
 /* What LLVM may use for a CPU of targets.def beyond its class (by vector registers), as far as the runtime
  * can check it. */
 static const struct {
@@ -14,9 +16,9 @@ static const struct {
     {"icelake-client", "avx512vnni avx512vbmi avx512vbmi2 avx512ifma gfni"},
     {"icelake-server", "avx512vnni avx512vbmi avx512vbmi2 avx512ifma gfni"},
     {"tigerlake", "avx512vnni avx512vbmi avx512vbmi2 avx512ifma gfni"},
-    {"sapphirerapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
-    {"emeraldrapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
-    {"graniterapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
+    {"sapphirerapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni " AMX},
+    {"emeraldrapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni " AMX},
+    {"graniterapids", "avx512vnni avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512ifma gfni " AMX},
     {"znver4", "avx512vnni avx512bf16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
     {"znver5", "avx512vnni avx512bf16 avx512vbmi avx512vbmi2 avx512ifma gfni"},
     {"cortex-a53", "crc"},
@@ -37,7 +39,8 @@ static const char *const checked[] = {/* features worth checking, among those a 
                                       "avx512bf16", "avx512fp16", "avx512vbmi", "avx512vbmi2", "avx512ifma",
                                       "crc",        "lse",        "rdm",        "fullfp16",    "dotprod",
                                       "rcpc",       "complxnum",  "jsconv",     "fp16fml",     "sve",
-                                      "sve2",       "bf16",       "i8mm"};
+                                      "sve2",       "bf16",       "i8mm",       "amx-tile",    "amx-bf16",
+                                      "amx-int8"};
 
 /* Whether `features` ("+a,-b,+c") switches `name` on. */
 static bool has(const char *features, const char *name) {
@@ -101,6 +104,7 @@ static const struct target *native(struct arena *a, const char *triple) {
     t->bf16 = (avx512 && has(features, "avx512bf16")) || has(features, "bf16");
     t->dot_bf16 = t->bf16 && (known ? known->dot_bf16 : avx512);
     t->byte_dot = host_dot(features, avx512);
+    t->amx = avx512 && has(features, "amx-tile") && has(features, "amx-bf16") && has(features, "amx-int8");
     t->cpu = arena_strdup(a, name);
     t->features = arena_strdup(a, features);
     LLVMDisposeMessage(name);

@@ -104,3 +104,17 @@ bool contraction_of(struct arena *arena, struct graph *g, const struct node *n, 
     c->b_inputs = axis_of_inputs(c, &c->b_access);
     return true;
 }
+
+int64_t contraction_inputs(const struct contraction *c) {
+    int64_t inputs = 1, extent;
+    for (int i = 0; i < c->inputs.count; i++)
+        if (!extent_is_const(c->map->loops[c->inputs.loops[i]].extent, &extent) ||
+            __builtin_mul_overflow(inputs, extent, &inputs))
+            return 0;
+    return inputs;
+}
+
+int64_t contraction_inner_inputs(const struct contraction *c) {
+    int64_t inputs;
+    return extent_is_const(c->map->loops[c->inputs.loops[c->inputs.count - 1]].extent, &inputs) ? inputs : 0;
+}

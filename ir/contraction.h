@@ -27,6 +27,9 @@ struct contraction {
 };
 /* False: no product of two operands that register tiles can do. The index map is made in `a`. */
 bool contraction_of(struct arena *a, struct graph *g, const struct node *n, struct contraction *c);
+/* How many inputs there are, and how many of them the innermost loop walks, if that is known; else 0. */
+int64_t contraction_inputs(const struct contraction *c);
+int64_t contraction_inner_inputs(const struct contraction *c);
 /* The axis that walks a loop, or -1. */
 int access_axis(const struct access_map *access, int loop);
 

@@ -19,6 +19,8 @@ const char *domain_name(enum domain d) { return domain_names[d]; }
 
 const struct atom_info *atom_info(enum atom a) { return &atoms[a]; }
 
+bool atom_of_gpu(enum atom a) { return atoms[a].unit >= UNIT_warp; }
+
 static bool uses_atom(enum domain d) { return d == DOMAIN_contract || d == DOMAIN_attention; }
 
 const char *schedule_text(struct arena *a, const struct schedule *s) {

@@ -29,7 +29,7 @@ enum atom {
 #undef ATOM
     ATOM_COUNT
 };
-enum atom_unit { UNIT_lane, UNIT_warp, UNIT_group /* of four warps */, UNIT_block /* of threads */ }; /* who makes one */
+enum atom_unit { UNIT_lane, UNIT_tile /* of a processor's matrix registers */, UNIT_warp, UNIT_group /* of four warps */, UNIT_block /* of threads */ }; /* who makes one */
 struct atom_info {
     const char *name, *meaning;
     enum atom_unit unit;
@@ -37,6 +37,7 @@ struct atom_info {
     enum dtype a, b, sum;
 };
 const struct atom_info *atom_info(enum atom a);
+bool atom_of_gpu(enum atom a); /* made by a warp, or more threads */
 
 struct schedule {
     enum domain domain;

@@ -23,6 +23,7 @@ struct target {
     bool bf16;            /* conversion from f32 to bf16 */
     bool dot_bf16;        /* vdpbf16ps, and it is faster than multiply-adds in f32 */
     enum byte_dot byte_dot;
+    bool amx;                   /* Intel's registers of 16 rows of 64 bytes, and their products of bf16 and of bytes */
     int64_t l1_bytes, l2_bytes; /* data caches of one core */
     bool simt;           /* a GPU: a vector's lanes are the threads of a warp */
     bool emulated;       /* code with a GPU's schedules for the host: lanes are lanes, warps take turns */

@@ -3,8 +3,9 @@
  *
  *     linear(x, w: f32[576, 192])         tile 6x64, fma        layout("0/64 1 0:64")
  *     the same, bf16 pairs                tile 6x64, dot_bf16   layout("0/64 1/2 0:64 1:2")
+ *     the same, matrix registers          tile 32x32, amx_bf16  layout("0/32 1/2 0:32 1:2")
  *     the same, tensor cores              any tile, mma_bf16    layout("1/64 1/8:8 0 1:8")
- *     the same, w stored in blocks (q4_1)       dot_int8, mma_int8
+ *     the same, w stored in blocks (q4_1)       dot_int8, amx_int8, mma_int8
  *                                                               layout("0/32 1/32 1/4:8 0:32 1:4")
  *
  * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer
@@ -67,7 +68,7 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
                    integers ? 4 : 1); /* floats of any width come of codes one by one */
         return rank == 2 && c->b_inputs == 1 && c->b_outputs == 0;
     }
-    if (atom_info(s->atom)->unit != UNIT_lane) {
+    if (atom_of_gpu(s->atom)) {
         enum dtype t = atom_info(s->atom)->b;
         *l = layout_of_chunks(rank, c->b_outputs, c->b_inputs, 16 / dtype_bytes(t));
         return format_info(w->store)->dtype == t;
@@ -119,7 +120,7 @@ static bool follow(struct graph *g, struct node *kernel, const struct node *anch
     if (!contraction_of(g->pass->scratch, g, anchor, &c) || c.b_inputs < 0) return false;
     const struct global *w = param_behind(kernel, c.b_value);
     const struct schedule *s = kernel->schedule;
-    if (!w || format_info(w->store)->bits) return false;
+    if (!w || format_info(w->store)->bits || atom_info(s->atom)->unit != UNIT_lane) return false;
     int64_t width = panel_of(w->layout, &c, atom_info(s->atom)->k);
     if (!width || width == s->tile[1] || (s->block[1] && s->block[1] % width)) return false;
     int64_t sums = (int64_t)s->tile[0] * s->tile[1] / width;

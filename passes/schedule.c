@@ -33,7 +33,12 @@ enum {
     SHARING_WARPS = 8,       /* of blocks whose warps share a tile */
     SIMT_BLOCKS = 128,       /* that run at a time, and fill a GPU of today */
     PART_BYTES = 65536,      /* of weights, that a block takes some microseconds to read */
-    PART_INPUTS = 128        /* a part is a multiple of */
+    BLOCK_ROWS = 96,
+    PART_INPUTS = 128, /* a part is a multiple of */
+    AMX_ROWS = 16,
+    AMX_INPUTS = 32,
+    LARGE_L2 = 2 << 20,
+    LARGE_BLOCK_ROWS = 256
 };
 
 static const struct target *target_of(const struct graph *g) {
@@ -154,6 +159,24 @@ static enum atom atom_of(const struct graph *g, const struct node *anchor) {
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
 }
 
+/* Whether matrix registers' tiles are filled: whole blocks of inputs, of floats or of codes that share a scale. */
+static bool fills_tiles(struct graph *g, const struct node *kernel, const struct node *anchor) {
+    struct contraction c;
+    if (!contraction_of(g->pass->scratch, g, anchor, &c)) return true; /* made otherwise */
+    const struct global *w = weight_of(kernel, c.b_value);
+    int64_t inner = contraction_inner_inputs(&c);
+    if (!contraction_inputs(&c) || !inner || inner % AMX_INPUTS) return false;
+    if (anchor->op == OP_qlinear) return w && format_info(w->store)->group == AMX_INPUTS;
+    return node_attr(anchor, "compute")->dtype == DTYPE_BF16 && !is_blocks(w);
+}
+
+/* What multiplies many rows in the place of lanes. */
+static enum atom tile_atom(struct graph *g, const struct node *kernel, enum atom lanes) {
+    for (const struct node *n = kernel->body->first; n; n = n->next)
+        if (!target_of(g)->amx || (node_role(n) == ROLE_CONTRACT && !fills_tiles(g, kernel, n))) return lanes;
+    return lanes == ATOM_dot_int8 ? ATOM_amx_int8 : ATOM_amx_bf16;
+}
+
 static int contractions_of(const struct node *kernel) {
     int count = 0;
     for (const struct node *n = kernel->body->first; n; n = n->next) count += node_role(n) == ROLE_CONTRACT;
@@ -197,17 +220,21 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     for (int i = 0; i < axes.map->loops_count; i++)
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
-    s->atom = atom_of(g, anchor);
+    s->atom = tile_atom(g, kernel, atom_of(g, anchor));
     bool integers = anchor->op == OP_qlinear, blocks = integers || is_blocks(weight_of(kernel, axes.b_value));
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
-    bool matrix = atom_info(s->atom)->unit != UNIT_lane;
+    bool matrix = atom_of_gpu(s->atom);
     if (matrix && wide) {
         s->atom = integers ? ATOM_dot_int8 : ATOM_fma;
         matrix = false;
     }
-    if (blocks && !matrix) {
+    bool tile = atom_info(s->atom)->unit == UNIT_tile;
+    if (tile) {
+        s->tile[0] = integers ? AMX_ROWS : 2 * AMX_ROWS;
+        s->tile[1] = PACKED_OUTPUTS;
+    } else if (blocks && !matrix) {
         s->tile[0] = packed_rows(t, integers);
         s->tile[1] = PACKED_OUTPUTS;
     } else if (matrix) {
@@ -229,14 +256,16 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         s->tile[0] = c.rows;
         s->tile[1] = c.vectors * lanes_of(t);
     }
-    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4). */
+    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4): more for
+     * matrix registers, which multiply faster than weights come. */
+    int64_t most = tile || t->l2_bytes >= LARGE_L2 ? LARGE_BLOCK_ROWS : BLOCK_ROWS;
     double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a);
-    int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : 96;
-    rows = t->simt ? s->tile[0] : rows > 96 ? 96 : rows < s->tile[0] ? s->tile[0] : rows;
+    int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : most;
+    rows = t->simt ? s->tile[0] : rows > most ? most : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     s->block[1] = together > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], together) * together : 0;
     if (t->simt && !axes.outer.count) s->block[2] = inputs_of_part(kernel, &axes, s, outputs, inputs);
-    s->unroll = matrix ? 0 : 4;
+    s->unroll = matrix || tile ? 0 : 4;
     s->warps = t->simt ? SHARING_WARPS : 0;
 }
 

@@ -8,6 +8,10 @@
 #include <string.h>
 #ifdef __x86_64__
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 enum reg { EAX, EBX, ECX, EDX };
 enum {
@@ -115,11 +119,22 @@ static uint64_t saved_state(void) {
     return (uint64_t)d << 32 | a;
 }
 
+/* Linux gives a process room for AMX's registers when it is asked to (Documentation/arch/x86/xstate.rst). */
+static bool may_use_tiles(void) {
+#ifdef __linux__
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
+#else
+    return true;
+#endif
+}
+
 static bool has(const char *name, size_t length) {
     const struct feature *f = find(name, length);
     uint32_t r[4] = {0};
     if (!f || !__get_cpuid_count(f->leaf, f->subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX])) return false;
-    return r[f->reg] >> f->bit & 1 && (saved_state() & f->state) == f->state;
+    if (!(r[f->reg] >> f->bit & 1) || (saved_state() & f->state) != f->state) return false;
+    return f->state != TILE || may_use_tiles();
 }
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
