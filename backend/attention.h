@@ -15,18 +15,20 @@
 #define BACKEND_ATTENTION_H
 #include "backend/sdpa.h"
 
-enum { SOURCES = 2, SOURCE_MANY = 0, SOURCE_FEW = 1 };
+enum { SOURCES = 2, SOURCE_MANY = 0, SOURCE_FEW = 1, ATTENTION_VECTORS = 4, AMX_OUTPUTS = 64 };
 
 struct attention {
     struct sdpa sdpa;
     bool mask_of_keys; /* the mask says the same to all rows of a unit */
-    enum atom atom;
+    enum atom atom;                  /* of lanes */
+    bool amx;                        /* tiles of all rows are made by matrix registers */
     enum dtype type;                 /* of both factors of the products */
     int group_of_atom, unroll;       /* inputs multiplied at once; groups written out in a loop */
     int queries, keys;               /* of a block, of a part */
-    int tile_rows, vectors;          /* of a register tile */
+    int tile_rows, vectors;          /* of a register tile; vectors: up to ATTENTION_VECTORS */
     int64_t padded, value_padded;    /* a head's extent of queries and keys, of values, in whole vectors */
     LLVMValueRef q_rows, k_block, v_block, v_tail, scores, probabilities, sums, largest, total;
+    LLVMValueRef products; /* of matrix registers: a tile's rows by some values, [rows][AMX_OUTPUTS] */
     /* Of a tile's rows: the largest score lane by lane, then whole; factors of the sums before and of the
      * part's; its total. */
     LLVMValueRef lane_largest, part_largest, keep, join, part_total;
@@ -86,6 +88,9 @@ void attention_tiles(struct emitter *e, const struct attention *a, const struct 
  * the largest. */
 void attention_note_scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
                            const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores);
+/* The same of scores that are stored already. */
+void attention_note_stored(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                           const struct attention_tile *t, LLVMValueRef column);
 /* With m the largest score before, p that of the part, m' the larger:
  *     P = 2^(S - p)    keep = 2^(m - m')    join = 2^(p - m')    l = l * keep + join * sum P
  * The sums of values are still to be joined in the same way. */

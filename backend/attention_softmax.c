@@ -62,7 +62,31 @@ static void keep_all_largest(struct emitter *e, const struct attention *a, const
     for (int r = 0; r < t->rows; r++) keep_largest(e, a, emit_i64(e, r), &scores[r * a->vectors]);
 }
 
-/* The scores of one row after another, from where they have been stored. */
+/* What is one for all rows, of a vector of keys: which exist, and their mask. */
+struct hiding {
+    LLVMValueRef exists[ATTENTION_VECTORS], mask[ATTENTION_VECTORS];
+};
+
+/* The scores of one row after another, from where they have been stored: all of them, or without those that `hiding` hides. */
+static void keep_stored(struct emitter *e, const struct attention *a, const struct attention_tile *t,
+                        LLVMValueRef column, const struct hiding *h) {
+    struct emit_loop rows;
+    LLVMValueRef scores[ATTENTION_VECTORS];
+    emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
+    for (int v = 0; v < a->vectors; v++) {
+        LLVMValueRef at = emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes)),
+                     address = score_address(e, a, rows.counter, at);
+        scores[v] = load_floats(e, address, e->lanes);
+        if (!h) continue;
+        scores[v] = sdpa_apply_mask(e, &a->sdpa, h->mask[v], scores[v]);
+        scores[v] = LLVMBuildSelect(e->builder, h->exists[v], scores[v], hidden_like(scores[v]), "");
+        emit_store_lanes(e, scores[v], address, NULL);
+    }
+    keep_largest(e, a, rows.counter, scores);
+    emit_loop_end(e, &rows, NULL);
+}
+
+/* The same without those that a row does not see. */
 static void hide_by_rows(struct emitter *e, const struct attention *a, const struct attention_part *part,
                          const struct attention_tile *t, LLVMValueRef column) {
     struct emit_loop rows;
@@ -83,40 +107,66 @@ static void hide_by_rows(struct emitter *e, const struct attention *a, const str
     emit_loop_end(e, &rows, NULL);
 }
 
+static void find_hiding(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                        const struct attention_tile *t, LLVMValueRef column, struct hiding *h) {
+    for (int v = 0; v < a->vectors; v++) {
+        LLVMValueRef key = emit_add(e, part->first, emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes)));
+        h->exists[v] = keys_below(e, key, part->visible);
+        h->mask[v] = mask_at(e, a, t->row, key, h->exists[v]);
+    }
+}
+
 /* A mask that is one for all rows: a vector of keys at a time, in registers. */
 static void hide_by_keys(struct emitter *e, const struct attention *a, const struct attention_part *part,
                          const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
-    for (int v = 0; v < a->vectors; v++) {
-        LLVMValueRef key = emit_add(e, part->first, emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes)));
-        LLVMValueRef exists = keys_below(e, key, part->visible), mask = mask_at(e, a, t->row, key, exists);
-        for (int r = 0; r < t->rows; r++) {
-            LLVMValueRef *s = &scores[r * a->vectors + v];
-            *s = LLVMBuildSelect(e->builder, exists, sdpa_apply_mask(e, &a->sdpa, mask, *s), hidden_like(*s),
-                                 "");
-        }
+    struct hiding h;
+    find_hiding(e, a, part, t, column, &h);
+    for (int i = 0; i < t->rows * a->vectors; i++) {
+        LLVMValueRef s = sdpa_apply_mask(e, &a->sdpa, h.mask[i % a->vectors], scores[i]);
+        scores[i] = LLVMBuildSelect(e->builder, h.exists[i % a->vectors], s, hidden_like(s), "");
     }
+}
+
+/* Without a mask: a tile whose first row sees all of these keys, or one after the other. `scores`: in registers; NULL: stored. */
+static void note_seen(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                      const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
+    LLVMValueRef end =
+        emit_add(e, emit_add(e, part->first, column), emit_i64(e, (int64_t)a->vectors * e->lanes));
+    LLVMValueRef all = LLVMBuildICmp(e->builder, LLVMIntSLE, end, seen_end(e, a, t->row, part->visible), "");
+    struct emit_if whole, cut;
+    emit_if_begin(e, &whole, all);
+    if (scores)
+        keep_all_largest(e, a, t, scores);
+    else
+        keep_stored(e, a, t, column, NULL);
+    emit_if_end(e, &whole);
+    emit_if_begin(e, &cut, LLVMBuildNot(e->builder, all, ""));
+    hide_by_rows(e, a, part, t, column);
+    emit_if_end(e, &cut);
 }
 
 void attention_note_scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
                            const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
     if (a->mask_of_keys) hide_by_keys(e, a, part, t, column, scores);
     store_scores(e, a, t, column, scores);
-    if (a->mask_of_keys) {
+    if (a->mask_of_keys)
         keep_all_largest(e, a, t, scores);
+    else if (a->sdpa.mask)
+        hide_by_rows(e, a, part, t, column);
+    else
+        note_seen(e, a, part, t, column, scores);
+}
+
+void attention_note_stored(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                           const struct attention_tile *t, LLVMValueRef column) {
+    struct hiding h;
+    if (a->mask_of_keys) {
+        find_hiding(e, a, part, t, column, &h);
+        keep_stored(e, a, t, column, &h);
     } else if (a->sdpa.mask) {
         hide_by_rows(e, a, part, t, column);
     } else {
-        LLVMValueRef end =
-            emit_add(e, emit_add(e, part->first, column), emit_i64(e, (int64_t)a->vectors * e->lanes));
-        LLVMValueRef all =
-            LLVMBuildICmp(e->builder, LLVMIntSLE, end, seen_end(e, a, t->row, part->visible), "");
-        struct emit_if whole, cut;
-        emit_if_begin(e, &whole, all);
-        keep_all_largest(e, a, t, scores);
-        emit_if_end(e, &whole);
-        emit_if_begin(e, &cut, LLVMBuildNot(e->builder, all, ""));
-        hide_by_rows(e, a, part, t, column);
-        emit_if_end(e, &cut);
+        note_seen(e, a, part, t, column, NULL);
     }
 }
 

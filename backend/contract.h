@@ -11,7 +11,7 @@ struct anchor {
     struct panels panels;
     struct mma_operand a, b; /* of tensor cores */
     struct value *value;
-    struct amx_operands *amx; /* of matrix registers */
+    struct amx_operand *amx; /* of matrix registers (amx_contract.c) */
     LLVMValueRef tile; /* its finished tile, f32 [tile rows][block], in scratch or shared memory */
     struct binding binding;
     struct group *group;
@@ -27,8 +27,7 @@ struct group {
     int64_t stride;                    /* of C in scratch, elements */
     int unpacked_rows, unpacked_vectors; /* tiles of weights that are unpacked for many rows; 0: they never are */
     bool unpacked;                       /* at work: they are */
-    int matrix_rows, matrix_least; /* tiles of matrix registers (amx.h), from so many rows on; 0: there are none */
-    bool matrix;                   /* at work: they make the tile */
+    bool amx;                            /* matrix registers make its tiles, of AMX_TILE rows */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
     LLVMValueRef barriers; /* of a GPU: in shared memory, two mbarriers a stage */
     bool mma;          /* its tensor cores make tiles ... */
@@ -58,18 +57,18 @@ void contract_strip(struct emitter *e, const struct group *g, const struct shape
 void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
                     const struct strip *s, struct index *at);
 
+/* Up to `rows` rows of the tile that begins at first_row: the row program. */
+void contract_finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row, const struct strip *s,
+                          struct index *at);
+
 /* --- amx_contract.c: tiles of matrix registers --- */
 bool amx_schedule_fits(struct emitter *e, const struct anchor *anchors, int count); /* false after a diagnostic */
 /* A group of the kernel's `groups`, those before which are planned already. */
 void amx_plan(struct emitter *e, struct group *g, const struct group *groups);
 /* Brings the rows of strip `number` to where tiles are read. */
 void amx_stage_rows(struct emitter *e, const struct group *g, LLVMValueRef number, const struct strip *s, struct index *at);
-/* Between these the registers are for the strip's tiles, and the weights of its block of outputs are at hand. */
-void amx_block_begin(struct emitter *e, const struct group *g, const struct strip *s, struct index *at);
-void amx_block_end(struct emitter *e);
-/* A tile of `rows` rows that begins at `row`, all of its block's outputs. */
-void amx_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows, LLVMValueRef row,
-                  const struct strip *s, struct index *at);
+/* All of a strip's rows by a block of outputs. */
+void amx_block(struct emitter *e, struct group *g, const struct strip *s, struct index *at);
 
 /* --- simt_contract.c --- */
 bool simt_schedule_fits(struct emitter *e);

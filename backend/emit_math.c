@@ -66,12 +66,14 @@ V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
     V bits;
     if (e->threaded && t != DTYPE_F32) /* to 2 ULP of f32: PTX ISA, ex2 */
         return emit_intrinsic(e, "llvm.nvvm.ex2.approx.ftz", (LLVMTypeRef[]){e->f32}, 1, &x, 1);
-    x = emit_larger(e, real(x, -151), x);
+    V small = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, real(x, -126), "");
+    x = emit_larger(e, real(x, -126), x);
     V n = nearest(e, x, &bits), r = sub(e, x, n);
     V p = t == DTYPE_BF16 ? POLYNOMIAL(e, r, 1, 0x1.62f5fap-1, 0x1.f00c4cp-3, 0x1.c2a254p-5)
                           : POLYNOMIAL(e, r, 1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7,
                                        0x1.5bda5cp-10);
-    return scale_by(e, p, n, bits);
+    return choose(e, small, real(x, 0),
+                  scale_by(e, p, n, bits)); /* vscalefps of what is no normal number takes 100 ns */
 }
 
 /* 2^n (e^r - 1) + (2^n - 1), all halved, since 2^128 does not exist. */

@@ -11,6 +11,7 @@
  *
  * Online softmax: Milakov and Gimelshein, arXiv 1805.02867; in blocks: FlashAttention, arXiv 2205.14135,
  * algorithm 1. */
+#include "backend/amx.h"
 #include "backend/attention.h"
 #include "backend/micro.h"
 #include "ir/layout.h"
@@ -136,7 +137,7 @@ static bool is_mask_of_keys(const struct attention *a) {
 /* What the schedule says, as far as it can be followed. */
 static void follow_schedule(struct emitter *e, struct attention *a) {
     const struct schedule *s = e->kernel->schedule;
-    int most = e->target->vector_registers >= 32 ? 4 : 2;
+    int most = e->target->vector_registers >= 32 ? ATTENTION_VECTORS : 2;
     int64_t width = s->block[1];
     bool good = width > 0 && width % e->lanes == 0 && PANEL_KEYS % width == 0 && width / e->lanes <= most;
     a->vectors = good ? (int)(width / e->lanes) : 1;
@@ -145,7 +146,14 @@ static void follow_schedule(struct emitter *e, struct attention *a) {
     a->unroll = s->unroll > 0 && s->unroll <= 2 * UNROLL ? s->unroll : UNROLL;
     a->queries = s->tile[0] > 0 ? s->tile[0] : QUERIES;
     a->keys = s->tile[1] > 0 && s->tile[1] % PANEL_KEYS == 0 ? s->tile[1] : KEYS;
-    bool pairs = s->atom == ATOM_dot_bf16 && e->target->dot_bf16 && e->lanes == 16;
+    a->amx = s->atom == ATOM_amx_bf16 && e->target->amx && e->lanes == AMX_ROWS &&
+             a->sdpa.dim % AMX_INPUTS == 0 && a->sdpa.value_dim % e->lanes == 0;
+    if (a->amx) {
+        a->tile_rows = AMX_ROWS;
+        a->vectors = AMX_OUTPUTS / e->lanes;
+        a->unroll = AMX_INPUTS / 2; /* pairs of keys */
+    }
+    bool pairs = a->amx || (s->atom == ATOM_dot_bf16 && e->target->dot_bf16 && e->lanes == 16);
     a->atom = pairs ? ATOM_dot_bf16 : ATOM_fma;
     a->type = atom_info(a->atom)->a;
     a->group_of_atom = atom_info(a->atom)->k;
@@ -158,6 +166,7 @@ static void reserve(struct emitter *e, struct attention *a) {
     a->scores = emit_scratch(e, scores * 4);
     a->probabilities = a->type == DTYPE_F32 ? a->scores : emit_scratch(e, scores * dtype_bytes(a->type));
     a->sums = emit_scratch(e, rows * a->value_padded * 4);
+    if (a->amx) a->products = emit_scratch(e, (int64_t)a->tile_rows * AMX_OUTPUTS * 4);
     a->largest = emit_scratch(e, of_rows);
     a->total = emit_scratch(e, of_rows);
     a->lane_largest = emit_scratch(e, (int64_t)a->tile_rows * e->lanes * 4);
@@ -187,8 +196,10 @@ bool lower_attention(struct emitter *e) {
     LLVMValueRef blocks = emit_div_up(e, a.sdpa.query_count, queries);
     emit_split(e, emit_mul(e, emit_mul(e, a.sdpa.batches, a.sdpa.key_heads), blocks), 1, &begin, &end);
     struct emit_loop units;
+    if (a.amx) amx_begin(e, emit_i64(e, AMX_TILE));
     emit_loop_begin(e, &units, begin, end, 1, 0, NULL);
     unit(e, &a, program, units.counter, blocks);
     emit_loop_end(e, &units, NULL);
+    if (a.amx) amx_end(e);
     return e->errors == 0;
 }

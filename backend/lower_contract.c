@@ -98,7 +98,7 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
 
 /* Whether a tile's last rows may not exist: they are made of the last one's inputs, and left out at the end. */
 static bool may_be_short(const struct emitter *e, const struct group *g) {
-    return e->target->simt || g->unpacked || g->matrix;
+    return e->target->simt || g->unpacked || g->amx;
 }
 
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
@@ -144,9 +144,8 @@ static LLVMValueRef result_row(struct emitter *e, const struct anchor *a, const 
     return flat;
 }
 
-/* Up to `rows` rows from the first on. */
-static void finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row,
-                        const struct strip *s, struct index *at) {
+void contract_finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row,
+                          const struct strip *s, struct index *at) {
     const struct anchor *a = g->anchors[0];
     struct emit_loop loop;
     bool simt = e->target->simt;
@@ -168,9 +167,9 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
                     const struct strip *s, struct index *at) {
     struct emit_loop tiles, panels;
     emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-    bool by_lanes = !g->matrix && (!g->mma || rows < MMA_ROWS);
+    bool by_lanes = !g->mma || rows < MMA_ROWS;
     for (int i = 0; i < g->count && !by_lanes; i++)
-        (g->matrix ? amx_multiply : simt_multiply)(e, g, g->anchors[i], rows, tiles.counter, s, at);
+        simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
     if (by_lanes) {
         emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)vectors_of(g) * e->lanes, 0, NULL);
         for (int i = 0; i < g->count; i++)
@@ -180,7 +179,7 @@ void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef f
     struct emit_if last;
     bool joins = g->split.parts && rows == simt_split_rows(g);
     if (joins) simt_join_parts_begin(e, g, &last);
-    finish_rows(e, g, rows, tiles.counter, s, at);
+    contract_finish_rows(e, g, rows, tiles.counter, s, at);
     if (joins) emit_if_end(e, &last);
     emit_loop_end(e, &tiles, NULL);
 }
@@ -201,30 +200,11 @@ static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const str
     return LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
 }
 
-/* By matrix registers, if there are rows enough. The row behind them, or the first. */
-static LLVMValueRef matrix_tiles(struct emitter *e, struct group *g, const struct strip *s,
-                                 struct index *at) {
-    struct emit_if many;
-    LLVMValueRef rows = emit_sub(e, s->end, s->begin);
-    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, emit_i64(e, g->matrix_least), "");
-    emit_if_begin(e, &many, enough);
-    amx_block_begin(e, g, s, at);
-    g->matrix = true;
-    contract_tiles(e, g, g->matrix_rows, s->begin, s->end, s, at);
-    g->matrix = false;
-    amx_block_end(e);
-    emit_if_end(e, &many);
-    return LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
-}
-
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
  * for memory, ask for it ahead (micro.c), and leave the block's weights in cache for the others. */
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
     int sizes[MAX_TILE_ROWS], count = 0;
-    LLVMValueRef from = g->matrix_rows     ? matrix_tiles(e, g, s, at)
-                        : g->unpacked_rows ? unpacked_tiles(e, g, s, at)
-                                           : s->begin;
-    if (!g->tile_rows) return;
+    LLVMValueRef from = g->unpacked_rows ? unpacked_tiles(e, g, s, at) : s->begin;
     LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, from)};
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
@@ -243,8 +223,7 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
 /* ---- a group's share of the kernel's work ---- */
 
 static int largest_tile(const struct group *g) {
-    int many = g->matrix_rows ? g->matrix_rows : g->unpacked_rows;
-    return many > g->tile_rows ? many : g->tile_rows;
+    return g->unpacked_rows > g->tile_rows ? g->unpacked_rows : g->tile_rows;
 }
 
 static struct shape shape_of(struct emitter *e, const struct group *g) {
@@ -295,11 +274,11 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     contract_strip(e, g, s, strips.counter, zero, zero, at, &strip);
     for (int i = 0; i < g->count; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
-    if (g->matrix_rows) amx_stage_rows(e, g, strips.counter, &strip, at);
+    if (g->amx) amx_stage_rows(e, g, strips.counter, &strip, at);
     emit_loop_begin(e, &blocks, from, to, g->blocks_at_once, 0, NULL);
     LLVMValueRef several = emit_min(e, emit_i64(e, g->blocks_at_once), emit_sub(e, to, blocks.counter));
     contract_strip(e, g, s, strips.counter, blocks.counter, several, at, &strip);
-    block_of_outputs(e, g, &strip, at);
+    (g->amx ? amx_block : block_of_outputs)(e, g, &strip, at);
     emit_loop_end(e, &blocks, NULL);
     emit_loop_end(e, &strips, NULL);
 }
@@ -345,6 +324,7 @@ static bool plan_group(struct emitter *e, struct group *g, const struct group *g
     bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
     g->mma = atom_of_gpu(s->atom);
+    g->amx = atom_info(s->atom)->unit == UNIT_tile;
     g->tiles = s->atom == ATOM_mma_int8;
     g->stride = g->blocks_at_once * g->block_outputs + (g->tiles ? BLOCKS_PADDING : g->mma ? MMA_PADDING : 0);
     if (g->program->whole_rows) {
@@ -371,7 +351,7 @@ static bool plan_group(struct emitter *e, struct group *g, const struct group *g
             return false;
         }
     }
-    if (atom_info(s->atom)->unit == UNIT_tile) amx_plan(e, g, groups);
+    if (g->amx) amx_plan(e, g, groups);
     plan_unpacking(e, g);
     for (int i = 0; !e->target->simt && i < g->count; i++)
         g->anchors[i]->tile = emit_scratch(e, largest_tile(g) * g->stride * 4);
@@ -412,9 +392,7 @@ static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int c
 
 /* What lanes have for the operands of tensor cores' products, for few rows. */
 static enum atom atom_of_lanes(enum atom atom) {
-    const struct atom_info *a = atom_info(atom);
-    if (a->sum == DTYPE_I32) return ATOM_dot_int8;
-    return atom_of_gpu(atom) ? ATOM_fma : atom;
+    return !atom_of_gpu(atom) ? atom : atom_info(atom)->sum == DTYPE_I32 ? ATOM_dot_int8 : ATOM_fma;
 }
 
 bool lower_contract(struct emitter *e) {

@@ -40,8 +40,9 @@ static LLVMValueRef load_codes(struct emitter *e, const struct micro *m, LLVMVal
                        "");
 }
 
-LLVMValueRef micro_scales(struct emitter *e, const struct micro *m, LLVMValueRef tile, int64_t offset,
-                          int vector) {
+/* Scales or minima of a vector of outputs, as f32. */
+static LLVMValueRef load_scales(struct emitter *e, const struct micro *m, LLVMValueRef tile, int64_t offset,
+                                int vector) {
     enum dtype stored = tile_scale_type(m->tile);
     int64_t first = (int64_t)vector * m->lanes;
     LLVMValueRef address = emit_offset(e, tile, emit_i64(e, offset + first * dtype_bytes(stored)));
@@ -58,8 +59,8 @@ static void load_group(struct emitter *e, const struct micro *m, LLVMValueRef ti
                        struct group_scales *s) {
     const struct format_info *t = m->tile;
     for (int v = 0; v < m->vectors; v++) {
-        s->scale[v] = micro_scales(e, m, tile, tile_scales(t, group), v);
-        s->minimum[v] = t->minimum ? micro_scales(e, m, tile, tile_minima(t, group), v)
+        s->scale[v] = load_scales(e, m, tile, tile_scales(t, group), v);
+        s->minimum[v] = t->minimum ? load_scales(e, m, tile, tile_minima(t, group), v)
                                    : LLVMBuildFMul(e->builder, s->scale[v],
                                                    emit_constant_like(lane_vector(e, m), -t->bias), "");
     }
@@ -154,7 +155,8 @@ static LLVMValueRef add_quad(struct emitter *e, const struct micro *m, LLVMValue
     return LLVMBuildSub(e->builder, part, dot_add(e, &d, dot_none(e, &d), bias, x), "");
 }
 
-LLVMValueRef micro_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k, int vector) {
+static LLVMValueRef load_weights(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k,
+                                 int vector) {
     return load_codes(e, m, tile, tile_position(k, vector * m->lanes, 4), 4 * m->lanes);
 }
 
@@ -162,7 +164,7 @@ LLVMValueRef micro_codes(struct emitter *e, const struct micro *m, LLVMValueRef 
 static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0, int k,
                      LLVMValueRef *part) {
     LLVMValueRef w[MAX_TILE_SUMS];
-    for (int v = 0; v < m->vectors; v++) w[v] = micro_codes(e, m, tile, k, v);
+    for (int v = 0; v < m->vectors; v++) w[v] = load_weights(e, m, tile, k, v);
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef x = load_quad(e, m, r, k0, k);
         for (int v = 0; v < m->vectors; v++)
@@ -191,7 +193,7 @@ static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueR
         for (int r = 0; r < m->rows; r++) x[h][r] = load_quad(e, m, r, k0, h * TILE_INPUTS / 2);
     for (int v = 0; v < m->vectors; v++)
         for (int h = 0; h < 2; h++) {
-            LLVMValueRef w = micro_codes(e, m, tile, h * TILE_INPUTS / 2, v);
+            LLVMValueRef w = load_weights(e, m, tile, h * TILE_INPUTS / 2, v);
             for (int r = 0; r < m->rows; r++)
                 part[r * m->vectors + v] = add_quad(e, m, part[r * m->vectors + v], w, x[h][r]);
         }
@@ -230,7 +232,7 @@ static void scale_group(struct emitter *e, const struct micro *m, LLVMValueRef t
                         int group, LLVMValueRef *sums) {
     LLVMValueRef whole[MAX_TILE_SUMS], scale[MAX_TILE_SUMS];
     dot_group(e, m, tile, block, group, whole);
-    for (int v = 0; v < m->vectors; v++) scale[v] = micro_scales(e, m, tile, tile_scales(m->tile, group), v);
+    for (int v = 0; v < m->vectors; v++) scale[v] = load_scales(e, m, tile, tile_scales(m->tile, group), v);
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef d = emit_splat(e, load_block_scalar(e, e->f32, m->scales[r], block), m->lanes);
         for (int v = 0; v < m->vectors; v++) {
@@ -246,7 +248,7 @@ static void scale_group(struct emitter *e, const struct micro *m, LLVMValueRef t
 static void add_minima(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
                        LLVMValueRef *sums) {
     LLVMValueRef minimum[MAX_TILE_SUMS];
-    for (int v = 0; v < m->vectors; v++) minimum[v] = micro_scales(e, m, tile, tile_minima(m->tile, 0), v);
+    for (int v = 0; v < m->vectors; v++) minimum[v] = load_scales(e, m, tile, tile_minima(m->tile, 0), v);
     for (int r = 0; r < m->rows; r++) {
         /* Splat first: broadcasts from memory are free, from a scalar register they are not. */
         LLVMValueRef total = emit_splat(e, load_block_scalar(e, e->i32, m->totals[r], block), m->lanes);

@@ -9,11 +9,6 @@ void micro_prefetch(struct emitter *e, const struct micro *m, LLVMValueRef addre
 /* sums[rows * vectors] += a[r][k] b[v], f32. */
 void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef const *b,
                         LLVMValueRef *sums);
-/* Scales or minima, `offset` bytes into a packed tile, of a vector of its outputs, as f32; codes of inputs k .. k + 3 of one, four bytes a
- * lane. */
-LLVMValueRef micro_scales(struct emitter *e, const struct micro *m, LLVMValueRef tile, int64_t offset,
-                          int vector);
-LLVMValueRef micro_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k, int vector);
 /* emit_micro where B lies in packed tiles. */
 void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
 

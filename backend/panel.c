@@ -44,20 +44,6 @@ int panel_width(const struct buffer *b, int outputs_dim, int inputs_dim, int k) 
     return good && width <= 1024 ? (int)width : 0;
 }
 
-bool panels_rows_are_even(const struct panels *p) {
-    const struct access_map *a = access_a(p);
-    const struct loop_list *rows = &p->c.rows;
-    int first = a->rank - 1 - rows->count;
-    for (int i = 0; i < rows->count && first >= 0; i++) {
-        const struct axis_map *axis = &a->axes[first + i];
-        bool whole = axis->count == 1 && axis->terms[0].loop == rows->loops[i] &&
-                     axis->terms[0].coefficient == 1 && !axis->offset && !axis->whole && !axis->guarded &&
-                     operand_a(p)->type.extents[first + i] == p->c.map->loops[rows->loops[i]].extent;
-        if (!whole) return false;
-    }
-    return first >= 0;
-}
-
 /* Rows can be read where they are if inputs are neighbours in memory, of a type the atom takes, and whole
  * groups. */
 static bool rows_lie_right(struct emitter *e, const struct panels *p) {

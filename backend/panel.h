@@ -48,8 +48,6 @@ void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef fir
  * there); `block_begin` is the first row in scratch. */
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
                  LLVMValueRef block_begin, struct index *at, struct micro *m);
-/* Whether rows are evenly spaced where they lie. */
-bool panels_rows_are_even(const struct panels *p);
 /* Fills in its B side: the panel that starts at output `first`; `block_begin` the first output in scratch. */
 void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                     const struct index *at, struct micro *m);

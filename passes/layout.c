@@ -5,7 +5,7 @@
  *     the same, bf16 pairs                tile 6x64, dot_bf16   layout("0/64 1/2 0:64 1:2")
  *     the same, matrix registers          tile 32x32, amx_bf16  layout("0/32 1/2 0:32 1:2")
  *     the same, tensor cores              any tile, mma_bf16    layout("1/64 1/8:8 0 1:8")
- *     the same, w stored in blocks (q4_1)       dot_int8, amx_int8, mma_int8
+ *     the same, w stored in blocks (q4_1)       dot_int8, mma_int8
  *                                                               layout("0/32 1/32 1/4:8 0:32 1:4")
  *
  * A param may have several readers. Contractions outrank others (a gather reads through any layout), integer

@@ -6,7 +6,7 @@
  *                               y = qlinear(codes, scales, sums, w)
  *                           bf16:
  *                               y = linear(x, w, compute=bf16)
- *     a = sdpa(q, k, v)     bf16, and int8 where the target multiplies pairs of bf16:
+ *     a = sdpa(q, k, v)     bf16, and int8 where the target multiplies bf16 faster than f32:
  *                               a = sdpa(q, k, v, compute=bf16)
  *
  * A weight keeps its file's format: a quantised one is never widened, and only `quantize` makes one narrower,
@@ -170,7 +170,8 @@ static void choose_computing(struct chooser *c, struct function *f) {
         next = node_walk(f->body, n);
         for (int i = 0; i < n->operands_count; i++) n->operands[i] = value_now(n->operands[i]);
         if (!is_contraction(n)) continue;
-        bool pays = op_info(n->op)->family == FAMILY_sdpa && c->g->target && c->g->target->dot_bf16;
+        const struct target *t = c->g->target;
+        bool pays = op_info(n->op)->family == FAMILY_sdpa && t && (t->dot_bf16 || t->amx);
         if (c->precision == PRECISION_BF16 || pays) use_bf16(c, n);
         if (c->precision == PRECISION_INT8) use_int8(c, n);
     }

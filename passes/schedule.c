@@ -159,22 +159,20 @@ static enum atom atom_of(const struct graph *g, const struct node *anchor) {
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
 }
 
-/* Whether matrix registers' tiles are filled: whole blocks of inputs, of floats or of codes that share a scale. */
+/* Whether matrix registers' tiles are filled: whole groups of inputs, of pairs of floats. */
 static bool fills_tiles(struct graph *g, const struct node *kernel, const struct node *anchor) {
     struct contraction c;
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return true; /* made otherwise */
-    const struct global *w = weight_of(kernel, c.b_value);
     int64_t inner = contraction_inner_inputs(&c);
-    if (!contraction_inputs(&c) || !inner || inner % AMX_INPUTS) return false;
-    if (anchor->op == OP_qlinear) return w && format_info(w->store)->group == AMX_INPUTS;
-    return node_attr(anchor, "compute")->dtype == DTYPE_BF16 && !is_blocks(w);
+    return contraction_inputs(&c) && inner && inner % AMX_INPUTS == 0 && anchor->op != OP_qlinear &&
+           factors_of(anchor) == DTYPE_BF16 && !is_blocks(weight_of(kernel, c.b_value));
 }
 
-/* What multiplies many rows in the place of lanes. */
+/* What multiplies in the place of lanes. */
 static enum atom tile_atom(struct graph *g, const struct node *kernel, enum atom lanes) {
     for (const struct node *n = kernel->body->first; n; n = n->next)
         if (!target_of(g)->amx || (node_role(n) == ROLE_CONTRACT && !fills_tiles(g, kernel, n))) return lanes;
-    return lanes == ATOM_dot_int8 ? ATOM_amx_int8 : ATOM_amx_bf16;
+    return ATOM_amx_bf16;
 }
 
 static int contractions_of(const struct node *kernel) {
@@ -232,8 +230,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     }
     bool tile = atom_info(s->atom)->unit == UNIT_tile;
     if (tile) {
-        s->tile[0] = integers ? AMX_ROWS : 2 * AMX_ROWS;
-        s->tile[1] = PACKED_OUTPUTS;
+        s->tile[0] = s->tile[1] = 2 * AMX_ROWS;
     } else if (blocks && !matrix) {
         s->tile[0] = packed_rows(t, integers);
         s->tile[1] = PACKED_OUTPUTS;
@@ -307,6 +304,16 @@ static void schedule_simt_attention(const struct target *t, const struct node *n
     s->block[0] = extent_min(queries) <= MMA_FEW_ROWS / group ? SIMT_PARTS : 0;
 }
 
+/* Whether heads fill matrix registers. */
+static bool attends_by_tiles(const struct target *t, const struct node *n) {
+    const struct type *q = &n->operands[0]->type, *v = &n->operands[2]->type;
+    int64_t dim, value_dim;
+    return t->amx && node_attr(n, "compute")->dtype == DTYPE_BF16 &&
+           extent_is_const(q->extents[q->rank - 1], &dim) &&
+           extent_is_const(v->extents[v->rank - 1], &value_dim) && dim % AMX_INPUTS == 0 &&
+           value_dim % AMX_ROWS == 0;
+}
+
 /* Queries of a block: with the heads that share a key head they make ROWS_OF_SCORES rows, which share what is
  * done to a part of keys; the part's keys and values stay in L2 meanwhile. Register tiles of scores are a
  * panel of keys wide, or an even part. */
@@ -325,11 +332,12 @@ static void schedule_attention(struct graph *g, const struct node *kernel, struc
     }
     int vectors = t->vector_registers >= 32 ? MAX_VECTORS : 2;
     s->atom = atom_of(g, n);
+    if (attends_by_tiles(t, n)) s->atom = ATOM_amx_bf16;
     s->tile[0] = (int)(group < ROWS_OF_SCORES ? ROWS_OF_SCORES / group : 1);
     s->tile[1] = KEYS_OF_PART;
-    s->block[0] = (t->vector_registers - 2 - vectors) / vectors;
+    s->block[0] = s->atom == ATOM_amx_bf16 ? AMX_ROWS : (t->vector_registers - 2 - vectors) / vectors;
     s->block[1] = vectors * lanes_of(t);
-    s->unroll = 4;
+    s->unroll = s->atom == ATOM_amx_bf16 ? 0 : 4;
 }
 
 static void schedule_lanes(struct graph *g, const struct node *kernel, struct schedule *s) {
