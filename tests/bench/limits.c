@@ -6,8 +6,10 @@
  * The loops are the atoms of passes/schedule.c alone: the multiply-add of each, in enough independent
  * accumulators to hide its latency. A multiply-add counts as two operations. Prints one JSON object a line,
  * as peers.py does. */
+#include "runtime/cpu.h"
 #include "runtime/options.h"
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,7 @@ static const struct option_program program = {
     .options = options,
 };
 
-enum { RUNS = 7, MOST_THREADS = 256, CHAINS = 12, LINE = 64 };
+enum { RUNS = 7, MOST_THREADS = 256, CHAINS = 12, LINE = 64, AMX_PART = 8 /* of the others' steps: its take longer */ };
 enum { L3_MOST = 32 << 20 }; /* a virtual machine may name the L3 of a larger part */
 
 /* One thread's share of the work: `count` steps of a loop, or that many bytes to be read. */
@@ -78,6 +80,23 @@ LOOP(fma_avx512, "avx512f", __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(x, x, a
 LOOP(fma_avx2, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(x, x, a[i]))
 LOOP(bf16_avx512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(),
      _mm512_dpbf16_ps(a[i], (__m512bh)x, (__m512bh)x))
+/* Sums of 16 x 16 in four registers, of 32 pairs' products each. */
+__attribute__((target("amx-tile,amx-bf16"), noinline)) static void bf16_amx(const struct part *part) {
+    static const struct {
+        uint8_t palette, first, none[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } registers = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    __asm__ volatile("ldtilecfg %0" : : "m"(registers)); /* gcc 12's _tile_loadconfig says that 8 bytes are read */
+    for (size_t n = 0; n < part->count / AMX_PART; n++)
+        for (int i = 0; i < CHAINS / 4; i++) {
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    _tile_release();
+}
 LOOP(int8_avx512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(a[i], x, x))
 #endif
 
@@ -96,7 +115,10 @@ static const struct peak *peaks(size_t *count) {
         all[n++] = (struct peak){"f32", "AVX-512", fma_avx512, 32};
     else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         all[n++] = (struct peak){"f32", "AVX2", fma_avx2, 16};
-    if (__builtin_cpu_supports("avx512bf16"))
+    char missing[32];
+    if (cpu_has("amx-tile amx-bf16", missing, sizeof missing))
+        all[n++] = (struct peak){"bf16", "AMX-BF16", bf16_amx, 2 * 16 * 16 * 32 / AMX_PART};
+    else if (__builtin_cpu_supports("avx512bf16"))
         all[n++] = (struct peak){"bf16", "AVX512-BF16", bf16_avx512, 64};
     if (__builtin_cpu_supports("avx512vnni"))
         all[n++] = (struct peak){"int8", "AVX512-VNNI", int8_avx512, 128};

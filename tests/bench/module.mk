@@ -8,7 +8,7 @@ tests_bench_bench_llm_LDADD = runtime/libcli.a -ldl
 tests_bench_bench_batch_SOURCES = tests/bench/batch.c $(MEASURE)
 tests_bench_bench_batch_LDADD = runtime/libcli.a -ldl
 tests_bench_bench_limits_SOURCES = tests/bench/limits.c
-tests_bench_bench_limits_LDADD = runtime/libcli.a -lpthread
+tests_bench_bench_limits_LDADD = runtime/libcli.a runtime/libmdl-runtime.a -lpthread
 
 EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/ladder.sh tests/bench/peer_process.py tests/bench/peers.py tests/bench/readme.sh tests/bench/report.py tests/bench/rows.py tests/bench/runs tests/bench/setup.sh
 
