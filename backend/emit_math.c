@@ -52,14 +52,17 @@ V math_exp(struct emitter *e, V x) {
     return scale_by(e, add(e, real(x, 1), expm1_reduced(e, r)), n, bits);
 }
 
-V math_exp2(struct emitter *e, V x) {
-    if (is_f64(x)) return math_exp2_f64(e, x);
-    V bits;
-    x = limit(e, x, -151, 129);
-    V n = nearest(e, x, &bits), r = sub(e, x, n);
+/* 2^(n + r), n integral, |r| <= 1/2. */
+static V exp2_of(struct emitter *e, V n, V bits, V r) {
     V p = POLYNOMIAL(e, r, 1, 0x1.62e430p-1, 0x1.ebfbdcp-3, 0x1.c6af7ap-5, 0x1.3b2dd2p-7, 0x1.5f0946p-10,
                      0x1.417a5cp-13);
     return scale_by(e, p, n, bits);
+}
+
+V math_exp2(struct emitter *e, V x) {
+    if (is_f64(x)) return math_exp2_f64(e, x);
+    V bits, limited = limit(e, x, -151, 129), n = nearest(e, limited, &bits);
+    return exp2_of(e, n, bits, sub(e, limited, n));
 }
 
 V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
@@ -151,9 +154,10 @@ V math_erf(struct emitter *e, V x) {
                      -0x1.a61810p-11, 0x1.4fa924p-14);
     V small = emit_fma(e, x, p, x);
     V far = choose(e, less(e, real(x, 4), t), real(x, 4), t);
-    V q = POLYNOMIAL(e, far, 0x1.20e818p+0, 0x1.4576eep-1, 0x1.aec696p-4, -0x1.71e2cap-6, 0x1.7819a6p-9,
-                     -0x1.ce4916p-16, -0x1.a2b6a8p-15, 0x1.635162p-18);
-    V large = LLVMBuildFNeg(e->builder, expm1_f32(e, LLVMBuildFNeg(e->builder, mul(e, far, q), "")), "");
+    V q = POLYNOMIAL(e, far, -0x1.a0cddcp+0, -0x1.d58bcep-1, -0x1.36bd30p-3, 0x1.0ad0f8p-5, -0x1.0f4c88p-8,
+                     0x1.4d77f0p-15, 0x1.2e09b6p-14, -0x1.004ec4p-17);
+    V bits, n = nearest(e, mul(e, far, q), &bits), r = emit_fma(e, far, q, LLVMBuildFNeg(e->builder, n, ""));
+    V large = sub(e, real(x, 1), exp2_of(e, n, bits, r));
     return choose(e, less(e, t, real(x, 0.9)), small, copysign_of(e, large, x));
 }
 
