@@ -82,17 +82,17 @@ static void begin_sums(struct emitter *e, V more, V at, V stride) {
 
 /* sums += products of all inputs; of few rows, whose products wait for memory, weights are asked for ahead. */
 static void add_products(struct emitter *e, V a, V b, V inputs, bool ahead) {
-    enum { PANEL = SIDES * AMX_BYTES, ROWS_BYTES = AMX_ROWS * AMX_BYTES };
+    enum { REGISTER = AMX_ROWS * AMX_BYTES, STEP = SIDES * REGISTER };
     struct emit_loop steps;
     struct micro m = {.ahead = ahead};
-    V panel = emit_i64(e, PANEL), line = emit_i64(e, AMX_BYTES);
+    V line = emit_i64(e, AMX_BYTES);
     emit_loop_begin(e, &steps, emit_i64(e, 0), inputs, AMX_INPUTS, 0, NULL);
-    V rows = emit_offset(e, a, emit_mul(e, steps.counter, emit_i64(e, SIDES * ROWS_BYTES / AMX_INPUTS))),
-      weights = emit_offset(e, b, emit_mul(e, steps.counter, emit_i64(e, PANEL / 2)));
-    micro_prefetch(e, &m, weights, PANEL * AMX_ROWS);
+    V bytes = emit_mul(e, steps.counter, emit_i64(e, STEP / AMX_INPUTS));
+    V rows = emit_offset(e, a, bytes), weights = emit_offset(e, b, bytes);
+    micro_prefetch(e, &m, weights, STEP);
     for (int side = 0; side < SIDES; side++) {
-        load(e, WEIGHTS + side, emit_offset(e, weights, emit_i64(e, side * AMX_BYTES)), panel);
-        load(e, ROWS + side, emit_offset(e, rows, emit_i64(e, side * ROWS_BYTES)), line);
+        load(e, WEIGHTS + side, emit_offset(e, weights, emit_i64(e, side * REGISTER)), line);
+        load(e, ROWS + side, emit_offset(e, rows, emit_i64(e, side * REGISTER)), line);
     }
     for (int i = 0; i < SIDES * SIDES; i++)
         multiply(e, "llvm.x86.tdpbf16ps", SUMS + i, ROWS + i / SIDES, WEIGHTS + i % SIDES);

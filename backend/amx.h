@@ -1,7 +1,7 @@
 /* Intel's AMX: eight registers of 16 rows of 64 bytes, and products of them (Intel SDM volume 1, chapter 18; volume 2, LDTILECFG,
  * TDPBF16PS). A register tile has 32 rows, or fewer, by 32 outputs: two registers of rows by two of weights into four of sums.
  *
- *     C [32 rows][32 outputs] = A [rows][inputs] x B [inputs / k][32 outputs][k]
+ *     C [32 rows][32 outputs] = A [inputs / 32][32 rows][32] x B [inputs / 32][2][16 pairs of inputs][16 outputs][2]
  *
  * A row's sums do not depend on what other rows there are, nor on how many. */
 #ifndef BACKEND_AMX_H
@@ -14,7 +14,6 @@ enum { AMX_ROWS = 16, AMX_TILE = 2 * AMX_ROWS, AMX_BYTES = 64, AMX_INPUTS = AMX_
 void amx_begin(struct emitter *e, LLVMValueRef rows);
 void amx_end(struct emitter *e);
 
-/* Rows as registers take them: [inputs / 32][32 rows][32]. */
 struct amx_floats {
     LLVMValueRef a, b, inputs; /* the tile's rows; a panel of 32 outputs; i64, a multiple of 32 */
     LLVMValueRef more;         /* i1: what is in C already is added to; NULL: it begins here */

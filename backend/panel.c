@@ -64,6 +64,12 @@ static bool tiles_are_whole(const struct type *t) {
            (extent_is_const(t->extents[t->rank - 2], &outputs) && outputs % TILE_OUTPUTS == 0);
 }
 
+static bool lies_in_panels(const struct buffer *b, const struct panels *p, int outputs, int inputs) {
+    struct layout registers = layout_of_registers(b->type.rank, outputs, inputs);
+    if (atom_info(p->atom)->unit == UNIT_tile) return layout_equal(b->layout, &registers);
+    return panel_width(b, outputs, inputs, atom_info(p->atom)->k) == p->outputs;
+}
+
 static void find_b(struct emitter *e, struct panels *p) {
     const struct buffer *b = buffer_of(e, operand_b(p));
     int k = atom_info(p->atom)->k;
@@ -75,7 +81,7 @@ static void find_b(struct emitter *e, struct panels *p) {
                 tiles_are_whole(&b->type);
     int step = k == 4 ? 4 : 1; /* integer products take codes by fours, floats one by one */
     if (tile && fits && tile_step(b->layout) == step) p->tile = tile;
-    if (tile || panel_width(b, outputs, inputs, k) != p->outputs) return;
+    if (tile || !lies_in_panels(b, p, outputs, inputs)) return;
     if (p->atom != ATOM_fma && format_info(b->format)->dtype != p->b_type) return;
     p->b_packed = true;
     p->b_type = b->format == FORMAT_bf16 ? DTYPE_BF16 : b->format == FORMAT_f16 ? DTYPE_F16 : DTYPE_F32;
@@ -194,6 +200,15 @@ static LLVMValueRef b_group(struct emitter *e, const struct panels *p, LLVMValue
     return interleave(e, first, as_stored(e, p->b_type, b_lanes(e, p, next, output, at)));
 }
 
+/* Where a pair of inputs of 16 outputs lies that would be row `row`, bytes `lane` of its panel: layout_of_registers. */
+static void in_registers(struct emitter *e, const struct panels *p, LLVMValueRef input, LLVMValueRef *row,
+                         LLVMValueRef *lane) {
+    int64_t pair = (int64_t)e->lanes * 2 * dtype_bytes(p->b_type), pairs = TILE_INPUTS / 2;
+    LLVMValueRef number = emit_rem(e, emit_div(e, input, emit_i64(e, 2)), emit_i64(e, pairs));
+    *row = emit_sub(e, *row, emit_mul(e, number, emit_i64(e, pair))); /* one pair apart, not as many as the panel has */
+    *lane = emit_mul(e, *lane, emit_i64(e, pairs));
+}
+
 void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                          struct index *at) {
     if (p->tile || p->b_packed) return;
@@ -208,6 +223,7 @@ void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef
     emit_loop_begin(e, &outputs, emit_i64(e, 0), emit_i64(e, p->outputs), e->lanes, 0, NULL);
     LLVMValueRef value = b_group(e, p, inputs.counter, emit_add(e, panels.counter, outputs.counter), at);
     LLVMValueRef lane = emit_mul(e, outputs.counter, emit_i64(e, (int64_t)k * dtype_bytes(p->b_type)));
+    if (atom_info(p->atom)->unit == UNIT_tile) in_registers(e, p, inputs.counter, &row, &lane);
     emit_store_lanes(e, value, emit_offset(e, p->b_scratch, emit_add(e, emit_add(e, to, row), lane)), NULL);
     emit_loop_end(e, &outputs, NULL);
     emit_loop_end(e, &inputs, NULL);

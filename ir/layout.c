@@ -42,6 +42,20 @@ struct layout layout_of_chunks(int rank, int outputs, int inputs, int chunk) {
     return l;
 }
 
+struct layout layout_of_registers(int rank, int outputs, int inputs) {
+    enum { ROWS = 16, OUTPUTS = 2 * ROWS, INPUTS = 32, PAIR = 2 };
+    struct layout l = {0};
+    for (int i = 0; i < rank; i++)
+        if (i != outputs && i != inputs) layout_add(&l, i, 1, 0);
+    layout_add(&l, outputs, OUTPUTS, 0);
+    layout_add(&l, inputs, INPUTS, 0);
+    layout_add(&l, outputs, ROWS, OUTPUTS / ROWS);
+    layout_add(&l, inputs, PAIR, INPUTS / PAIR);
+    layout_add(&l, outputs, 1, ROWS);
+    layout_add(&l, inputs, 1, PAIR);
+    return l;
+}
+
 struct layout layout_of_keys(int rank, int group) {
     struct layout l = {0};
     int tokens = rank - 3, dims = rank - 1;

@@ -30,6 +30,10 @@ const struct layout *layout_parse(struct arena *a, const char *text); /* NULL: m
  * the other axes whole; inputs are padded to 8 chunks.   chunk 8: "1/64 1/8:8 0 1:8" */
 struct layout layout_of_chunks(int rank, int outputs, int inputs, int chunk);
 
+/* Weights of bf16 as AMX takes them (backend/amx.h): of 32 outputs and 32 inputs two registers, [16 pairs of inputs][16 outputs][2], after the other
+ * axes whole: "0/32 1/32 0/16:2 1/2:16 0:16 1:2" */
+struct layout layout_of_registers(int rank, int outputs, int inputs);
+
 /* Caches as attention's register tiles read them: each head by itself; keys in panels with tokens as lanes,
  * and values in rows, both with `group` inputs of an atom adjacent: dims of a key, tokens of a value. `rank`
  * 3 is [tokens, heads, dim], 4 has the batch before it.
