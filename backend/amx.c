@@ -56,9 +56,9 @@ static void store(struct emitter *e, int from, V to, V stride) {
     emit_intrinsic(e, "llvm.x86.tilestored64", NULL, 0, arguments, 3);
 }
 
-static void multiply(struct emitter *e, const char *instruction, int sums, int rows, int weights) {
+static void multiply(struct emitter *e, int sums, int rows, int weights) {
     V arguments[] = {number(e, sums), number(e, rows), number(e, weights)};
-    emit_intrinsic(e, instruction, NULL, 0, arguments, 3);
+    emit_intrinsic(e, "llvm.x86.tdpbf16ps", NULL, 0, arguments, 3);
 }
 
 /* ---- floats ---- */
@@ -74,7 +74,6 @@ static void each_sum(struct emitter *e, void (*move)(struct emitter *, int, V, V
 static void begin_sums(struct emitter *e, V more, V at, V stride) {
     struct emit_if again;
     for (int i = 0; i < SIDES * SIDES; i++) clear(e, SUMS + i);
-    if (!more) return;
     emit_if_begin(e, &again, more);
     each_sum(e, load, at, stride);
     emit_if_end(e, &again);
@@ -94,8 +93,7 @@ static void add_products(struct emitter *e, V a, V b, V inputs, bool ahead) {
         load(e, WEIGHTS + side, emit_offset(e, weights, emit_i64(e, side * REGISTER)), line);
         load(e, ROWS + side, emit_offset(e, rows, emit_i64(e, side * REGISTER)), line);
     }
-    for (int i = 0; i < SIDES * SIDES; i++)
-        multiply(e, "llvm.x86.tdpbf16ps", SUMS + i, ROWS + i / SIDES, WEIGHTS + i % SIDES);
+    for (int i = 0; i < SIDES * SIDES; i++) multiply(e, SUMS + i, ROWS + i / SIDES, WEIGHTS + i % SIDES);
     emit_loop_end(e, &steps, NULL);
 }
 
@@ -127,7 +125,7 @@ void amx_wide_add(struct emitter *e, const struct amx_wide *w) {
     for (int i = 0; i < w->outputs / AMX_ROWS; i++) {
         int other = OTHERS + i % OTHERS_COUNT;
         load(e, other, emit_offset(e, weights, emit_i64(e, i * AMX_BYTES)), emit_i64(e, w->b_stride));
-        multiply(e, "llvm.x86.tdpbf16ps", SUMS + i, ROWS, other);
+        multiply(e, SUMS + i, ROWS, other);
     }
     emit_loop_end(e, &steps, NULL);
 }

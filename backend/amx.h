@@ -16,7 +16,7 @@ void amx_end(struct emitter *e);
 
 struct amx_floats {
     LLVMValueRef a, b, inputs; /* the tile's rows; a panel of 32 outputs; i64, a multiple of 32 */
-    LLVMValueRef more;         /* i1: what is in C already is added to; NULL: it begins here */
+    LLVMValueRef more;         /* i1: what is in C already is added to */
     LLVMValueRef few;          /* i1: no other rows are multiplied by these weights */
 };
 /* C of 32 rows by 32 outputs, f32, to `to`, `stride` bytes from one row to the next. */
