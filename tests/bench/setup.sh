@@ -11,7 +11,7 @@ pip="$dir/bin/pip install -q --disable-pip-version-check"
 $pip numpy==2.4.6 onnx==1.23.2 onnxscript onnxruntime==1.32.0 openvino==2026.4.1 safetensors tokenizers
 $pip --no-deps torch==2.15.0 nvidia-nccl-cu13==2.30.7 nvidia-cufile nvidia-cusparselt-cu13 nvidia-nvshmem-cu13
 $pip filelock typing_extensions sympy networkx jinja2 fsspec setuptools scikit-build-core cmake ninja diskcache
-# gcc 12.2 drops stores to what _tile_loadconfig reads (its bug 114098), and llama.cpp with AMX ends in SIGILL; clang does not.
+# gcc 12.2 drops stores to what _tile_loadconfig reads, and llama.cpp with AMX ends in SIGILL (its pull request 26954); with clang it works.
 if grep -qw amx_tile /proc/cpuinfo && command -v clang++ >/dev/null; then export CC=clang CXX=clang++; fi
 CMAKE_ARGS=-DGGML_NATIVE=ON "$dir/bin/pip" install -q --no-deps --no-build-isolation llama-cpp-python==0.3.36
 cat > "$dir/run" <<RUN
