@@ -67,6 +67,13 @@ struct hiding {
     LLVMValueRef exists[ATTENTION_VECTORS], mask[ATTENTION_VECTORS];
 };
 
+/* A score of vector v of the keys, if it exists, masked. */
+static LLVMValueRef hide(struct emitter *e, const struct attention *a, const struct hiding *h, int v,
+                         LLVMValueRef score) {
+    score = sdpa_apply_mask(e, &a->sdpa, h->mask[v], score);
+    return LLVMBuildSelect(e->builder, h->exists[v], score, hidden_like(score), "");
+}
+
 /* The scores of one row after another, from where they have been stored: all of them, or without those that `hiding` hides. */
 static void keep_stored(struct emitter *e, const struct attention *a, const struct attention_tile *t,
                         LLVMValueRef column, const struct hiding *h) {
@@ -78,8 +85,7 @@ static void keep_stored(struct emitter *e, const struct attention *a, const stru
                      address = score_address(e, a, rows.counter, at);
         scores[v] = load_floats(e, address, e->lanes);
         if (!h) continue;
-        scores[v] = sdpa_apply_mask(e, &a->sdpa, h->mask[v], scores[v]);
-        scores[v] = LLVMBuildSelect(e->builder, h->exists[v], scores[v], hidden_like(scores[v]), "");
+        scores[v] = hide(e, a, h, v, scores[v]);
         emit_store_lanes(e, scores[v], address, NULL);
     }
     keep_largest(e, a, rows.counter, scores);
@@ -121,10 +127,7 @@ static void hide_by_keys(struct emitter *e, const struct attention *a, const str
                          const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
     struct hiding h;
     find_hiding(e, a, part, t, column, &h);
-    for (int i = 0; i < t->rows * a->vectors; i++) {
-        LLVMValueRef s = sdpa_apply_mask(e, &a->sdpa, h.mask[i % a->vectors], scores[i]);
-        scores[i] = LLVMBuildSelect(e->builder, h.exists[i % a->vectors], s, hidden_like(s), "");
-    }
+    for (int i = 0; i < t->rows * a->vectors; i++) scores[i] = hide(e, a, &h, i % a->vectors, scores[i]);
 }
 
 /* Without a mask: a tile whose first row sees all of these keys, or one after the other. `scores`: in registers; NULL: stored. */

@@ -65,9 +65,10 @@ static bool tiles_are_whole(const struct type *t) {
 }
 
 static bool lies_in_panels(const struct buffer *b, const struct panels *p, int outputs, int inputs) {
+    if (atom_info(p->atom)->unit != UNIT_tile)
+        return panel_width(b, outputs, inputs, atom_info(p->atom)->k) == p->outputs;
     struct layout registers = layout_of_registers(b->type.rank, outputs, inputs);
-    if (atom_info(p->atom)->unit == UNIT_tile) return layout_equal(b->layout, &registers);
-    return panel_width(b, outputs, inputs, atom_info(p->atom)->k) == p->outputs;
+    return layout_equal(b->layout, &registers);
 }
 
 static void find_b(struct emitter *e, struct panels *p) {

@@ -75,7 +75,7 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
     }
     if (atom_info(s->atom)->unit == UNIT_tile) {
         *l = layout_of_registers(rank, c->b_outputs, c->b_inputs);
-        return rank + 4 <= MAX_LAYOUT && format_info(w->store)->dtype == atom_info(s->atom)->b;
+        return format_info(w->store)->dtype == atom_info(s->atom)->b;
     }
     *l = panels(rank, c->b_outputs, c->b_inputs, s->tile[1], k);
     return true;

@@ -33,12 +33,14 @@ enum {
     SHARING_WARPS = 8,       /* of blocks whose warps share a tile */
     SIMT_BLOCKS = 128,       /* that run at a time, and fill a GPU of today */
     PART_BYTES = 65536,      /* of weights, that a block takes some microseconds to read */
-    BLOCK_ROWS = 96,
-    PART_INPUTS = 128, /* a part is a multiple of */
-    AMX_ROWS = 16,
-    AMX_INPUTS = 32,
-    LARGE_L2 = 2 << 20,
-    LARGE_BLOCK_ROWS = 256
+    PART_INPUTS = 128,       /* a part is a multiple of */
+    AMX_ROWS = 16,           /* of a matrix register */
+    AMX_INPUTS = 32,         /* of bf16 in a row of it */
+    BLOCK_ROWS = 96,         /* of A, at most */
+    LARGE_L2 =
+        2
+        << 20, /* bytes, of parts whose L3 is far: there, and where products are faster than weights come, */
+    LARGE_BLOCK_ROWS = 256 /* so many */
 };
 
 static const struct target *target_of(const struct graph *g) {
@@ -170,8 +172,9 @@ static bool fills_tiles(struct graph *g, const struct node *kernel, const struct
 
 /* What multiplies in the place of lanes. */
 static enum atom tile_atom(struct graph *g, const struct node *kernel, enum atom lanes) {
+    if (!target_of(g)->amx) return lanes;
     for (const struct node *n = kernel->body->first; n; n = n->next)
-        if (!target_of(g)->amx || (node_role(n) == ROLE_CONTRACT && !fills_tiles(g, kernel, n))) return lanes;
+        if (node_role(n) == ROLE_CONTRACT && !fills_tiles(g, kernel, n)) return lanes;
     return ATOM_amx_bf16;
 }
 
@@ -253,8 +256,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         s->tile[0] = c.rows;
         s->tile[1] = c.vectors * lanes_of(t);
     }
-    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4): more for
-     * matrix registers, which multiply faster than weights come. */
+    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4). */
     int64_t most = tile || t->l2_bytes >= LARGE_L2 ? LARGE_BLOCK_ROWS : BLOCK_ROWS;
     double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a);
     int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : most;
