@@ -7,8 +7,8 @@
  * this machine (its features included). triple: as target_triple() gives it; NULL: this machine's. Returns
  * NULL if it is unknown, *error says what is near. */
 const struct target *backend_target(struct arena *a, const char *triple, const char *cpu, const char **error);
-/* This machine with the schedules of a GPU (`--target=emulate:ARCH`); NULL: no such GPU. */
-const struct target *backend_emulated(struct arena *a, const char *gpu);
+/* This machine with the schedules of a GPU or of an x86 (`--target=emulate:NAME`); NULL: no such processor. */
+const struct target *backend_emulated(struct arena *a, const char *cpu);
 /* This machine's triple, in targets.def's spelling; NULL: it is not there. */
 const char *backend_host_triple(void);
 

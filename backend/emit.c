@@ -1,6 +1,6 @@
 /* The emitter's ground: an LLVM context with one module, types, constants, intrinsics, and the module's end
  * (verified, tidied, turned into code). */
-#include "backend/emit.h"
+#include "backend/emulate.h"
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -62,7 +62,7 @@ static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     char *message = NULL, *triple = LLVMNormalizeTargetTriple(t->triple);
     if (LLVMGetTargetFromTriple(triple, &target, &message))
         ice("no code generator for %s: %s", t->triple, message);
-    if (t->emulated) opt_level = 0;
+    if (t->simt && t->emulated) opt_level = 0;
     LLVMCodeGenOptLevel level = opt_level <= 0   ? LLVMCodeGenLevelNone
                                 : opt_level >= 3 ? LLVMCodeGenLevelAggressive
                                                  : LLVMCodeGenLevelLess;
@@ -229,8 +229,11 @@ LLVMValueRef emit_intrinsic(struct emitter *e, const char *name, LLVMTypeRef *ov
                             LLVMValueRef *arguments, int count) {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     if (!id) ice("LLVM has no intrinsic %s", name);
+    LLVMTypeRef type = LLVMIntrinsicGetType(e->context, id, overloads, (size_t)overloads_count);
+    if (e->target->emulated && !strncmp(name, "llvm.x86.", 9))
+        return emulate_instruction(e, name, LLVMGetReturnType(type), arguments, count);
     LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->module, id, overloads, (size_t)overloads_count);
-    return LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(f), f, arguments, (unsigned)count, "");
+    return LLVMBuildCall2(e->builder, type, f, arguments, (unsigned)count, "");
 }
 
 LLVMValueRef emit_unary(struct emitter *e, const char *name, LLVMValueRef a) {

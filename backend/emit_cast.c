@@ -72,7 +72,7 @@ static LLVMValueRef bf16_by_bits(struct emitter *e, LLVMValueRef value) {
 
 static LLVMValueRef to_bf16(struct emitter *e, LLVMValueRef value) {
     if (emit_element(LLVMTypeOf(value)) == e->f64) value = round_to_odd(e, value);
-    if (!e->target->bf16) return bf16_by_bits(e, value);
+    if (!e->target->bf16 || e->target->emulated) return bf16_by_bits(e, value);
     value = LLVMBuildFPTrunc(e->builder, value, like(e->bf16, value), "");
     return LLVMBuildBitCast(e->builder, value, like(e->i16, value), "");
 }

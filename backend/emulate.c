@@ -252,3 +252,22 @@ void emulate_mbarrier(struct emitter *e, const char *name, V barrier, V argument
     V arguments[] = {LLVMGetParam(e->function, 2), barrier, argument};
     call(e, declare(e, name, types, 3), arguments, 3);
 }
+
+V emulate_instruction(struct emitter *e, const char *name, LLVMTypeRef result, const V *arguments, int count) {
+    enum { MOST = 8 };
+    static const char intrinsic[] = "llvm.";
+    LLVMTypeRef types[MOST];
+    V given[MOST];
+    unsigned n = 0;
+    bool vector = LLVMGetTypeKind(result) == LLVMVectorTypeKind;
+    char *function = arena_printf(e->arena, "mdl_%s", name + strlen(intrinsic));
+    for (char *dot = function; (dot = strchr(dot, '.'));) *dot = '_';
+    if (vector) given[n++] = spill(e, result, NULL, 1);
+    for (int i = 0; i < count && n < MOST; i++) {
+        LLVMTypeRef t = LLVMTypeOf(arguments[i]);
+        given[n++] = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? spill(e, t, &arguments[i], 1) : arguments[i];
+    }
+    for (unsigned i = 0; i < n; i++) types[i] = LLVMTypeOf(given[i]);
+    call(e, declare(e, function, types, n), given, n);
+    return vector ? LLVMBuildLoad2(e->builder, result, given[0], "") : NULL;
+}

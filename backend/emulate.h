@@ -1,4 +1,5 @@
-/* GPU's kernels on the processor, with true vectors for warps (runtime/emulate.h). */
+/* GPU's kernels on the processor, with true vectors for warps (runtime/emulate.h), and instructions of other processors
+ * (runtime/emulate_x86.h). */
 #ifndef BACKEND_EMULATE_H
 #define BACKEND_EMULATE_H
 #include "backend/code.h"
@@ -34,5 +35,9 @@ void emulate_copy_box(struct emitter *e, const struct operand_map *m, const LLVM
                       LLVMValueRef to, LLVMValueRef barrier);
 /* A function of the runtime on a barrier in shared memory, and what it takes (i32). */
 void emulate_mbarrier(struct emitter *e, const char *name, LLVMValueRef barrier, LLVMValueRef argument);
+
+/* LLVM's intrinsic of an instruction that this machine may lack, as a function of the runtime: llvm.x86.tdpbf16ps is
+ * mdl_x86_tdpbf16ps. Vectors go by address, the result's before the others. */
+LLVMValueRef emulate_instruction(struct emitter *e, const char *name, LLVMTypeRef result, const LLVMValueRef *arguments, int count);
 
 #endif

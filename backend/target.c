@@ -112,9 +112,11 @@ static const struct target *native(struct arena *a, const char *triple) {
     return t;
 }
 
-const struct target *backend_emulated(struct arena *a, const char *gpu) {
+const struct target *backend_emulated(struct arena *a, const char *cpu) {
     const char *host = backend_host_triple();
-    const struct target *known = target_find(CUDA_TRIPLE, gpu), *own = known && host ? native(a, host) : NULL;
+    const struct target *gpu = target_find(CUDA_TRIPLE, cpu),
+                        *known = gpu ? gpu : target_find("x86_64-linux-gnu", cpu),
+                        *own = known && host ? native(a, host) : NULL;
     if (!own) return NULL;
     struct target *t = arena_new_object(a, struct target);
     *t = *known;
@@ -122,7 +124,9 @@ const struct target *backend_emulated(struct arena *a, const char *gpu) {
     t->cpu = own->cpu;
     t->features = own->features;
     t->fma = own->fma;
-    t->bf16 = own->bf16;
+    if (gpu) t->bf16 = own->bf16;
+    /* Not by the same instructions that are emulated, nor by some of their extensions without others. */
+    if (!gpu && has(own->features, "avx512f")) t->features = arena_printf(a, "%s,-avx512f", own->features);
     t->emulated = true;
     return t;
 }

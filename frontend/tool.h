@@ -51,8 +51,8 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
     {                                                                                                        \
         0, "target", "TRIPLE", "the kind of machine to compile for [this one]",                              \
             "x86_64-linux-gnu or aarch64-linux-gnu; cuda:sm_90a, or several by commas, for GPUs; "           \
-            "cpu+cuda:sm_90a for a library that has both. emulate:sm_90a: this machine, by that GPU's "      \
-            "kernels (for tests)."                                                                           \
+            "cpu+cuda:sm_90a for a library that has both. emulate:sm_90a, emulate:sapphirerapids: this "     \
+            "machine, by the kernels of that GPU or x86 (for tests)."                                                                           \
     }
 
 /* Rows of both programs: how the pipeline runs and what it shows. tool_pipeline reads them. */
@@ -113,7 +113,7 @@ int tool_print(struct tool *t, void (*print)(const struct graph *g, FILE *out));
 struct tool_target {
     const char *triple;   /* in targets.def's spelling; NULL: not given */
     const char *cpu;      /* NULL: not given */
-    const char *emulated; /* the GPU whose kernels this machine is to run; NULL: none */
+    const char *emulated; /* the GPU or x86 whose kernels this machine is to run; NULL: none */
 };
 /* How many there are, by + between them, of GPUs also by commas; 0 after a usage message. */
 int tool_targets(const struct tool *t, struct tool_target *found, int most);

@@ -162,7 +162,7 @@ static int choose_target(struct tool *t, const struct tool_target *given) {
     if (given->emulated) {
         t->graph->target = backend_emulated(t->arena, given->emulated);
         return t->graph->target ? TOOL_DONE
-                                : options_error(&program, "--target=emulate:%s: no such GPU; --list-cpus lists them",
+                                : options_error(&program, "--target=emulate:%s: no such GPU or x86; --list-cpus lists them",
                                                 given->emulated);
     }
     t->graph->target = backend_target(t->arena, given->triple, given->cpu, &error);

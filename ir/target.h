@@ -26,7 +26,8 @@ struct target {
     bool amx;                   /* Intel's registers of 16 rows of 64 bytes, and their products of bf16 and of bytes */
     int64_t l1_bytes, l2_bytes; /* data caches of one core */
     bool simt;           /* a GPU: a vector's lanes are the threads of a warp */
-    bool emulated;       /* code with a GPU's schedules for the host: lanes are lanes, warps take turns */
+    bool emulated;       /* code with another processor's schedules for this machine: a GPU's lanes are lanes, its warps take turns; what x86 has
+                            instructions for are the runtime's functions */
     int capability;      /* of a GPU: 10 * major + minor of its compute capability */
     int64_t shared_bytes; /* of a GPU: what a thread block may have (CUDA Programming Guide, table of technical specifications) */
 };

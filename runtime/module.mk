@@ -37,6 +37,7 @@ runtime_libmdl_runtime_a_SOURCES = \
 	runtime/emulate_matrix.c runtime/emulate_mbarrier.c \
 	runtime/emulate_memory.c \
 	runtime/emulate_product.c \
+	runtime/emulate_x86.c runtime/emulate_x86.h \
 	runtime/float.h \
 	runtime/mdl.h \
 	runtime/mesh.c runtime/mesh.h \

@@ -75,7 +75,7 @@ for model; do
             lowered $options --precision=bf16
             lowered $options --precision=int8 --quantize=q8_0
             lowered $options --precision=int8 --quantize=q4_1
-            case $target in *nvptx* | *emulate*) lowered $options --precision=tf32 ;; esac
+            case $target in *nvptx* | *emulate:sm*) lowered $options --precision=tf32 ;; esac
         }
     done
 done

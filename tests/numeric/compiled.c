@@ -56,14 +56,14 @@ static bool start_runner(struct compiled *c, char *const *command, const char *l
     return c->to && c->from;
 }
 
-/* A CPU's name, or emulate:GPU. */
+/* A CPU's name, or emulate:NAME. */
 static const struct target *find_target(struct arena *a, const struct machine *m) {
     static const char emulate[] = "emulate:";
     const char *error;
     bool emulated = m->cpu && !strncmp(m->cpu, emulate, strlen(emulate));
     const struct target *t = emulated ? backend_emulated(a, m->cpu + strlen(emulate))
                                       : backend_target(a, m->triple, m->cpu, &error);
-    if (!t) fprintf(stderr, "%s\n", emulated ? "no such GPU" : error);
+    if (!t) fprintf(stderr, "%s\n", emulated ? "no such GPU or x86" : error);
     return t;
 }
 

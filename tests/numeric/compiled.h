@@ -9,7 +9,7 @@
 
 /* What is compiled for. */
 struct machine {
-    const char *cpu;     /* NULL: native, or generic; emulate:GPU: a GPU's kernels here */
+    const char *cpu;     /* NULL: native, or generic; emulate:NAME: another processor's kernels here */
     const char *triple;  /* NULL: this machine's */
     char *const *runner; /* the command that runs `remote` there, to which the library's path is added; NULL:
                             none needed */
