@@ -21,7 +21,7 @@ struct attention {
     struct sdpa sdpa;
     bool mask_of_keys; /* the mask says the same to all rows of a unit */
     enum atom atom;                  /* of lanes */
-    bool amx;                        /* tiles of all rows are made by matrix registers */
+    bool amx;                        /* products are made by matrix registers */
     enum dtype type;                 /* of both factors of the products */
     int group_of_atom, unroll;       /* inputs multiplied at once; groups written out in a loop */
     int queries, keys;               /* of a block, of a part */

@@ -9,15 +9,10 @@
 #include "backend/micro.h"
 #include "ir/layout.h"
 
-enum { LANES_UNROLL = 4 };
-
 static struct micro micro_of(struct emitter *e, const struct attention *a, const struct attention_tile *t,
                              LLVMValueRef factors, int64_t stride, LLVMValueRef inputs) {
-    struct micro m = {.atom = a->atom,
-                      .rows = t->rows,
-                      .lanes = e->lanes,
-                      .unroll = a->amx ? LANES_UNROLL : a->unroll,
-                      .inputs = inputs};
+    struct micro m = {
+        .atom = a->atom, .rows = t->rows, .lanes = e->lanes, .unroll = a->unroll, .inputs = inputs};
     m.a_type = a->type;
     for (int r = 0; r < t->rows; r++) m.a[r] = attention_factor(e, a, factors, emit_i64(e, r * stride));
     return m;
@@ -25,10 +20,6 @@ static struct micro micro_of(struct emitter *e, const struct attention *a, const
 
 static void start_sums(struct emitter *e, int count, LLVMValueRef *sums) {
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
-}
-
-static bool by_registers(const struct attention *a, const struct attention_tile *t) {
-    return a->amx && t->rows == a->tile_rows;
 }
 
 /* ---- scores ---- */
@@ -60,7 +51,7 @@ static void scores_at(struct emitter *e, const struct attention *a, const struct
     attention_note_scores(e, a, part, t, column, sums);
 }
 
-/* The same of all rows by matrix registers, a panel of keys. */
+/* The same by matrix registers, a panel of keys; of a register's rows, those behind the tile's are whatever was there. */
 static void scores_of_panel(struct emitter *e, const struct attention *a, const struct attention_part *part,
                             const struct attention_tile *t, const struct attention_source *keys,
                             LLVMValueRef column) {
@@ -87,7 +78,7 @@ static void scores(struct emitter *e, const struct attention *a, const struct at
                          NULL);
     struct emit_loop columns;
     emit_loop_begin(e, &columns, emit_i64(e, 0), t->count, a->vectors * e->lanes, 0, NULL);
-    (by_registers(a, t) ? scores_of_panel : scores_at)(e, a, part, t, keys, columns.counter);
+    (a->amx ? scores_of_panel : scores_at)(e, a, part, t, keys, columns.counter);
     emit_loop_end(e, &columns, NULL);
 }
 
@@ -143,7 +134,7 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
         join_row(e, a, part, t, emit_i64(e, r), column, vectors, &sums[r * vectors]);
 }
 
-/* The same of all rows by matrix registers. */
+/* The same by matrix registers. */
 static void values_by_registers(struct emitter *e, const struct attention *a,
                                 const struct attention_part *part, const struct attention_tile *t,
                                 const struct attention_source *values, int64_t column, int vectors) {
@@ -201,13 +192,14 @@ static void tile(struct emitter *e, const struct attention *a, const struct atte
     attention_softmax(e, a, t);
     for (int64_t column = 0; column < a->value_padded; column += (int64_t)a->vectors * e->lanes) {
         int64_t left = (a->value_padded - column) / e->lanes;
-        (by_registers(a, t) ? values_by_registers : values_at)(e, a, part, t, &part->values[source], column,
-                                                               left < a->vectors ? (int)left : a->vectors);
+        (a->amx ? values_by_registers : values_at)(e, a, part, t, &part->values[source], column,
+                                                   left < a->vectors ? (int)left : a->vectors);
     }
     emit_if_end(e, &some);
 }
 
-/* Rows in tiles of tile_rows, then of fewer: a tile may be filled up with rows that are not there. */
+/* Rows in tiles of tile_rows, then of fewer: a tile may be filled up with rows that are not there. Matrix registers multiply a smaller
+ * tile too, so that a row's sums do not depend on its tile, and faster than lanes would; what is less then is the softmax. */
 void attention_tiles(struct emitter *e, const struct attention *a, const struct attention_part *part) {
     LLVMValueRef from = emit_i64(e, 0);
     for (int rows = a->tile_rows; rows >= 1; rows /= a->amx ? 4 : 2) {

@@ -173,6 +173,7 @@ include tests/fuzz/module.mk
 
 # Scripts run in the build folder; goldens are files beside the models they are of.
 TEST_FILES = \
+	tests/alone.sh \
 	tests/broken.sh \
 	tests/exit_codes.sh \
 	tests/extremes.sh \
