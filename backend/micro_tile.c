@@ -84,35 +84,81 @@ static int input_number(const struct format_info *t, int i) {
     return tile_groups(t) == 1 ? i / 2 + i % 2 * 16 : i;
 }
 
+/* A tile as parts of PART inputs, which are alike but for where they lie: a loop, where written out they would be most of a library. Codes
+ * with a plane of upper bits are written out, as a part. */
+enum { PART = 8 };
+struct part {
+    LLVMValueRef first; /* i64, of its inputs */
+    int count;          /* of inputs, in the order in which they are summed up */
+};
+
+static bool is_in_parts(const struct emitter *e, const struct micro *m) {
+    const struct format_info *t = m->tile;
+    return !e->target->simt && (m->unpacked || (tile_groups(t) == 1 && (t->bits == 4 || t->bits == 8)));
+}
+
+static struct part part_begin(struct emitter *e, const struct micro *m, struct emit_loop *loop, int count,
+                              LLVMValueRef *sums) {
+    if (!is_in_parts(e, m)) return (struct part){emit_i64(e, 0), TILE_INPUTS};
+    int stop = tile_groups(m->tile) == 1 ? TILE_INPUTS / 2 : TILE_INPUTS;
+    emit_loop_begin(e, loop, emit_i64(e, 0), emit_i64(e, stop), input_number(m->tile, PART), count, sums);
+    for (int i = 0; i < count; i++) sums[i] = loop->carried[i];
+    return (struct part){loop->counter, PART};
+}
+
+static void part_end(struct emitter *e, const struct micro *m, struct emit_loop *loop, int count,
+                     LLVMValueRef *sums) {
+    if (!is_in_parts(e, m)) return;
+    emit_loop_end(e, loop, sums);
+    for (int i = 0; i < count; i++) sums[i] = loop->carried[i];
+}
+
+/* Where a part's first input is in a tile that has so many bytes for each input. */
+static LLVMValueRef part_at(struct emitter *e, const struct part *p, LLVMValueRef tile, int bytes) {
+    return emit_offset(e, tile, emit_mul(e, p->first, emit_i64(e, bytes)));
+}
+
 /* One tile; weights are shared by the rows. */
 static void fma_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
                      LLVMValueRef *sums) {
     LLVMValueRef k0 = LLVMBuildMul(e->builder, block, emit_i64(e, TILE_INPUTS), ""), b[MAX_TILE_SUMS];
+    struct emit_loop loop;
     struct group_scales s;
-    for (int i = 0; i < TILE_INPUTS; i++) {
-        int k = input_number(m->tile, i);
-        if (!m->unpacked && i % m->tile->group == 0) load_group(e, m, tile, i / m->tile->group, &s);
+    int count = m->rows * m->vectors;
+    if (!m->unpacked) load_group(e, m, tile, 0, &s);
+    struct part part = part_begin(e, m, &loop, count, sums);
+    LLVMValueRef at = part_at(e, &part, tile, m->unpacked ? UNPACKED_BYTES / TILE_INPUTS : TILE_OUTPUTS);
+    k0 = LLVMBuildAdd(e->builder, k0, part.first, "");
+    for (int i = 0; i < part.count; i++) {
+        int k = input_number(m->tile, i), group = i / m->tile->group;
+        if (!m->unpacked && group && i % m->tile->group == 0) load_group(e, m, tile, group, &s);
         for (int v = 0; v < m->vectors; v++)
             b[v] = m->unpacked
-                       ? emit_load_aligned(e, lane_vector(e, m), unpacked_at(e, m, tile, k, v), 4, false)
-                       : weights_of(e, m, tile, &s, k, v);
+                       ? emit_load_aligned(e, lane_vector(e, m), unpacked_at(e, m, at, k, v), 4, false)
+                       : weights_of(e, m, at, &s, k, v);
         micro_add_products(e, m, LLVMBuildAdd(e->builder, k0, emit_i64(e, k), ""), b, sums);
     }
+    part_end(e, m, &loop, count, sums);
 }
 
 void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to) {
-    struct emit_loop loop;
+    struct emit_loop loop, parts;
     struct group_scales s;
     LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
     LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
     to = emit_offset(e, to, LLVMBuildMul(e->builder, loop.counter, emit_i64(e, UNPACKED_BYTES), ""));
-    for (int i = 0; i < TILE_INPUTS; i++) {
-        int k = input_number(m->tile, i);
-        if (i % m->tile->group == 0) load_group(e, m, tile, i / m->tile->group, &s);
+    load_group(e, m, tile, 0, &s);
+    struct part part = part_begin(e, m, &parts, 0, NULL);
+    LLVMValueRef from = part_at(e, &part, tile, TILE_OUTPUTS);
+    to = part_at(e, &part, to, UNPACKED_BYTES / TILE_INPUTS);
+    for (int i = 0; i < part.count; i++) {
+        int k = input_number(m->tile, i), group = i / m->tile->group;
+        if (group && i % m->tile->group == 0) load_group(e, m, tile, group, &s);
         for (int v = 0; v < m->vectors; v++)
-            emit_store_lanes(e, weights_of(e, m, tile, &s, k, v), unpacked_at(e, m, to, k, v), NULL);
+            emit_store_lanes(e, weights_of(e, m, from, &s, k, v), unpacked_at(e, m, to, k, v), NULL);
     }
+    part_end(e, m, &parts, 0, NULL);
     emit_loop_end(e, &loop, NULL);
 }
 
