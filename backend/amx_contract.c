@@ -147,7 +147,7 @@ void amx_block(struct emitter *e, struct group *g, const struct strip *s, struct
     amx_begin(e, emit_sub(e, s->end, s->begin));
     emit_loop_begin(e, &tiles, s->begin, s->end, AMX_TILE, 0, NULL);
     for (int i = 0; i < g->count; i++) multiply(e, g, g->anchors[i], tiles.counter, s, at);
-    contract_finish_rows(e, g, AMX_TILE, tiles.counter, s, at);
+    contract_finish_rows(e, g, emit_i64(e, AMX_TILE), tiles.counter, s, at);
     emit_loop_end(e, &tiles, NULL);
     amx_end(e);
 }

@@ -53,13 +53,12 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
 /* Pair number `number` (strip, block of outputs) of a group, as the strip's rows and the block's outputs. */
 void contract_strip(struct emitter *e, const struct group *g, const struct shape *s, LLVMValueRef strip,
                     LLVMValueRef block, LLVMValueRef blocks, struct index *at, struct strip *made);
-/* Rows from .. stop in tiles of `rows`, each finished by the row program. */
-void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
-                    const struct strip *s, struct index *at);
-
-/* Up to `rows` rows of the tile that begins at first_row: the row program. */
-void contract_finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row, const struct strip *s,
-                          struct index *at);
+/* The products of the tile of `rows` rows that begins at `row`, all of the block's outputs, by lanes. */
+void contract_multiply(struct emitter *e, const struct group *g, int rows, LLVMValueRef row, const struct strip *s,
+                       struct index *at);
+/* The row program on the tile's rows, i64, as far as the strip has them. */
+void contract_finish_rows(struct emitter *e, struct group *g, LLVMValueRef rows, LLVMValueRef first_row,
+                          const struct strip *s, struct index *at);
 
 /* --- amx_contract.c: tiles of matrix registers --- */
 bool amx_schedule_fits(struct emitter *e, const struct anchor *anchors, int count); /* false after a diagnostic */
@@ -73,9 +72,6 @@ void amx_block(struct emitter *e, struct group *g, const struct strip *s, struct
 /* --- simt_contract.c --- */
 bool simt_schedule_fits(struct emitter *e);
 bool simt_tile_fits(struct emitter *e, const struct group *g); /* false after a diagnostic */
-/* A tile of `rows` rows, all of its block's outputs, by tensor cores. */
-void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
-                   LLVMValueRef row, const struct strip *s, struct index *at);
 /* Where this warp puts its own sums of a tile of `rows`; sums of all warps from `first` on, `width` columns,
  * as one. */
 LLVMValueRef simt_own_sums(struct emitter *e, const struct group *g, int rows);

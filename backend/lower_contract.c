@@ -144,13 +144,13 @@ static LLVMValueRef result_row(struct emitter *e, const struct anchor *a, const 
     return flat;
 }
 
-void contract_finish_rows(struct emitter *e, struct group *g, int rows, LLVMValueRef first_row,
+void contract_finish_rows(struct emitter *e, struct group *g, LLVMValueRef rows, LLVMValueRef first_row,
                           const struct strip *s, struct index *at) {
     const struct anchor *a = g->anchors[0];
     struct emit_loop loop;
     bool simt = e->target->simt;
-    LLVMValueRef begin = simt ? e->warp : emit_i64(e, 0), count = emit_i64(e, rows);
-    if (may_be_short(e, g)) count = emit_min(e, count, emit_sub(e, s->end, first_row));
+    LLVMValueRef begin = simt ? e->warp : emit_i64(e, 0),
+                 count = emit_min(e, rows, emit_sub(e, s->end, first_row));
     emit_loop_begin(e, &loop, begin, count, simt ? e->block_warps : 1, 0, NULL);
     contraction_unflatten(e, &a->panels.c, &a->panels.c.rows, emit_add(e, first_row, loop.counter), at);
     g->row = loop.counter;
@@ -163,61 +163,94 @@ void contract_finish_rows(struct emitter *e, struct group *g, int rows, LLVMValu
     if (simt) simt_block_barrier(e); /* before the next tile is put there */
 }
 
-void contract_tiles(struct emitter *e, struct group *g, int rows, LLVMValueRef from, LLVMValueRef stop,
-                    const struct strip *s, struct index *at) {
-    struct emit_loop tiles, panels;
-    emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
-    bool by_lanes = !g->mma || rows < MMA_ROWS;
-    for (int i = 0; i < g->count && !by_lanes; i++)
-        simt_multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
-    if (by_lanes) {
-        emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)vectors_of(g) * e->lanes, 0, NULL);
-        for (int i = 0; i < g->count; i++)
-            multiply_panel(e, g, g->anchors[i], rows, tiles.counter, s, panels.counter, at);
-        emit_loop_end(e, &panels, NULL);
-    }
-    struct emit_if last;
-    bool joins = g->split.parts && rows == simt_split_rows(g);
-    if (joins) simt_join_parts_begin(e, g, &last);
-    contract_finish_rows(e, g, rows, tiles.counter, s, at);
-    if (joins) emit_if_end(e, &last);
-    emit_loop_end(e, &tiles, NULL);
+void contract_multiply(struct emitter *e, const struct group *g, int rows, LLVMValueRef row,
+                       const struct strip *s, struct index *at) {
+    struct emit_loop panels;
+    emit_loop_begin(e, &panels, s->block, s->block_end, (int64_t)vectors_of(g) * e->lanes, 0, NULL);
+    for (int i = 0; i < g->count; i++) multiply_panel(e, g, g->anchors[i], rows, row, s, panels.counter, at);
+    emit_loop_end(e, &panels, NULL);
 }
 
-/* Many rows; the row behind them, or the first. */
-static LLVMValueRef unpacked_tiles(struct emitter *e, struct group *g, const struct strip *s,
-                                   struct index *at) {
+/* ---- a strip's tiles ---- */
+
+/* A strip's rows in tiles of several sizes: those before stop[i] that no size before has, in tiles of rows[i]. */
+struct sizes {
+    int count, rows[MAX_TILE_ROWS];
+    LLVMValueRef stop[MAX_TILE_ROWS];
+};
+
+/* Of weights in packed tiles: whether there are rows enough to unpack them, for tiles of a size of their own. */
+static void add_unpacked(struct emitter *e, struct group *g, const struct strip *s, const struct index *at,
+                         struct sizes *z) {
     struct emit_if many;
     LLVMValueRef rows = emit_sub(e, s->end, s->begin);
     LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, emit_i64(e, UNPACKED_ROWS), "");
     emit_if_begin(e, &many, enough);
     for (int i = 0; i < g->count; i++)
         panels_unpack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
-    g->unpacked = true;
-    contract_tiles(e, g, g->unpacked_rows, s->begin, s->end, s, at);
-    g->unpacked = false;
     emit_if_end(e, &many);
-    return LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
+    z->rows[z->count] = g->unpacked_rows;
+    z->stop[z->count++] = LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
 }
 
 /* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
  * for memory, ask for it ahead (micro.c), and leave the block's weights in cache for the others. */
+static void add_halves(struct emitter *e, const struct group *g, LLVMValueRef from, LLVMValueRef end,
+                       struct sizes *z) {
+    int most = g->unpacked_rows && g->tile_rows > UNPACKED_ROWS / 2 ? UNPACKED_ROWS / 2 : g->tile_rows,
+        halves = 0;
+    LLVMValueRef stop[MAX_TILE_ROWS + 1] = {end};
+    for (int rows = most; rows >= 1; rows /= 2, halves++)
+        stop[halves + 1] = emit_add(e, from, emit_rem(e, emit_sub(e, stop[halves], from), emit_i64(e, rows)));
+    while (halves--) {
+        z->rows[z->count] = most >> halves;
+        z->stop[z->count++] = stop[halves];
+    }
+}
+
+static LLVMValueRef tiles_of(struct emitter *e, const struct strip *s, const struct sizes *z) {
+    LLVMValueRef count = emit_i64(e, 0), from = s->begin;
+    for (int i = 0; i < z->count; i++) {
+        LLVMValueRef tiles = emit_div_up(e, emit_sub(e, z->stop[i], from), emit_i64(e, z->rows[i]));
+        count = emit_add(e, count, tiles);
+        from = z->stop[i];
+    }
+    return count;
+}
+
+/* The tile that begins at `row`, of the size whose turn it is; returns that. */
+static LLVMValueRef multiply_tile(struct emitter *e, struct group *g, LLVMValueRef row, const struct strip *s,
+                                  const struct sizes *z, struct index *at) {
+    LLVMValueRef rows = emit_i64(e, z->rows[z->count - 1]), from = s->begin;
+    for (int i = 0; i < z->count; i++) {
+        struct emit_if turn;
+        LLVMValueRef begun = LLVMBuildICmp(e->builder, LLVMIntSGE, row, from, ""),
+                     more = LLVMBuildICmp(e->builder, LLVMIntSLT, row, z->stop[i], "");
+        LLVMValueRef is_turn = LLVMBuildAnd(e->builder, begun, more, "");
+        emit_if_begin(e, &turn, is_turn);
+        g->unpacked = g->unpacked_rows && i == 0;
+        contract_multiply(e, g, z->rows[i], row, s, at);
+        g->unpacked = false;
+        emit_if_end(e, &turn);
+        rows = LLVMBuildSelect(e->builder, is_turn, emit_i64(e, z->rows[i]), rows, "");
+        from = z->stop[i];
+    }
+    return rows;
+}
+
+/* What follows a tile's products is there once, whatever its size. */
 static void block_of_outputs(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    int sizes[MAX_TILE_ROWS], count = 0;
-    LLVMValueRef from = g->unpacked_rows ? unpacked_tiles(e, g, s, at) : s->begin;
-    LLVMValueRef left[MAX_TILE_ROWS + 1] = {emit_sub(e, s->end, from)};
+    struct sizes sizes = {0};
+    struct emit_loop tiles;
+    if (g->unpacked_rows) add_unpacked(e, g, s, at, &sizes);
+    add_halves(e, g, sizes.count ? sizes.stop[0] : s->begin, s->end, &sizes);
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
-    int most = g->unpacked_rows && g->tile_rows > UNPACKED_ROWS / 2 ? UNPACKED_ROWS / 2 : g->tile_rows;
-    for (int rows = most; rows >= 1; rows /= 2) {
-        left[count + 1] = emit_rem(e, left[count], emit_i64(e, rows));
-        sizes[count++] = rows;
-    }
-    while (count--) {
-        LLVMValueRef stop = emit_add(e, from, emit_sub(e, left[count], left[count + 1]));
-        contract_tiles(e, g, sizes[count], from, stop, s, at);
-        from = stop;
-    }
+    emit_loop_begin(e, &tiles, emit_i64(e, 0), tiles_of(e, s, &sizes), 1, 1, &s->begin);
+    LLVMValueRef row = tiles.carried[0], rows = multiply_tile(e, g, row, s, &sizes, at);
+    contract_finish_rows(e, g, rows, row, s, at);
+    LLVMValueRef next = emit_add(e, row, rows);
+    emit_loop_end(e, &tiles, &next);
 }
 
 /* ---- a group's share of the kernel's work ---- */

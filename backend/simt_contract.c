@@ -9,7 +9,7 @@
 enum {
     STRIPS_TOGETHER = 8, /* whose tiles follow each other, so that what runs at a time is near to a square and
                             finds operands in L2 */
-    LANES_ROWS = 4, /* of a tile that lanes make of floats, up to MMA_ROWS */
+    LANES_ROWS = 4,      /* of a tile that lanes make of floats, up to MMA_ROWS */
     DEFAULT_STAGES = 3,
     MOST_STAGES = 8
 };
@@ -34,17 +34,19 @@ bool simt_schedule_fits(struct emitter *e) {
         return false;
     }
     if (unit == UNIT_block && rows != TENSOR_ROWS) {
-        emit_error(e, e->kernel->loc, "schedule: %s is for blocks of %d warps, not %d", atom_info(s->atom)->name,
-                   TENSOR_ROWS / MMA_ROWS, e->block_warps);
+        emit_error(e, e->kernel->loc, "schedule: %s is for blocks of %d warps, not %d",
+                   atom_info(s->atom)->name, TENSOR_ROWS / MMA_ROWS, e->block_warps);
         return false;
     }
     bool good = e->target->simt && s->tile[0] >= rows && s->tile[0] % rows == 0 && s->tile[0] <= 4 * rows &&
-                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= most && stages_of(e) >= least &&
-                stages_of(e) <= MOST_STAGES && !(group && s->tile[0] != rows);
+                s->tile[1] >= e->lanes && s->tile[1] % e->lanes == 0 && s->tile[1] <= most &&
+                stages_of(e) >= least && stages_of(e) <= MOST_STAGES && !(group && s->tile[0] != rows);
     if (!good)
         emit_error(e, e->kernel->loc,
-                   "schedule: tile=[%d, %d] is not %d%s rows by a multiple of %d outputs, at most %d, in %d to %d stages",
-                   s->tile[0], s->tile[1], rows, group ? "" : " or a multiple of", e->lanes, most, least, MOST_STAGES);
+                   "schedule: tile=[%d, %d] is not %d%s rows by a multiple of %d outputs, at most %d, in %d "
+                   "to %d stages",
+                   s->tile[0], s->tile[1], rows, group ? "" : " or a multiple of", e->lanes, most, least,
+                   MOST_STAGES);
     return good;
 }
 
@@ -52,7 +54,8 @@ bool simt_tile_fits(struct emitter *e, const struct group *g) {
     enum atom atom = e->kernel->schedule->atom;
     if (!g->mma || mma_tile_fits(e, atom, g->tile_rows, (int)g->block_outputs, g->tiles)) return true;
     emit_error(e, e->kernel->loc,
-               "schedule: %d warps cannot make tiles of %d x %lld by %s: 8 warps make 128 rows by up to 128 outputs, multiples of 32",
+               "schedule: %d warps cannot make tiles of %d x %lld by %s: 8 warps make 128 rows by up to 128 "
+               "outputs, multiples of 32",
                e->block_warps, g->tile_rows, (long long)g->block_outputs, atom_info(atom)->name);
     return false;
 }
@@ -83,10 +86,12 @@ static void place_tiles(struct emitter *e, struct group *groups, int count) {
         int64_t row = 4 * g->stride, tile = g->tile_rows * row;
         work = most(work, e->block_warps * few_rows(g) * row);
         if (g->mma)
-            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, g->tiles ? 0 : (int)g->block_outputs, stages_of(e))));
+            work = most(work, most(tile, mma_ring_bytes(g->tile_rows, g->tiles ? 0 : (int)g->block_outputs,
+                                                        stages_of(e))));
         for (int k = 0; k < g->count - (g->mma ? 1 : 0); k++) tiles[k] = most(tiles[k], tile);
     }
-    V all = simt_shared_aligned(e, work, e->maps_count ? SWIZZLE_ALIGN : MDL_ALIGN), places[MAX_ANCHORS] = {NULL};
+    V all = simt_shared_aligned(e, work, e->maps_count ? SWIZZLE_ALIGN : MDL_ALIGN),
+      places[MAX_ANCHORS] = {NULL};
     for (int k = 0; k < MAX_ANCHORS && tiles[k]; k++) places[k] = simt_shared(e, tiles[k]);
     V barriers = simt_shared(e, 2 * MOST_STAGES * MBARRIER_BYTES);
     bool block = atom_info(e->kernel->schedule->atom)->unit == UNIT_block;
@@ -129,7 +134,8 @@ V simt_sharers(struct emitter *e, const struct group *g) {
 }
 
 V simt_sharer(struct emitter *e, const struct group *g) {
-    return g->split.parts ? emit_add(e, emit_mul(e, g->split.part, emit_i64(e, e->block_warps)), e->warp) : e->warp;
+    return g->split.parts ? emit_add(e, emit_mul(e, g->split.part, emit_i64(e, e->block_warps)), e->warp)
+                          : e->warp;
 }
 
 /* ---- a tile ---- */
@@ -147,8 +153,8 @@ static void multiply_few(struct emitter *e, const struct group *g, const struct 
     simt_join_warps(e, g, a, p->rows, emit_i64(e, 0), g->block_outputs);
 }
 
-void simt_multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows, V row,
-                   const struct strip *s, struct index *at) {
+static void multiply(struct emitter *e, const struct group *g, const struct anchor *a, int rows, V row,
+                     const struct strip *s, struct index *at) {
     struct mma_product p = {.a = &a->a,
                             .b = g->tiles ? NULL : &a->b,
                             .tiles = g->tiles ? &a->panels : NULL,
@@ -171,6 +177,23 @@ void simt_multiply(struct emitter *e, const struct group *g, const struct anchor
 
 /* ---- a thread block's share ---- */
 
+/* Rows from .. stop in tiles of `rows`. */
+static void tiles_of_rows(struct emitter *e, struct group *g, int rows, V from, V stop, const struct strip *s,
+                          struct index *at) {
+    struct emit_loop tiles;
+    struct emit_if last;
+    bool joins = g->split.parts && rows == simt_split_rows(g);
+    emit_loop_begin(e, &tiles, from, stop, rows, 0, NULL);
+    if (g->mma && rows >= MMA_ROWS)
+        for (int i = 0; i < g->count; i++) multiply(e, g, g->anchors[i], rows, tiles.counter, s, at);
+    else
+        contract_multiply(e, g, rows, tiles.counter, s, at);
+    if (joins) simt_join_parts_begin(e, g, &last);
+    contract_finish_rows(e, g, emit_i64(e, rows), tiles.counter, s, at);
+    if (joins) emit_if_end(e, &last);
+    emit_loop_end(e, &tiles, NULL);
+}
+
 /* One row has a tile of its own; for tensor cores up to MMA_ROWS have, and one only of weights in packed tiles, which are too much
  * work to make fragments of for few rows, but for codes. Of more the last tile is not filled. */
 static void few_or_many(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
@@ -179,10 +202,10 @@ static void few_or_many(struct emitter *e, struct group *g, const struct strip *
     for (int i = g->mma && !g->by_lanes ? 1 : 0; i < (g->mma ? 2 : 1); i++) {
         V is_few = LLVMBuildICmp(e->builder, LLVMIntSLE, count, emit_i64(e, most[i]), "");
         V to = LLVMBuildSelect(e->builder, is_few, s->end, s->begin, "");
-        contract_tiles(e, g, sizes[i], from, to, s, at);
+        tiles_of_rows(e, g, sizes[i], from, to, s, at);
         from = to;
     }
-    if (g->tile_rows > few_rows(g) || !g->mma) contract_tiles(e, g, g->tile_rows, from, s->end, s, at);
+    if (g->tile_rows > few_rows(g) || !g->mma) tiles_of_rows(e, g, g->tile_rows, from, s->end, s, at);
 }
 
 /* Pair `number`: of STRIPS_TOGETHER strips, all with a block of outputs before the next block. */
@@ -209,7 +232,8 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     struct emit_loop shares;
     struct strip strip;
     V strip_number, block, tile = g->split.tile;
-    V from = emit_rem(e, emit_sub(e, emit_add(e, e->block, e->blocks), emit_rem(e, first, e->blocks)), e->blocks);
+    V from =
+        emit_rem(e, emit_sub(e, emit_add(e, e->block, e->blocks), emit_rem(e, first, e->blocks)), e->blocks);
     V count = emit_div_up(e, emit_max(e, emit_sub(e, total, from), emit_i64(e, 0)), e->blocks);
     emit_loop_begin(e, &shares, emit_i64(e, 0), count, 1, 0, NULL);
     V number = emit_add(e, from, emit_mul(e, shares.counter, e->blocks));
@@ -227,13 +251,15 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     emit_loop_end(e, &shares, NULL);
 }
 
-void simt_lower_groups(struct emitter *e, struct group *groups, const struct shape *shapes, int count, V total) {
+void simt_lower_groups(struct emitter *e, struct group *groups, const struct shape *shapes, int count,
+                       V total) {
     V before = emit_i64(e, 0);
     place_tiles(e, groups, count);
     V parts = simt_parts(e, groups, count, shapes[0].rows, total);
     for (int i = 0; i < count; i++) {
         groups[i].split.tile = before;
-        lower_group(e, &groups[i], &shapes[i], emit_mul(e, before, parts), emit_mul(e, shapes[i].total, parts));
+        lower_group(e, &groups[i], &shapes[i], emit_mul(e, before, parts),
+                    emit_mul(e, shapes[i].total, parts));
         before = emit_add(e, before, shapes[i].total);
     }
     if (groups->tensor) simt_tensor_end(e, &groups->tensor->sums);
