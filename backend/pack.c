@@ -101,8 +101,12 @@ struct reader { /* one tensor's source, and room for a row of it */
 
 static struct reader reader_new(const struct graph *g, struct arena *scratch, const struct global *w,
                                 int64_t element, const int64_t *coordinates, int64_t columns) {
-    struct reader r = {.graph = g, .global = w, .from = w->stored ? &w->stored[element] : NULL,
-                       .element = element, .columns = columns, .scratch = scratch};
+    struct reader r = {.graph = g,
+                       .global = w,
+                       .from = w->stored ? &w->stored[element] : NULL,
+                       .element = element,
+                       .columns = columns,
+                       .scratch = scratch};
     r.piece = piece_of(w, coordinates);
     r.floats = arena_new_array(scratch, float, (size_t)columns);
     r.doubles = arena_new_array(scratch, double, (size_t)columns);
@@ -178,7 +182,8 @@ static void scatter_row(uint8_t *out, const uint8_t *row, const int64_t *offsets
 }
 
 static const char *pack_plain(const struct graph *g, struct arena *scratch, const struct global *w,
-                              int64_t element, const int64_t *coordinates, const struct shape *s, uint8_t *out) {
+                              int64_t element, const int64_t *coordinates, const struct shape *s,
+                              uint8_t *out) {
     int bytes = format_info(w->store)->bytes, rank = w->type.rank;
     struct reader reader = reader_new(g, scratch, w, element, coordinates, s->columns);
     uint8_t *row = arena_alloc(scratch, (size_t)s->columns, (size_t)bytes);
@@ -199,8 +204,10 @@ static const char *pack_plain(const struct graph *g, struct arena *scratch, cons
 
 /* ---- block formats ---- */
 
-struct tile_map { /* where the codes of a tile lie */
-    struct tile_code code[TILE_OUTPUTS][TILE_INPUTS];
+/* What a tile is made of: the codes in the order of their positions. */
+struct tile_codes {
+    int step;
+    uint8_t at[TILE_CODES];
 };
 
 static void put_scale(const struct format_info *f, uint8_t *to, int output, float scale) {
@@ -209,9 +216,21 @@ static void put_scale(const struct format_info *f, uint8_t *to, int output, floa
     format_encode(wide ? FORMAT_f32 : FORMAT_f16, &scale, 1, to + output * (wide ? 4 : 2), &bad);
 }
 
+/* An output's codes, `step` side by side, to where those of other outputs are between. The two steps that there are are written out:
+ * a copy of a length that is not known is a call. */
+static void spread(const uint8_t *from, int count, int step, uint8_t *to) {
+    enum { QUAD = 4 };
+    if (step == 1)
+        for (int i = 0; i < count; i++) to[i * TILE_OUTPUTS] = from[i];
+    else if (step == QUAD)
+        for (int i = 0; i < count; i += QUAD) memcpy(to + i * TILE_OUTPUTS, from + i, QUAD);
+    else
+        ice("packed tiles for atoms of %d inputs", step);
+}
+
 /* Block column `block` (32 inputs) of one row. */
-static void put_block(enum format format, const struct format_info *f, const struct tile_map *map,
-                      const uint8_t *row, int64_t block, int output, uint8_t *tile) {
+static void put_block(enum format format, const struct format_info *f, const uint8_t *row, int64_t block,
+                      int output, struct tile_codes *codes, uint8_t *tile) {
     int64_t first = block * TILE_INPUTS;
     const uint8_t *data = row + first / f->elements * f->bytes;
     for (int group = 0; group < tile_groups(f); group++) {
@@ -219,31 +238,56 @@ static void put_block(enum format format, const struct format_info *f, const str
         format_unpack(format, data, (int)(first % f->elements) / f->group + group, &unpacked);
         put_scale(f, tile + tile_scales(f, group), output, unpacked.scale);
         if (f->minimum) put_scale(f, tile + tile_minima(f, group), output, unpacked.minimum);
-        for (int i = 0; i < f->group; i++) {
-            const struct tile_code *c = &map->code[output][group * f->group + i];
-            uint8_t code = unpacked.codes[i];
-            tile[c->low] |= f->bits == 8 ? code : (uint8_t)((code & 15) << c->low_shift);
-            if (f->bits != 8 && f->bits > 4) tile[c->upper] |= (uint8_t)((code >> 4) << c->upper_shift);
-        }
+        spread(unpacked.codes, f->group, codes->step,
+               &codes->at[tile_position(group * f->group, output, codes->step)]);
+    }
+}
+
+/* to[i] |= (codes[i] >> right & mask) << left, eight bytes at a time. */
+static void add_bits(uint8_t *to, const uint8_t *codes, int count, int right, int mask, int left) {
+    const uint64_t mask_of_each = UINT64_C(0x0101010101010101) * (uint64_t)mask;
+    for (int i = 0; i < count; i += 8) {
+        uint64_t there, more;
+        memcpy(&there, to + i, sizeof there);
+        memcpy(&more, codes + i, sizeof more);
+        there |= (more >> right & mask_of_each) << left;
+        memcpy(to + i, &there, sizeof there);
+    }
+}
+
+/* All codes into the tile, which is 0 there: each plane as the stretches that lie on each other. */
+static void put_codes(const struct format_info *f, const struct tile_codes *codes, uint8_t *tile) {
+    int low = tile_low_bytes(f), upper = tile_upper_bytes(f);
+    for (int p = 0; p < TILE_CODES; p += low) {
+        struct tile_code c = tile_code(f, p);
+        add_bits(tile + c.low, codes->at + p, low, 0, f->bits == 8 ? 0xff : 15, c.low_shift);
+    }
+    for (int p = 0; upper && p < TILE_CODES; p += upper) {
+        struct tile_code c = tile_code(f, p);
+        add_bits(tile + c.upper, codes->at + p, upper, 4, 15, c.upper_shift);
     }
 }
 
 static const char *pack_tiles(const struct graph *g, struct arena *scratch, const struct global *w,
-                              int64_t element, const int64_t *coordinates, const struct shape *s, uint8_t *out) {
+                              int64_t element, const int64_t *coordinates, const struct shape *s,
+                              uint8_t *out) {
     const struct format_info *f = tile_format(w->store);
-    struct tile_map *map = arena_new_object(scratch, struct tile_map);
-    int64_t blocks = s->columns / TILE_INPUTS, bytes = tile_bytes(f);
-    int step = tile_step(w->layout);
+    struct tile_codes codes = {.step = tile_step(w->layout)};
+    int64_t blocks = s->columns / TILE_INPUTS, bytes = tile_bytes(f),
+            row_bytes = s->columns / f->elements * f->bytes;
     struct reader reader = reader_new(g, scratch, w, element, coordinates, s->columns);
-    uint8_t *row = arena_alloc(scratch, (size_t)(s->columns / f->elements), (size_t)f->bytes);
-    for (int o = 0; o < TILE_OUTPUTS; o++)
-        for (int i = 0; i < TILE_INPUTS; i++) map->code[o][i] = tile_code(f, tile_position(i, o, step));
-    for (int64_t r = 0; r < s->rows; r++) {
-        const char *error = read_row(&reader, r, row);
-        if (error) return error;
-        uint8_t *tiles = out + r / TILE_OUTPUTS * blocks * bytes;
-        for (int64_t b = 0; b < blocks; b++)
-            put_block(w->store, f, map, row, b, (int)(r % TILE_OUTPUTS), tiles + b * bytes);
+    uint8_t *rows = arena_alloc(scratch, (size_t)row_bytes, TILE_OUTPUTS);
+    for (int64_t first = 0; first < s->rows; first += TILE_OUTPUTS) {
+        int count = s->rows - first < TILE_OUTPUTS ? (int)(s->rows - first) : TILE_OUTPUTS;
+        for (int o = 0; o < count; o++) {
+            const char *error = read_row(&reader, first + o, rows + o * row_bytes);
+            if (error) return error;
+        }
+        memset(codes.at, 0, sizeof codes.at); /* of outputs that are not there */
+        for (int64_t b = 0; b < blocks; b++, out += bytes) {
+            for (int o = 0; o < count; o++) put_block(w->store, f, rows + o * row_bytes, b, o, &codes, out);
+            put_codes(f, &codes, out);
+        }
     }
     return NULL;
 }

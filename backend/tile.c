@@ -21,18 +21,19 @@ int64_t tile_codes(const struct format_info *f) {
     return scales_bytes(f) * tile_groups(f) * (f->minimum ? 2 : 1);
 }
 
-static int64_t low_bytes(const struct format_info *f) { return f->bits == 8 ? TILE_CODES : TILE_CODES / 2; }
+int tile_low_bytes(const struct format_info *f) { return f->bits == 8 ? TILE_CODES : TILE_CODES / 2; }
 static int upper_bits(const struct format_info *f) { return f->bits == 8 ? 0 : f->bits - 4; }
+int tile_upper_bytes(const struct format_info *f) { return TILE_CODES / 8 * upper_bits(f); }
 
-int64_t tile_upper(const struct format_info *f) { return tile_codes(f) + low_bytes(f); }
-int64_t tile_bytes(const struct format_info *f) { return tile_upper(f) + TILE_CODES / 8 * upper_bits(f); }
+int64_t tile_upper(const struct format_info *f) { return tile_codes(f) + tile_low_bytes(f); }
+int64_t tile_bytes(const struct format_info *f) { return tile_upper(f) + tile_upper_bytes(f); }
 
 int tile_position(int input, int output, int step) {
     return (input / step * TILE_OUTPUTS + output) * step + input % step;
 }
 
 struct tile_code tile_code(const struct format_info *f, int position) {
-    int low = (int)low_bytes(f), bits = upper_bits(f), plane = TILE_CODES / 8 * bits;
+    int low = tile_low_bytes(f), bits = upper_bits(f), plane = tile_upper_bytes(f);
     struct tile_code c = {.low = tile_codes(f) + position % low, .low_shift = position / low * 4};
     if (bits) c.upper = tile_upper(f) + position % plane, c.upper_shift = position / plane * bits;
     return c;

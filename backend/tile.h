@@ -26,6 +26,8 @@ int64_t tile_minima(const struct format_info *f, int group);
 int64_t tile_codes(const struct format_info *f);
 int64_t tile_upper(const struct format_info *f); /* the plane of upper bits */
 int64_t tile_bytes(const struct format_info *f);
+int tile_low_bytes(const struct format_info *f);   /* of the codes' low bits; codes that far apart share a byte */
+int tile_upper_bytes(const struct format_info *f); /* the same of their upper bits; 0: there are none */
 /* The atom's number of inputs in a layout of tiles: "0/32 1/32 1/4:8 0:32 1:4" has 4; NULL, or one ending in
  * 0:32: 1. */
 int tile_step(const struct layout *l);
