@@ -48,7 +48,7 @@ const char *diag_nearest(const char *word, const char *const *candidates, int co
 /* An error of the compiler itself: says where it was (see ice_context), then exits with status 70. */
 _Noreturn void ice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What the compiler is doing ("pass fuse"), for the message of ice() and of fatal signals; NULL: nothing
- * special. `report`, if not NULL, is called by ice() with `data` to print the graph before the pass and a
+ * special. `report`, if not NULL, is called by ice() with `data` to print what graph it began with and a
  * command that repeats it. */
 void ice_context(const char *doing, void (*report)(void *data, FILE *out), void *data);
 /* From now on a fatal signal (SIGSEGV, SIGABRT, ...), of our code or of a library's, is answered as by ice().

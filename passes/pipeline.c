@@ -50,11 +50,11 @@ struct run {
     const struct pipeline *p;
     struct arena *scratch; /* the running pass's */
     struct arena *own;     /* the pipeline's, for the whole run */
-    char *before;          /* text of the graph before the running pass; malloc'ed */
-    size_t before_size;
-    const struct step *step;
-    int number;      /* of the running step, from 1 */
-    int64_t counted; /* runs of passes that bisection has counted */
+    char *input;           /* text of the graph before the first pass; malloc'ed */
+    size_t input_size;
+    const struct step *steps, *step; /* all of them, the running one */
+    int number;                      /* of the running step, from 1 */
+    int64_t counted;                 /* runs of passes that bisection has counted */
     double *seconds;
 };
 
@@ -87,30 +87,39 @@ static void dump_in_tree(const struct run *r, const char *name) {
         diag_error(r->g->diag, (struct loc){0}, "cannot write %s: %s", path, strerror(errno));
 }
 
-/* For ice(): leaves the graph before the pass in a file, and says how to run the pass on it again. */
+/* The steps so far as --passes takes them. */
+static const char *passes_text(const struct run *r) {
+    const char *text = "";
+    for (int i = 0; i < r->number; i++) {
+        const struct step *s = &r->steps[i];
+        bool braces = *s->options;
+        text = arena_printf(r->own, "%s%s%s%s%s%s", text, i ? "," : "", s->pass->name, braces ? "{" : "",
+                            s->options, braces ? "}" : "");
+    }
+    return text;
+}
+
+/* For ice(): leaves the graph before all passes in a file, and says how to run them on it again: printing it before each would take longer
+ * than the passes. */
 static void report_crash(void *data, FILE *out) {
     const struct run *r = data;
     char path[] = "/tmp/mdlc-crash-XXXXXX.mdl";
-    int fd = r->before ? mkstemps(path, 4) : -1;
+    int fd = r->input ? mkstemps(path, 4) : -1;
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    bool written = f && fwrite(r->before, 1, r->before_size, f) == r->before_size;
+    bool written = f && fwrite(r->input, 1, r->input_size, f) == r->input_size;
     if (f && fclose(f)) written = false;
     if (!written) {
-        fprintf(out, "the graph before the pass:\n%s\n", r->before ? r->before : "(not available)");
+        fprintf(out, "the graph before the first pass:\n%s\n", r->input ? r->input : "(not available)");
         return;
     }
-    const char *braces = *r->step->options ? "{}" : "";
-    fprintf(out, "the graph before the pass is in %s; this repeats it:\n", path);
-    fprintf(out, "    mdl-opt --passes='%s%.1s%s%.1s'", r->step->pass->name, braces, r->step->options,
-            *braces ? braces + 1 : "");
+    fprintf(out, "the graph before the first pass is in %s; this repeats what was done to it:\n", path);
+    fprintf(out, "    mdl-opt --passes='%s'", passes_text(r));
     if (r->g->target) fprintf(out, " --target=%s --mcpu=%s", r->g->target->triple, r->g->target->cpu);
-    fprintf(out, " %s\n", path);
+    fprintf(out, " --print-ir-before=%s %s\n", r->step->pass->name, path);
 }
 
-static void snapshot(struct run *r) {
-    free(r->before);
-    r->before = NULL;
-    FILE *f = open_memstream(&r->before, &r->before_size);
+static void keep_input(struct run *r) {
+    FILE *f = open_memstream(&r->input, &r->input_size);
     if (!f) return;
     graph_print(r->g, f);
     fclose(f);
@@ -163,7 +172,6 @@ static bool run_bisected(struct run *r, const char *skipped) {
 static bool run_step(struct run *r) {
     const char *name = r->step->pass->name, *skipped = pass_skipped(r->step->pass);
     if (named(r->p->before, name)) dump(r, "before");
-    snapshot(r);
     ice_context(arena_printf(r->own, "pass %s", name), report_crash, r);
     bool bisecting = r->p->bisect_limit >= 0 && skipped != pass_always;
     bool changed = bisecting ? run_bisected(r, skipped) : run_with(r, r->step->options);
@@ -197,14 +205,16 @@ bool pipeline_run(struct graph *g, const struct pipeline *p) {
         good = false;
     }
     r.seconds = arena_new_array(r.own, double, (size_t)count + 1);
+    r.steps = steps;
     if (good && p->tree) dump_in_tree(&r, "input");
+    keep_input(&r);
     for (int i = 0; good && i < count; i++) {
         r.step = &steps[i];
         r.number = i + 1;
         good = run_step(&r);
     }
     if (p->time_passes) print_times(&r, steps, count);
-    free(r.before);
+    free(r.input);
     arena_release(r.scratch);
     arena_release(r.own);
     return good;
