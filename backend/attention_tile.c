@@ -91,11 +91,11 @@ static LLVMValueRef factor_of(struct emitter *e, LLVMValueRef factors, LLVMValue
 
 /* Row r of a tile's products, vectors of values from `column` on. */
 static void join_row(struct emitter *e, const struct attention *a, const struct attention_part *part,
-                     const struct attention_tile *t, LLVMValueRef r, int64_t column, int vectors,
+                     const struct attention_tile *t, LLVMValueRef r, LLVMValueRef column, int vectors,
                      LLVMValueRef const *products) {
     LLVMValueRef row = emit_add(e, t->row, r);
-    LLVMValueRef base = attention_float(
-        e, a->sums, emit_add(e, emit_mul(e, row, emit_i64(e, a->value_padded)), emit_i64(e, column)));
+    LLVMValueRef base =
+        attention_float(e, a->sums, emit_add(e, emit_mul(e, row, emit_i64(e, a->value_padded)), column));
     LLVMValueRef first = LLVMBuildICmp(e->builder, LLVMIntEQ, part->first, emit_i64(e, 0), "");
     LLVMValueRef keep = factor_of(e, a->keep, r), join = factor_of(e, a->join, r);
     for (int v = 0; v < vectors; v++) {
@@ -108,8 +108,8 @@ static void join_row(struct emitter *e, const struct attention *a, const struct 
 }
 
 static void values_at(struct emitter *e, const struct attention *a, const struct attention_part *part,
-                      const struct attention_tile *t, const struct attention_source *values, int64_t column,
-                      int vectors) {
+                      const struct attention_tile *t, const struct attention_source *values,
+                      LLVMValueRef column, int vectors) {
     LLVMValueRef sums[MAX_TILE_SUMS], step = emit_i64(e, (int64_t)a->unroll * a->group_of_atom);
     LLVMValueRef steps = emit_div_up(e, t->count, step);
     LLVMValueRef inputs = emit_min(e, emit_mul(e, steps, step), values->whole);
@@ -119,7 +119,8 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
     m.vectors = vectors;
     m.b_type = values->type;
     m.b_step = emit_i64(e, a->value_padded * group);
-    m.b = emit_offset(e, values->base, emit_i64(e, column * group));
+    LLVMValueRef first = emit_mul(e, column, emit_i64(e, group));
+    m.b = emit_offset(e, values->base, first);
     start_sums(e, t->rows * vectors, sums);
     emit_micro(e, &m, sums);
     if (values->in_place) {
@@ -127,7 +128,7 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
         for (int r = 0; r < t->rows; r++) m.a[r] = attention_factor(e, a, m.a[r], values->whole);
         m.inputs = LLVMBuildSelect(e->builder, rest, step, emit_i64(e, 0), "");
         m.unroll = 1;
-        m.b = emit_offset(e, a->v_tail, emit_i64(e, column * group));
+        m.b = emit_offset(e, a->v_tail, first);
         emit_micro(e, &m, sums);
     }
     for (int r = 0; r < t->rows; r++)
@@ -137,12 +138,12 @@ static void values_at(struct emitter *e, const struct attention *a, const struct
 /* The same by matrix registers. */
 static void values_by_registers(struct emitter *e, const struct attention *a,
                                 const struct attention_part *part, const struct attention_tile *t,
-                                const struct attention_source *values, int64_t column, int vectors) {
+                                const struct attention_source *values, LLVMValueRef column, int vectors) {
     LLVMValueRef step = emit_i64(e, (int64_t)a->unroll * a->group_of_atom), zero = emit_i64(e, 0),
                  steps = emit_div_up(e, t->count, step), products[MAX_TILE_SUMS];
     int64_t pairs = a->value_padded * 4;
     struct amx_wide w = {.a = a->probabilities,
-                         .b = emit_offset(e, values->base, emit_i64(e, column * 4)),
+                         .b = attention_float(e, values->base, column),
                          .inputs = emit_min(e, emit_mul(e, steps, step), values->whole),
                          .a_stride = a->keys * 2,
                          .a_step = AMX_BYTES,
@@ -154,7 +155,7 @@ static void values_by_registers(struct emitter *e, const struct attention *a,
     if (values->in_place) {
         LLVMValueRef rest = LLVMBuildICmp(e->builder, LLVMIntSGT, t->count, values->whole, "");
         w.a = attention_factor(e, a, w.a, values->whole);
-        w.b = emit_offset(e, a->v_tail, emit_i64(e, column * 4));
+        w.b = attention_float(e, a->v_tail, column);
         w.inputs = LLVMBuildSelect(e->builder, rest, step, zero, "");
         amx_wide_add(e, &w);
     }
@@ -167,6 +168,20 @@ static void values_by_registers(struct emitter *e, const struct attention *a,
                                       e->lanes, NULL);
     join_row(e, a, part, t, rows.counter, column, vectors, products);
     emit_loop_end(e, &rows, NULL);
+}
+
+/* All columns: as many vectors at a time as a register tile has, then those that are left. */
+static void values(struct emitter *e, const struct attention *a, const struct attention_part *part,
+                   const struct attention_tile *t, const struct attention_source *values) {
+    int64_t width = (int64_t)a->vectors * e->lanes, whole = a->value_padded / width * width;
+    int left = (int)(a->value_padded - whole) / e->lanes;
+    struct emit_loop columns;
+    if (whole) {
+        emit_loop_begin(e, &columns, emit_i64(e, 0), emit_i64(e, whole), width, 0, NULL);
+        (a->amx ? values_by_registers : values_at)(e, a, part, t, values, columns.counter, a->vectors);
+        emit_loop_end(e, &columns, NULL);
+    }
+    if (left) (a->amx ? values_by_registers : values_at)(e, a, part, t, values, emit_i64(e, whole), left);
 }
 
 /* ---- tiles ---- */
@@ -190,11 +205,7 @@ static void tile(struct emitter *e, const struct attention *a, const struct atte
     attention_find_queries(e, a, t);
     scores(e, a, part, t, &part->keys[source]);
     attention_softmax(e, a, t);
-    for (int64_t column = 0; column < a->value_padded; column += (int64_t)a->vectors * e->lanes) {
-        int64_t left = (a->value_padded - column) / e->lanes;
-        (a->amx ? values_by_registers : values_at)(e, a, part, t, &part->values[source], column,
-                                                   left < a->vectors ? (int)left : a->vectors);
-    }
+    values(e, a, part, t, &part->values[source]);
     emit_if_end(e, &some);
 }
 
