@@ -5,7 +5,7 @@
 
 Each row (rows.py) is measured in rounds, ours then the peer's, so that both see the same machine; the peer stays loaded, and is
 stopped while ours runs. A row's figures are the medians of its rounds, its ratio the median of the rounds' ratios, with the
-smallest and the largest beside it. Ratios above 1: ours is faster. The raw results are a file of runs/, the last three of which
+smallest and the largest beside it. Ratios above 1: ours is faster. The raw results are a file of runs/CPU/, the last three of which
 RESULTS.md and the README's short form are made from."""
 import argparse, datetime, functools, json, os, platform, re, statistics, subprocess, sys, tempfile, time
 
@@ -208,6 +208,17 @@ def cpu_name():
     return names[0] if names else platform.machine()
 
 
+def cpu_kind(o):
+    """As mdlc calls this CPU: what a library is for that it compiles here."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = os.path.join(folder, "kind.mdl"), os.path.join(folder, "libkind.so")
+        with open(source, "w") as f:
+            f.write("model kind\nexport fn same(x: f32[4]) -> f32[4] = x + 1.0\n")
+        run([os.path.join(o.build, "mdlc"), source, "-o", library])
+        first = run([os.path.join(o.build, "mdl-run"), "--list", library]).splitlines()[0]
+    return re.search(r", for ([^:]+)", first).group(1)
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--build", required=True)
@@ -239,7 +250,7 @@ def main():
     o = arguments()
     began = datetime.datetime.now()
     results = dict(date=f"{began:%Y-%m-%d %H:%M}", machine=cpu_name(), threads=o.threads, rounds=o.rounds, limits={}, rows={})
-    path = o.run or (None if o.only else os.path.join(HERE, f"runs/{began:%Y-%m-%d-%H%M%S}.json"))
+    path = o.run or (None if o.only else os.path.join(HERE, f"runs/{cpu_kind(o)}/{began:%Y-%m-%d-%H%M%S}.json"))
     if o.run and os.path.exists(o.run):
         with open(o.run) as f:
             results = json.load(f)

@@ -1,4 +1,4 @@
-"""RESULTS.md and the README's short form, from the raw results of the last runs (runs/*.json)."""
+"""RESULTS.md and the README's short form, from the raw results of the last runs on each kind of CPU (runs/CPU/*.json)."""
 import glob, json, os
 
 from rows import MOST, PROGRAMS, RATIOS, SHORT
@@ -7,15 +7,19 @@ RUNS = 3
 
 
 def load(folder):
-    """The last runs, oldest first; files of older ones are removed."""
-    paths = sorted(glob.glob(os.path.join(folder, "*.json")))
-    for path in paths[:-RUNS]:
-        os.remove(path)
+    """The last runs of each CPU, oldest first; the CPU that was measured last comes first. Files of older runs are removed."""
     found = []
-    for path in paths[-RUNS:]:
-        with open(path, encoding="utf-8") as f:
-            found.append(json.load(f))
-    return found
+    for kind in os.listdir(folder):
+        paths = sorted(glob.glob(os.path.join(folder, kind, "*.json")))
+        for path in paths[:-RUNS]:
+            os.remove(path)
+        runs = []
+        for path in paths[-RUNS:]:
+            with open(path, encoding="utf-8") as f:
+                runs.append(json.load(f))
+        if runs:
+            found.append((kind, runs))
+    return sorted(found, key=lambda of_kind: of_kind[1][-1]["date"], reverse=True)
 
 
 def write(path, text):
@@ -60,17 +64,20 @@ def names():
     return [row[0] for row in (*RATIOS, *MOST, *PROGRAMS)]
 
 
-def page(runs):
+INTRODUCTION = ("# Measured beside the peers\n\nRounds of ours, then theirs; `make bench` makes this page, a part for each kind of CPU that it was run on. Medians of "
+                "the rounds; ratios above 1: ours is faster (or, with `≤`: the figure alone).\n")
+
+
+def part(kind, runs):
     last = runs[-1]
-    text = (f"# Measured beside the peers\n\n{last['date']}, {last['machine']}, {last['threads']} threads, {last['rounds']} rounds of ours, then "
-            "theirs; `make bench` makes this page. Medians of the rounds; ratios above 1: ours is faster (or, with `≤`: the figure alone).\n\n"
-            "## Limits of this machine\n\n| limit | " + " | ".join(f"run {i + 1}" for i in range(len(runs))) + " |\n|---|" + "---|" * len(runs) + "\n")
+    text = (f"\n# {kind}\n\n{last['machine']}, {last['threads']} threads, {last['rounds']} rounds, {last['date']}.\n\n"
+            "| limit of this machine | " + " | ".join(f"run {i + 1}" for i in range(len(runs))) + " |\n|---|" + "---|" * len(runs) + "\n")
     for name in last["limits"]:
         unit = last["limits"][name]["unit"]
         text += f"| {name} | " + " | ".join(f"{r['limits'][name]['value']:.4g} {unit}" if name in r["limits"] else "" for r in runs) + " |\n"
-    text += f"\n## The last run\n\n{HEAD}"
+    text += f"\n## {kind}: the last run\n\n{HEAD}"
     text += "".join(line(last["rows"][name], last["limits"]) + "\n" for name in names() if name in last["rows"])
-    text += "\n## Run by run\n\n| work | " + " | ".join(f"{i + 1}: {r['date']}" for i, r in enumerate(runs)) + " | to reach |\n|---|" + "---|" * (
+    text += f"\n## {kind}: run by run\n\n| work | " + " | ".join(f"{i + 1}: {r['date']}" for i, r in enumerate(runs)) + " | to reach |\n|---|" + "---|" * (
         len(runs) + 1) + "\n"
     for name in names():
         found = [r["rows"].get(name) for r in runs]
@@ -80,11 +87,17 @@ def page(runs):
     return text
 
 
-def short(run):
-    rows = [run["rows"][name] for name in SHORT if name in run["rows"]]
-    text = "| work | ours | peer's | ratio |\n|---|---|---|---|\n"
-    text += "".join(f"| {r['work']} | {r['ours']:.4g} {r['unit']} | {r['theirs']:.4g} {r['peer']} | {r['ratio'][0]:.2f} |\n" for r in rows)
-    return text + f"\n{run['machine']}, {run['threads']} threads, {run['date']}; every row: `tests/bench/RESULTS.md`.\n"
+def short(found):
+    """Ratios only, a column a CPU."""
+    lasts = [runs[-1] for _, runs in found]
+    text = "| work, and whose | " + " | ".join(kind for kind, _ in found) + " |\n|---|" + "---|" * len(found) + "\n"
+    for name in SHORT:
+        rows = [run["rows"].get(name) for run in lasts]
+        if any(rows):
+            some = next(row for row in rows if row)
+            text += f"| {some['work']}: {some['peer']} | " + " | ".join(f"{row['ratio'][0]:.2f}" if row else "" for row in rows) + " |\n"
+    dates = "; ".join(f"{kind}: {run['machine']}, {run['threads']} threads, {run['date']}" for (kind, _), run in zip(found, lasts))
+    return f"{text}\n{dates}. Figures, spreads, shares of the machines' limits, every row: `tests/bench/RESULTS.md`.\n"
 
 
 def between_marks(path, begin, end, text):
@@ -97,8 +110,8 @@ def between_marks(path, begin, end, text):
 
 
 def report(folder, root):
-    runs = load(folder)
-    if not runs:
+    found = load(folder)
+    if not found:
         raise SystemExit(f"{folder}: no results of a run")
-    write(os.path.join(root, "tests/bench/RESULTS.md"), page(runs))
-    between_marks(os.path.join(root, "README.md"), "<!-- speed -->", "<!-- end of speed -->", short(runs[-1]))
+    write(os.path.join(root, "tests/bench/RESULTS.md"), INTRODUCTION + "".join(part(kind, runs) for kind, runs in found))
+    between_marks(os.path.join(root, "README.md"), "<!-- speed -->", "<!-- end of speed -->", short(found))
