@@ -134,7 +134,19 @@ static bool is_mask_of_keys(const struct attention *a) {
     return a->sdpa.mask && !a->sdpa.causal;
 }
 
-/* What the schedule says, as far as it can be followed. */
+/* Whether the schedule's atom can make the products; false after a diagnostic. */
+static bool schedule_fits(struct emitter *e, const struct attention *a) {
+    enum atom atom = e->kernel->schedule->atom;
+    if (!micro_has_atom(e, atom)) return false;
+    const char *wrong = NULL;
+    if (atom_info(atom)->sum != DTYPE_F32) wrong = "is for codes; attention's products are of floats";
+    if (atom_info(atom)->unit == UNIT_tile && (a->sdpa.dim % AMX_INPUTS || a->sdpa.value_dim % e->lanes))
+        wrong = "takes heads of a multiple of 32 dims, and values of a multiple of 16";
+    if (wrong) emit_error(e, a->sdpa.node->loc, "schedule: %s %s", atom_info(atom)->name, wrong);
+    return !wrong;
+}
+
+/* What the schedule says; tiles, as far as they can be followed. */
 static void follow_schedule(struct emitter *e, struct attention *a) {
     const struct schedule *s = e->kernel->schedule;
     int most = e->target->vector_registers >= 32 ? ATTENTION_VECTORS : 2;
@@ -146,15 +158,13 @@ static void follow_schedule(struct emitter *e, struct attention *a) {
     a->unroll = s->unroll > 0 && s->unroll <= 2 * UNROLL ? s->unroll : UNROLL;
     a->queries = s->tile[0] > 0 ? s->tile[0] : QUERIES;
     a->keys = s->tile[1] > 0 && s->tile[1] % PANEL_KEYS == 0 ? s->tile[1] : KEYS;
-    a->amx = s->atom == ATOM_amx_bf16 && e->target->amx && e->lanes == AMX_ROWS &&
-             a->sdpa.dim % AMX_INPUTS == 0 && a->sdpa.value_dim % e->lanes == 0;
+    a->amx = atom_info(s->atom)->unit == UNIT_tile;
     if (a->amx) {
         a->tile_rows = AMX_ROWS;
         a->vectors = AMX_OUTPUTS / e->lanes;
         a->unroll = AMX_INPUTS / 2; /* pairs of keys */
     }
-    bool pairs = a->amx || (s->atom == ATOM_dot_bf16 && e->target->dot_bf16 && e->lanes == 16);
-    a->atom = pairs ? ATOM_dot_bf16 : ATOM_fma;
+    a->atom = a->amx ? ATOM_dot_bf16 : s->atom;
     a->type = atom_info(a->atom)->a;
     a->group_of_atom = atom_info(a->atom)->k;
 }
@@ -181,6 +191,7 @@ static bool describe(struct emitter *e, struct attention *a) {
     a->mask_of_keys = is_mask_of_keys(a);
     a->padded = round_up(a->sdpa.dim, e->lanes);
     a->value_padded = round_up(a->sdpa.value_dim, e->lanes);
+    if (!schedule_fits(e, a)) return false;
     follow_schedule(e, a);
     reserve(e, a);
     return true;

@@ -98,7 +98,7 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
 
 /* Whether a tile's last rows may not exist: they are made of the last one's inputs, and left out at the end. */
 static bool may_be_short(const struct emitter *e, const struct group *g) {
-    return e->target->simt || g->unpacked || g->amx;
+    return e->target->simt || g->unpacked;
 }
 
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
@@ -391,18 +391,9 @@ static bool plan_group(struct emitter *e, struct group *g, const struct group *g
     return true;
 }
 
-static bool has_atom(const struct emitter *e, enum atom atom) {
-    if (atom_of_gpu(atom)) return e->target->simt;
-    if (atom_info(atom)->unit == UNIT_tile) return e->target->amx && e->lanes == AMX_ROWS;
-    return atom != ATOM_dot_bf16 || (!e->target->simt && e->target->bf16 && e->lanes == 16);
-}
-
 static bool schedule_fits(struct emitter *e, const struct anchor *anchors, int count) {
     const struct schedule *s = e->kernel->schedule;
-    if (!has_atom(e, s->atom)) {
-        emit_error(e, e->kernel->loc, "schedule: %s has no %s", e->target->cpu, atom_info(s->atom)->name);
-        return false;
-    }
+    if (!micro_has_atom(e, s->atom)) return false;
     bool of_codes = atom_info(s->atom)->sum == DTYPE_I32;
     for (int i = 0; i < count; i++)
         if (of_codes != anchors[i].panels.c.quantized) {

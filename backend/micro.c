@@ -1,6 +1,7 @@
 /* Register tiles in LLVM IR: every sum is one SSA value carried by a phi, never memory; unrolling is done
  * here and forbidden to LLVM. See kernels.md's measurements: 6x64 f32 this way runs at 97-100 % of the FMA
  * peak. */
+#include "backend/amx.h"
 #include "backend/micro_tile.h"
 #include "ir/number.h"
 
@@ -97,4 +98,16 @@ void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
         micro_tiles(e, m, sums);
     else
         plain_micro(e, m, m->atom == ATOM_dot_bf16 ? dot_bf16_step : fma_step, sums);
+}
+
+static bool has(const struct target *t, enum atom atom, int lanes) {
+    if (atom_of_gpu(atom)) return t->simt;
+    if (atom_info(atom)->unit == UNIT_tile) return t->amx && lanes == AMX_ROWS;
+    return atom != ATOM_dot_bf16 || (!t->simt && t->bf16 && lanes == 16);
+}
+
+bool micro_has_atom(struct emitter *e, enum atom atom) {
+    if (has(e->target, atom, e->lanes)) return true;
+    emit_error(e, e->kernel->loc, "schedule: %s has no %s", e->target->cpu, atom_info(atom)->name);
+    return false;
 }

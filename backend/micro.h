@@ -32,6 +32,8 @@ struct micro {
     LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
 };
 
+/* Whether the target can multiply by the atom of the kernel's schedule; false after a diagnostic. */
+bool micro_has_atom(struct emitter *e, enum atom atom);
 /* sums: [rows * vectors] initial values in, sums out. */
 void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
 /* The tiles of 32 outputs as f32 in scratch, [inputs / 32][32 inputs][32 outputs]: products are those of the tiles, bit for bit. */
