@@ -65,6 +65,11 @@ V math_exp2(struct emitter *e, V x) {
     return exp2_of(e, n, bits, sub(e, limited, n));
 }
 
+/* 2^r, |r| <= 1/2, to an ULP. */
+static V exp2_fraction(struct emitter *e, V r) {
+    return POLYNOMIAL(e, r, 1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7, 0x1.5bda5cp-10);
+}
+
 V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
     V bits;
     if (e->threaded && t != DTYPE_F32) /* to 2 ULP of f32: PTX ISA, ex2 */
@@ -73,8 +78,7 @@ V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
     x = emit_larger(e, real(x, -126), x);
     V n = nearest(e, x, &bits), r = sub(e, x, n);
     V p = t == DTYPE_BF16 ? POLYNOMIAL(e, r, 1, 0x1.62f5fap-1, 0x1.f00c4cp-3, 0x1.c2a254p-5)
-                          : POLYNOMIAL(e, r, 1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7,
-                                       0x1.5bda5cp-10);
+                          : exp2_fraction(e, r);
     return choose(e, small, real(x, 0),
                   scale_by(e, p, n, bits)); /* vscalefps of what is no normal number takes 100 ns */
 }
@@ -159,6 +163,21 @@ V math_erf(struct emitter *e, V x) {
     V bits, n = nearest(e, mul(e, far, q), &bits), r = emit_fma(e, far, q, LLVMBuildFNeg(e->builder, n, ""));
     V large = sub(e, real(x, 1), exp2_of(e, n, bits, r));
     return choose(e, less(e, t, real(x, 0.9)), small, copysign_of(e, large, x));
+}
+
+/* (x + |x|) / 2 - |x| Phi(-|x|): no 1 + erf that would cancel. log2 Phi(-t) is little more than a parabola: a weighted minimax fit
+ * for t <= 6.5, best where t Phi(-t) is large. */
+V math_gelu(struct emitter *e, V x) {
+    V half = mul(e, x, real(x, 0.5));
+    if (is_f64(x)) return emit_fma(e, half, math_erf_f64(e, mul(e, x, real(x, 0.70710678118654752))), half);
+    V t = absolute(e, x), beyond = less(e, real(x, 6.5), t), near = choose(e, beyond, real(x, 6.5), t);
+    V p = POLYNOMIAL(e, near, -0x1.fffffep-1, -0x1.26aeeep+0, -0x1.d63870p-2, -0x1.ae2864p-5, 0x1.ce8b1ep-8,
+                     -0x1.b37184p-14, -0x1.cd8316p-13, 0x1.ce02a8p-15, -0x1.a6dbb0p-18, 0x1.3c59f6p-22);
+    V bits, n = nearest(e, p, &bits);
+    V tail = mul(e, exp2_fraction(e, sub(e, p, n)), power_of_two(e, x, bits));
+    tail = choose(e, beyond, real(x, 0), tail);
+    V linear = emit_fma(e, t, real(x, 0.5), half);
+    return emit_fma(e, LLVMBuildFNeg(e->builder, near, ""), tail, linear);
 }
 
 V math_round(struct emitter *e, enum math_rounding how, V a) {

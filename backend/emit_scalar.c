@@ -50,6 +50,8 @@ UNARY(tanh) return math_tanh(e, a);
 }
 UNARY(erf) return math_erf(e, a);
 }
+UNARY(gelu) return math_gelu(e, a);
+}
 UNARY(floor) return IS_FLOAT ? math_round(e, MATH_FLOOR, a) : a;
 }
 UNARY(ceil) return IS_FLOAT ? math_round(e, MATH_CEIL, a) : a;

@@ -10,6 +10,7 @@ enum { WORTH_KEEPING = 5, MOST_BYTES = 256 * 1024, MAX_STAGES = 30 };
 static const int costs[SCALAR_COUNT] = {
     [SCALAR_exp] = 12, [SCALAR_exp2] = 10, [SCALAR_expm1] = 14, [SCALAR_log] = 20, [SCALAR_log1p] = 24,
     [SCALAR_sin] = 40, [SCALAR_cos] = 40,  [SCALAR_tanh] = 20,  [SCALAR_erf] = 40, [SCALAR_pow] = 80,
+    [SCALAR_gelu] = 25,
     [SCALAR_div] = 4,  [SCALAR_sqrt] = 6,  [SCALAR_rem] = 40,
 };
 

@@ -16,6 +16,7 @@ static const struct {
     [SCALAR_log] = {NEED_FLOAT, false},     [SCALAR_log1p] = {NEED_FLOAT, false},
     [SCALAR_sin] = {NEED_FLOAT, false},     [SCALAR_cos] = {NEED_FLOAT, false},
     [SCALAR_tanh] = {NEED_FLOAT, false},    [SCALAR_erf] = {NEED_FLOAT, false},
+    [SCALAR_gelu] = {NEED_FLOAT, false},
     [SCALAR_div] = {NEED_FLOAT, false},     [SCALAR_not] = {NEED_BOOL, true},
     [SCALAR_and] = {NEED_BOOL, true},       [SCALAR_or] = {NEED_BOOL, true},
     [SCALAR_eq] = {NEED_ALIKE, true},       [SCALAR_ne] = {NEED_ALIKE, true},

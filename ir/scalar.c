@@ -167,6 +167,8 @@ double scalar_eval_float(enum scalar_op op, double a, double b, double c) {
         return tanh(a);
     case SCALAR_erf:
         return erf(a);
+    case SCALAR_gelu:
+        return a / 2 * erfc(a * -0.70710678118654752); /* 1 / sqrt 2; 1 + erf would cancel below 0 */
     case SCALAR_floor:
         return floor(a);
     case SCALAR_ceil:
