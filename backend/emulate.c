@@ -263,7 +263,8 @@ V emulate_instruction(struct emitter *e, const char *name, LLVMTypeRef result, c
     char *function = arena_printf(e->arena, "mdl_%s", name + strlen(intrinsic));
     for (char *dot = function; (dot = strchr(dot, '.'));) *dot = '_';
     if (vector) given[n++] = spill(e, result, NULL, 1);
-    for (int i = 0; i < count && n < MOST; i++) {
+    if (count >= MOST) ice("%s has %d arguments", name, count);
+    for (int i = 0; i < count; i++) {
         LLVMTypeRef t = LLVMTypeOf(arguments[i]);
         given[n++] = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? spill(e, t, &arguments[i], 1) : arguments[i];
     }
