@@ -79,6 +79,15 @@ struct value *build_broadcast(struct builder *b, struct value *x, int rank,
     return build_shaped(b, OP_broadcast, x, rank, extents);
 }
 
+struct value *build_slice(struct builder *b, struct value *x, const struct extent *const *start,
+                                 const struct extent *const *extent, const int64_t *step) {
+    struct node *n = node_new(b->g, OP_slice, 1, &x, b->loc);
+    *node_attr(n, "start") = attr_extents(b->g, x->type.rank, start);
+    *node_attr(n, "extent") = attr_extents(b->g, x->type.rank, extent);
+    *node_attr(n, "step") = attr_ints(b->g, x->type.rank, step);
+    return build_finish(b, n);
+}
+
 struct value *build_transpose(struct builder *b, struct value *x, const int64_t *perm) {
     struct node *n = node_new(b->g, OP_transpose, 1, &x, b->loc);
     *node_attr(n, "perm") = attr_ints(b->g, x->type.rank, perm);

@@ -29,6 +29,9 @@ struct value *build_reshape(struct builder *b, struct value *x, int rank,
                             const struct extent *const *extents);
 struct value *build_broadcast(struct builder *b, struct value *x, int rank,
                               const struct extent *const *extents);
+/* x[start : : step], so many elements of each axis. */
+struct value *build_slice(struct builder *b, struct value *x, const struct extent *const *start,
+                          const struct extent *const *extent, const int64_t *step);
 struct value *build_transpose(struct builder *b, struct value *x, const int64_t *perm); /* [x's rank] */
 
 /* Values of attributes, in the graph's arena. */

@@ -2,6 +2,7 @@
 EXTRA_DIST += passes/README.md
 noinst_LIBRARIES += passes/libpasses.a
 passes_libpasses_a_SOURCES = \
+	passes/bubble.c \
 	passes/build.c passes/build.h \
 	passes/caches.c passes/caches.h \
 	passes/clone.c \

@@ -8,7 +8,7 @@
 #include <string.h>
 
 const char default_pipeline[] =
-    "specialise,fold,simplify,cse,dce,decompose,shard,partition,precision,fold,simplify,cse,dce,"
+    "specialise,fold,simplify,cse,dce,bubble,decompose,shard,partition,precision,fold,simplify,cse,dce,"
     "guards,fuse,overlap,schedule,narrow,layout,memory";
 
 const char pass_leave_out[] = "leave out", pass_always[] = "always";

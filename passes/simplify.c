@@ -92,15 +92,6 @@ static struct value *identity_slice(struct builder *b, const struct match *m) {
     return operand_of_same_type(m);
 }
 
-static struct value *build_slice(struct builder *b, struct value *x, const struct extent *const *start,
-                                 const struct extent *const *extent, const int64_t *step) {
-    struct node *n = node_new(b->g, OP_slice, 1, &x, b->loc);
-    *node_attr(n, "start") = attr_extents(b->g, x->type.rank, start);
-    *node_attr(n, "extent") = attr_extents(b->g, x->type.rank, extent);
-    *node_attr(n, "step") = attr_ints(b->g, x->type.rank, step);
-    return build_finish(b, n);
-}
-
 /* x[s1 + s2 * step1 : ... : step1 * step2] */
 static struct value *slice_of_slice(struct builder *b, const struct match *m) {
     const struct node *outer = m->root, *inner = operand(m, 0)->def;

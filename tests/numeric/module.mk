@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/numeric/products.mdl \
 	tests/numeric/qlinear.mdl \
 	tests/numeric/recurrent.mdl \
+	tests/numeric/slices.mdl \
 	tests/numeric/transformer.mdl \
 	tests/numeric/views.mdl \
 	tests/numeric/writes.mdl

@@ -99,16 +99,15 @@ static void check_program(uint64_t seed, const char *const *passes) {
 }
 
 Test(passes_random, pipeline) {
-    static const char *const passes[] = {"fold",     "simplify", "cse",    "dce", "precision", "decompose",
-                                         "fold",     "simplify", "cse",    "dce", "guards",    "fuse",
-                                         "schedule", "narrow",   "layout", "memory", NULL};
+    static const char *const passes[] = {"fold", "simplify", "cse", "dce", "bubble", "precision", "decompose", "fold", "simplify",
+                                         "cse",  "dce",      "guards", "fuse", "schedule", "narrow", "layout", "memory", NULL};
     for (uint64_t seed = 1; seed <= PROGRAMS; seed++) check_program(seed, passes);
 }
 
 Test(passes_random, other_orders) {
-    static const char *const orders[][7] = {
+    static const char *const orders[][8] = {
         {"cse", "decompose", "guards", "fuse{max=1}", "schedule", "memory", NULL},
         {"decompose", "dce", "guards", "fuse{max=3}", "simplify", "memory", NULL},
-        {"simplify", "guards", "cse", "decompose", "fuse{recompute=8}", "cse", NULL}};
+        {"simplify", "guards", "cse", "decompose", "bubble", "fuse{recompute=8}", "cse", NULL}};
     for (uint64_t seed = 1000; seed < 1000 + PROGRAMS / 2; seed++) check_program(seed, orders[seed % 3]);
 }
