@@ -6,8 +6,9 @@ RUNTIME_DEFINES = -DPKGLIBDIR='"$(pkglibdir)"'
 
 # Kept at -O2 and out of the model's own symbols: it becomes part of the user's library.
 pkglib_LIBRARIES += runtime/libmdl-runtime.a
-# Where variables are while code runs is a third of the debug information, and would be in every model's library.
-runtime_libmdl_runtime_a_CFLAGS = $(AM_CFLAGS) -O2 -fPIC -fvisibility=hidden -fno-var-tracking
+runtime_libmdl_runtime_a_CFLAGS = $(AM_CFLAGS) -O2 -fPIC -fvisibility=hidden
+# Functions and lines, for backtraces and profiles. Types and variables too would be a sixth of a model's library; so this comes last.
+$(runtime_libmdl_runtime_a_OBJECTS): CFLAGS += -g1
 runtime_libmdl_runtime_a_CPPFLAGS = $(AM_CPPFLAGS) $(RUNTIME_DEFINES)
 runtime_libmdl_runtime_a_SOURCES = \
 	runtime/abi.h \
@@ -78,7 +79,7 @@ runtime/libmdl-mpich.so: runtime/comm_mpi.c runtime/comm.h runtime/abi.h runtime
 	$(AM_V_GEN)$(MPICH_CC) $(SHIM_FLAGS) -o $@ $(srcdir)/runtime/comm_mpi.c -lpthread
 
 # The same for another kind of machine, by its compiler.
-AARCH64_COMPILE = $(AARCH64_CC) -std=c11 $(WARNINGS) -D_GNU_SOURCE -I$(top_srcdir) -I$(top_builddir) -O2 -g
+AARCH64_COMPILE = $(AARCH64_CC) -std=c11 $(WARNINGS) -D_GNU_SOURCE -I$(top_srcdir) -I$(top_builddir) -O2 -g1
 if AARCH64
 aarch64dir = $(pkglibdir)/aarch64-linux-gnu
 nodist_aarch64_DATA = runtime/aarch64-linux-gnu/libmdl-runtime.a
