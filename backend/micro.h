@@ -30,12 +30,17 @@ struct micro {
     bool unpacked;                      /* ... or a part of it, as micro_unpack leaves them. fma only */
     LLVMValueRef scales[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's f32 scales, one a block of 32 inputs */
     LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
+    LLVMValueRef offsets[MAX_TILE_ROWS]; /* ptr to micro_offset of these; NULL: to be computed */
 };
 
 /* Whether the target can multiply by the atom of the kernel's schedule; false after a diagnostic. */
 bool micro_has_atom(struct emitter *e, enum atom atom);
 /* sums: [rows * vectors] initial values in, sums out. */
 void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
+/* What a block of a row's codes gives whatever the weights are: where their integer sums start, -bias * total (i32); or by what minima are
+ * multiplied, scale * total (f32). Of scalars or vectors; four bytes each. */
+bool micro_has_offsets(const struct emitter *e, const struct format_info *t);
+LLVMValueRef micro_offset(struct emitter *e, const struct format_info *t, LLVMValueRef total, LLVMValueRef scale);
 /* The tiles of 32 outputs as f32 in scratch, [inputs / 32][32 inputs][32 outputs]: products are those of the tiles, bit for bit. */
 void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to);
 

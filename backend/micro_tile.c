@@ -171,16 +171,31 @@ static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMV
 
 static struct dot dot_of(const struct micro *m) { return (struct dot){m->lanes, (1 << m->tile->bits) - 1}; }
 
-/* Where integer sums of a row start: at -bias * (sum of its codes), one scalar for all outputs, so that
- * biased codes cost nothing. A format with groups of 16 takes the bias off group by group instead, see
- * dot_quad. */
+/* What is to be taken off codes. A format with groups of 16 takes it off group by group instead, see add_quad. */
+static int bias_of(const struct emitter *e, const struct format_info *t) {
+    struct dot d = {e->lanes, (1 << t->bits) - 1};
+    return tile_groups(t) > 1 ? 0 : t->bias - dot_offset(e, &d);
+}
+
+bool micro_has_offsets(const struct emitter *e, const struct format_info *t) { return t->minimum || bias_of(e, t); }
+
+LLVMValueRef micro_offset(struct emitter *e, const struct format_info *t, LLVMValueRef total, LLVMValueRef scale) {
+    if (!t->minimum) return LLVMBuildMul(e->builder, total, emit_constant_like(LLVMTypeOf(total), -bias_of(e, t)), "");
+    return LLVMBuildFMul(e->builder, LLVMBuildSIToFP(e->builder, total, LLVMTypeOf(scale), ""), scale, "");
+}
+
+static LLVMValueRef load_offset(struct emitter *e, const struct micro *m, int row, LLVMValueRef block) {
+    LLVMTypeRef type = m->tile->minimum ? e->f32 : e->i32;
+    LLVMValueRef offset =
+        m->offsets[row] ? load_block_scalar(e, type, m->offsets[row], block)
+                        : micro_offset(e, m->tile, load_block_scalar(e, e->i32, m->totals[row], block),
+                                       load_block_scalar(e, e->f32, m->scales[row], block));
+    return emit_splat(e, offset, m->lanes);
+}
+
+/* Where integer sums of a row start, so that biased codes cost nothing. */
 static LLVMValueRef first_sum(struct emitter *e, const struct micro *m, int row, LLVMValueRef block) {
-    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
-    struct dot d = dot_of(m);
-    int bias = m->tile->bias - dot_offset(e, &d);
-    if (!bias || tile_groups(m->tile) > 1) return LLVMConstNull(words);
-    LLVMValueRef total = load_block_scalar(e, e->i32, m->totals[row], block);
-    return emit_splat(e, LLVMBuildMul(e->builder, total, emit_i32(e, -bias), ""), m->lanes);
+    return bias_of(e, m->tile) ? load_offset(e, m, row, block) : LLVMConstNull(emit_vector(e, e->i32, m->lanes));
 }
 
 /* Inputs k .. k + 3 of a row's block, whose first is k0, in all lanes. */
@@ -290,17 +305,12 @@ static void scale_group(struct emitter *e, const struct micro *m, LLVMValueRef t
     }
 }
 
-/* + minimum * (scale of the row's block * sum of its codes). */
 static void add_minima(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
                        LLVMValueRef *sums) {
     LLVMValueRef minimum[MAX_TILE_SUMS];
     for (int v = 0; v < m->vectors; v++) minimum[v] = load_scales(e, m, tile, tile_minima(m->tile, 0), v);
     for (int r = 0; r < m->rows; r++) {
-        /* Splat first: broadcasts from memory are free, from a scalar register they are not. */
-        LLVMValueRef total = emit_splat(e, load_block_scalar(e, e->i32, m->totals[r], block), m->lanes);
-        LLVMValueRef d = emit_splat(e, load_block_scalar(e, e->f32, m->scales[r], block), m->lanes);
-        LLVMValueRef x =
-            LLVMBuildFMul(e->builder, LLVMBuildSIToFP(e->builder, total, lane_vector(e, m), ""), d, "");
+        LLVMValueRef x = load_offset(e, m, r, block);
         for (int v = 0; v < m->vectors; v++)
             sums[r * m->vectors + v] = emit_fma(e, minimum[v], x, sums[r * m->vectors + v]);
     }

@@ -88,6 +88,9 @@ static void find_b(struct emitter *e, struct panels *p) {
     p->b_type = b->format == FORMAT_bf16 ? DTYPE_BF16 : b->format == FORMAT_f16 ? DTYPE_F16 : DTYPE_F32;
 }
 
+/* Of a row, one a block. */
+static int64_t bytes_of_offsets(const struct panels *p) { return p->inputs_max / TILE_INPUTS * 4; }
+
 void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_outputs) {
     int k = atom_info(p->atom)->k;
     p->inputs_max = round_up(inputs_bound(p), k);
@@ -96,6 +99,8 @@ void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_
     p->a_type = p->a_staged || tile ? atom_info(p->atom)->a : operand_a(p)->type.dtype;
     if (p->a_staged) p->a_scratch = emit_scratch(e, block_rows * p->inputs_max * dtype_bytes(p->a_type));
     find_b(e, p);
+    if (p->c.quantized && p->tile && !e->target->simt && micro_has_offsets(e, p->tile))
+        p->offsets = emit_scratch(e, block_rows * bytes_of_offsets(p));
     if (!p->tile && !p->b_packed)
         p->b_scratch =
             emit_scratch(e, round_up(block_outputs, p->outputs) * p->inputs_max * dtype_bytes(p->b_type));
@@ -151,21 +156,6 @@ static void pad_row(struct emitter *e, const struct panels *p, LLVMValueRef to) 
         LLVMBuildStore(e->builder, LLVMConstNull(emit_type(e, p->a_type)), address);
         emit_if_end(e, &room);
     }
-}
-
-void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
-                       struct index *at) {
-    if (!p->a_staged) return;
-    struct emit_loop rows;
-    emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
-    contraction_unflatten(e, &p->c, &p->c.rows, rows.counter, at);
-    LLVMValueRef row = emit_sub(e, rows.counter, begin);
-    LLVMValueRef to =
-        emit_offset(e, p->a_scratch, emit_mul(e, row, emit_i64(e, p->inputs_max * dtype_bytes(p->a_type))));
-    panels_stage_row(e, p, to, 0, at);
-    pad_row(e, p, to);
-    emit_loop_end(e, &rows, NULL);
-    simt_warp_barrier(e);
 }
 
 /* B at one input and a vector of outputs, zero where there is no such input or output. */
@@ -250,6 +240,44 @@ static void row_in_place(struct emitter *e, const struct panels *p, int r, struc
     m->totals[r] = address_of(e, p->c.node->operands[2], &point);
 }
 
+/* Where the offsets of row `row` of the scratch lie. */
+static LLVMValueRef offsets_of(struct emitter *e, const struct panels *p, LLVMValueRef row) {
+    return emit_offset(e, p->offsets, emit_mul(e, row, emit_i64(e, bytes_of_offsets(p))));
+}
+
+/* Once a strip, not once for each tile of weights. */
+static void stage_offsets(struct emitter *e, const struct panels *p, LLVMValueRef row, struct index *at) {
+    struct emit_loop along;
+    struct micro m = {0};
+    row_in_place(e, p, 0, at, &m);
+    LLVMValueRef blocks = emit_div(e, inputs_count(e, p), emit_i64(e, TILE_INPUTS)), to = offsets_of(e, p, row);
+    emit_loop_begin(e, &along, emit_i64(e, 0), blocks, e->lanes, 0, NULL);
+    LLVMValueRef mask = emit_tail_mask(e, along.counter, blocks, e->lanes),
+                 bytes = emit_mul(e, along.counter, emit_i64(e, 4));
+    LLVMValueRef total = emit_load_lanes(e, e->i32, emit_offset(e, m.totals[0], bytes), e->lanes, mask),
+                 scale = emit_load_lanes(e, e->f32, emit_offset(e, m.scales[0], bytes), e->lanes, mask);
+    emit_store_lanes(e, micro_offset(e, p->tile, total, scale), emit_offset(e, to, bytes), mask);
+    emit_loop_end(e, &along, NULL);
+}
+
+void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
+                       struct index *at) {
+    if (!p->a_staged && !p->offsets) return;
+    struct emit_loop rows;
+    emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
+    contraction_unflatten(e, &p->c, &p->c.rows, rows.counter, at);
+    LLVMValueRef row = emit_sub(e, rows.counter, begin), bytes = emit_i64(e, p->inputs_max * dtype_bytes(p->a_type));
+    if (p->offsets) {
+        stage_offsets(e, p, row, at);
+    } else {
+        LLVMValueRef to = emit_offset(e, p->a_scratch, emit_mul(e, row, bytes));
+        panels_stage_row(e, p, to, 0, at);
+        pad_row(e, p, to);
+    }
+    emit_loop_end(e, &rows, NULL);
+    simt_warp_barrier(e);
+}
+
 /* Of all rows, in bytes. On a processor they may be the caller's, which lie anywhere. */
 static int64_t row_alignment(struct emitter *e, const struct panels *p) {
     LLVMValueRef inputs = p->a_staged ? emit_i64(e, p->inputs_max) : inputs_count(e, p);
@@ -270,12 +298,13 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
         LLVMValueRef row = emit_add(e, first, emit_i64(e, r));
         if (end) row = emit_min(e, row, emit_sub(e, end, emit_i64(e, 1)));
         contraction_unflatten(e, &p->c, &p->c.rows, row, at);
+        LLVMValueRef staged = emit_sub(e, row, block_begin);
         if (!p->a_staged) {
             row_in_place(e, p, r, at, m);
+            if (p->offsets) m->offsets[r] = offsets_of(e, p, staged);
             continue;
         }
-        LLVMValueRef bytes =
-            emit_mul(e, emit_sub(e, row, block_begin), emit_i64(e, p->inputs_max * dtype_bytes(p->a_type)));
+        LLVMValueRef bytes = emit_mul(e, staged, emit_i64(e, p->inputs_max * dtype_bytes(p->a_type)));
         m->a[r] = emit_offset(e, p->a_scratch, bytes);
     }
 }

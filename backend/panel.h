@@ -15,6 +15,7 @@ struct panels {
     bool a_staged;          /* rows are copied to scratch a block at a time */
     LLVMValueRef a_scratch; /* [block rows][inputs_max] */
     enum dtype a_type;      /* as micro reads it */
+    LLVMValueRef offsets;   /* of codes, a strip's micro_offset: [block rows][inputs_max / 32]; NULL: there are none */
     /* B */
     const struct format_info *tile; /* B is a weight in packed tiles */
     bool b_packed; /* or a weight in panels: [outer][outputs / panel][inputs / k][panel][k] */
