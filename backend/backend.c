@@ -1,5 +1,6 @@
 /* From a graph of kernels to an artifact: code, tables, weights, header; all files or none. */
 #include "backend/code.h"
+#include "config.h"
 #include "ir/ranks.h"
 #include <errno.h>
 #include <llvm-c/ErrorHandling.h>
@@ -12,6 +13,12 @@ struct outputs {
     struct output at[2 + MAX_PROGRAMS]; /* library, header, weights of each program; or one */
     int count;
 };
+
+const char *backend_compiler(struct arena *a) {
+    unsigned major, minor, patch;
+    LLVMGetVersion(&major, &minor, &patch);
+    return arena_printf(a, "mdlc %s, LLVM %u.%u.%u", PACKAGE_VERSION, major, minor, patch);
+}
 
 /* NULL after a diagnostic. */
 static const struct output *add_output(struct code *c, struct outputs *o, const char *path) {

@@ -12,6 +12,9 @@ const struct target *backend_emulated(struct arena *a, const char *cpu);
 /* This machine's triple, in targets.def's spelling; NULL: it is not there. */
 const char *backend_host_triple(void);
 
+/* What made the code, as far as speed may depend on it: "mdlc 0.1, LLVM 22.1.2". */
+const char *backend_compiler(struct arena *a);
+
 enum artifact { ARTIFACT_LLVM, ARTIFACT_ASM, ARTIFACT_OBJ, ARTIFACT_SO, ARTIFACT_HEADER };
 struct backend_options {
     const char *output;  /* path of the artifact; SO: m.h and m.weights go beside it; else NULL is stdout */

@@ -55,7 +55,7 @@ TOOL_LIBS = frontend/libfrontend.a @WHOLE_ARCHIVE@ passes/libpasses.a ir/libir.a
 	runtime/libcli.a $(WEIGHTS_LIBS) -lm
 bin_PROGRAMS += mdlc mdl-opt
 mdlc_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"' -DCROSS_CC='"$(AARCH64_CC)"' -DPTXAS='"$(PTXAS)"'
-mdlc_SOURCES = frontend/tool_interpret.c frontend/tool_mdlc.c $(TOOL_FILES)
+mdlc_SOURCES = frontend/tool_compile.c frontend/tool_interpret.c frontend/tool_mdlc.c frontend/tool_tune.c $(TOOL_FILES)
 mdlc_LDFLAGS = $(TOOL_FLAGS)
 mdlc_LDADD = backend/libbackend.a $(TOOL_LIBS) $(LLVM_LIBS)
 mdl_opt_SOURCES = frontend/tool_mdl_opt.c $(TOOL_FILES)

@@ -95,9 +95,9 @@ int tool_targets(const struct tool *t, struct tool_target *found, int most) {
     }
 }
 
-/* The whole of a file, or of standard input for "-", in `a`, with a NUL behind. NULL after a message. */
-static const char *read_text(const struct option_program *program, struct arena *a, const char *path,
-                             size_t *length) {
+const char *tool_read_text(struct tool *t, const char *path, size_t *length) {
+    const struct option_program *program = t->program;
+    struct arena *a = t->arena;
     bool standard = !strcmp(path, "-");
     FILE *f = standard ? stdin : fopen(path, "rb");
     char *text = NULL;
@@ -132,7 +132,7 @@ static int read_plan(struct tool *t) {
     const char *path = options_value(t->list, "sharding");
     size_t length;
     if (!path) return TOOL_DONE;
-    const char *text = read_text(t->program, t->arena, path, &length);
+    const char *text = tool_read_text(t, path, &length);
     if (!text) return TOOL_IO;
     sharding_json_names(t->graph);
     return sharding_json_read(t->graph, path, text, length) ? TOOL_DONE : TOOL_INPUT;
@@ -175,7 +175,7 @@ int tool_parse(struct tool *t, int n) {
     t->path = options_operand(t->list, n);
     if (!t->path) return options_error(t->program, "no model was given");
     diag_init(&t->diag, t->arena, stderr);
-    const char *text = read_text(t->program, t->arena, t->path, &length);
+    const char *text = tool_read_text(t, t->path, &length);
     if (!text) return TOOL_IO;
     ice_context(arena_printf(t->arena, "reading %s", t->path), NULL, NULL);
     t->graph = frontend_parse(t->arena, &t->diag, t->path, text, length, &options);

@@ -2,6 +2,7 @@
  * pipeline's options. Only tool_*.c include this; they are the one place that may include every directory. */
 #ifndef FRONTEND_TOOL_H
 #define FRONTEND_TOOL_H
+#include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "passes/pass.h"
 #include "runtime/options.h"
@@ -120,11 +121,27 @@ int tool_targets(const struct tool *t, struct tool_target *found, int most);
 /* A number of 64 bits from an option's value; false after a usage message. */
 bool tool_number(const struct tool *t, const char *name, int64_t least, int64_t *number);
 
+/* The whole of a file, or of standard input for "-", with a NUL behind. NULL after a message. */
+const char *tool_read_text(struct tool *t, const char *path, size_t *length);
+
+/* --- of mdlc (tool_compile.c) --- */
+/* Parses operand `operand` and runs the passes for a target. weights: binds them first; named: values get the names that --sharding
+ * speaks of; measured: schedules, NULL: those of --schedules. */
+struct measured;
+int tool_program(struct tool *t, int operand, const struct pipeline *p, const struct tool_target *target, bool weights,
+                 bool named, const struct measured *measured);
+/* Writes an artifact of programs that tool_program made. output NULL: by the model's name, or standard output. */
+int tool_emit(struct tool *t, struct graph *const *programs, int count, enum artifact kind, const char *output);
+/* The lines of a file of schedules, for this compiler. */
+int tool_read_schedules(struct tool *t, const char *path, struct measured *m);
+
 /* After printing to standard output: TOOL_DONE if all of it arrived. */
 int tool_printed(struct tool *t);
 
 /* mdlc interpret MODEL ...: mdl-run's arguments on the interpreter (tool_interpret.c). Operands from number 2
  * on. */
 int tool_interpret(struct tool *t);
+/* mdlc tune MODEL ...: the same operands (tool_tune.c). */
+int tool_tune(struct tool *t);
 
 #endif

@@ -4,18 +4,15 @@
 #include "frontend/sharding_json.h"
 #include "frontend/tool.h"
 #include "frontend/weights.h"
-#include "ir/output.h"
 #include "ir/print.h"
 #include "runtime/run.h"
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct option_spec options[] = {
     {'o', "output", "FILE", "write to FILE [libNAME.so for a model NAME]",
      "With --emit=so, NAME.h and NAME.weights go into the same folder. Text goes to standard output unless "
-     "this says where. `interpret` writes its results to this folder, as FILE/0.npy, FILE/1.npy, ..."},
+     "this says where. `interpret` writes its results to this folder, as FILE/0.npy, FILE/1.npy, ...; "
+     "`tune` adds its schedules to this file [NAME.schedules]."},
     {0, "emit", "graph|sharding|kernels|llvm|asm|ptx|obj|so|header", "what to write [so]",
      "graph: the model as parsed, or after the passes of --passes. sharding: where values live, as JSON. "
      "kernels: after all passes. llvm, asm, "
@@ -27,6 +24,10 @@ static const struct option_spec options[] = {
     TOOL_LANGUAGE_ROWS,
     TOOL_INPUT_ROWS,
     {'O', "optimize", "0|1|2|3", "level of code generation [2]", NULL},
+    {0, "schedules", "FILE", "carry kernels out as `tune` has found best",
+     "Lines of FILE for other CPUs, compilers and kernels change nothing. `tune` compares schedules that differ from the "
+     "derived ones in one thing, each kernel in its place in whole calls, and keeps what is 3 % faster: results may "
+     "change in their last bits where sums change their order."},
     TOOL_PIPELINE_ROWS,
     RUN_EXPECT_ROWS,
     {0, "list-ops", NULL, "list the operations of the language", NULL},
@@ -37,10 +38,12 @@ static const struct option_command commands[] = {
     {"weights", "FILE", "list the tensors of a weight file"},
     {"interpret", "MODEL [FUNCTION] [NAME=VALUE...]",
      "run a model without compiling it, in float64; takes mdl-run's arguments"},
+    {"tune", "MODEL [FUNCTION] [NAME=VALUE...]",
+     "measure what else may carry kernels out, in calls by mdl-run's arguments; writes NAME.schedules"},
     {0}};
 
 static const struct option_section sections[] = {
-    {"INPUTS OF INTERPRET", RUN_VALUES_TEXT},
+    {"INPUTS OF INTERPRET AND TUNE", RUN_VALUES_TEXT},
     {"FILES",
      "The runtime that every library contains is found beside this program, or where $MDL_RUNTIME says. That "
      "for another kind of machine is there if a cross compiler was found when this program was built "
@@ -55,7 +58,8 @@ static const struct option_section sections[] = {
                  "  mdlc --target=aarch64-linux-gnu --mcpu=neoverse-n1 mlp.mdl\n"
                  "  mdlc --target=cuda:sm_80,sm_90a mlp.mdl\n"
                  "  mdlc --emit=graph mlp.mdl | mdl-opt --passes=fold -\n"
-                 "  mdlc interpret mlp.mdl x=random S=4"},
+                 "  mdlc interpret mlp.mdl x=random S=4\n"
+                 "  mdlc tune mlp.mdl x=random N=512 && mdlc --schedules=mlp.schedules mlp.mdl"},
     {0}};
 
 static const struct option_program program = {
@@ -63,7 +67,8 @@ static const struct option_program program = {
     .version = PACKAGE_VERSION,
     .summary = "compile a model to a shared library",
     .usage = (const char *const[]){"[OPTION...] FILE", "weights FILE",
-                                   "interpret [OPTION...] FILE [FUNCTION] [NAME=VALUE...]", NULL},
+                                   "interpret [OPTION...] FILE [FUNCTION] [NAME=VALUE...]",
+                                   "tune [OPTION...] FILE [FUNCTION] [NAME=VALUE...]", NULL},
     .description = "Compiles FILE (`-`: standard input), a model in the .mdl language, to a shared library, "
                    "a C header and a "
                    "weights file.",
@@ -103,103 +108,6 @@ static int list_weights(struct tool *t) {
     return status ? status : closed;
 }
 
-/* The folder of this executable, for what lies beside it. */
-static const char *own_folder(struct arena *a) {
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0) return ".";
-    path[length] = 0;
-    char *slash = strrchr(path, '/');
-    return arena_strndup(a, path, slash ? (size_t)(slash - path) : 0);
-}
-
-/* Whether code for the graph's target runs on this machine. */
-static bool is_gpu(const struct graph *g) { return g->target->simt && !g->target->emulated; }
-
-static bool is_foreign(const struct tool *t) {
-    const char *host = backend_host_triple();
-    return !is_gpu(t->graph) && (!host || strcmp(host, t->graph->target->triple) != 0);
-}
-
-/* The runtime's archive: where $MDL_RUNTIME says, in the build tree, or where it was installed. */
-static const char *find_runtime(const struct tool *t) {
-    const char *named = getenv("MDL_RUNTIME"), *folder = own_folder(t->arena);
-    const char *kind = is_foreign(t) ? arena_printf(t->arena, "%s/", t->graph->target->triple) : "";
-    const char *places[] = {named ? named : "",
-                            arena_printf(t->arena, "%s/runtime/%slibmdl-runtime.a", folder, kind),
-                            arena_printf(t->arena, "%s/../lib/mdlc/%slibmdl-runtime.a", folder, kind),
-                            arena_printf(t->arena, PKGLIBDIR "/%slibmdl-runtime.a", kind)};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (*places[i] && !access(places[i], R_OK)) return places[i];
-    return NULL;
-}
-
-/* The C compiler that links for the target: NULL is this machine's, "no" what configure did not find. */
-static const char *find_linker(const struct tool *t) {
-    if (!is_foreign(t)) return NULL;
-    return strcmp(CROSS_CC, "no") ? CROSS_CC : arena_printf(t->arena, "%s-gcc", t->graph->target->triple);
-}
-
-/* NVIDIA's assembler: what the environment names, or configure found. NULL: none. */
-static const char *find_assembler(void) {
-    const char *path = getenv("MDL_PTXAS");
-    if (!path) path = PTXAS;
-    return access(path, X_OK) ? NULL : path;
-}
-
-static int no_runtime(const struct tool *t) {
-    if (!is_foreign(t))
-        return tool_error(&program, TOOL_IO, "libmdl-runtime.a was not found: set MDL_RUNTIME to its path");
-    const char *triple = t->graph->target->triple;
-    return tool_error(&program, TOOL_IO,
-                      "there is no libmdl-runtime.a for %s: build mdlc where configure finds %s-gcc, or set "
-                      "MDL_RUNTIME to its path; --emit=asm, obj, llvm and header work without it",
-                      triple, triple);
-}
-
-static int choose_target(struct tool *t, const struct tool_target *given) {
-    const char *error = NULL;
-    if (given->emulated) {
-        t->graph->target = backend_emulated(t->arena, given->emulated);
-        return t->graph->target ? TOOL_DONE
-                                : options_error(&program, "--target=emulate:%s: no such GPU or x86; --list-cpus lists them",
-                                                given->emulated);
-    }
-    t->graph->target = backend_target(t->arena, given->triple, given->cpu, &error);
-    return t->graph->target ? TOOL_DONE : options_error(&program, "--mcpu: %s", error);
-}
-
-static bool exports_something(struct tool *t) {
-    for (const struct function *f = t->graph->functions; f; f = f->next)
-        if (f->exported) return true;
-    struct loc start = {diag_source(&t->diag, t->path, NULL, 0), 1, 1};
-    diag_error(&t->diag, start, "the model exports no function, so there is nothing to compile");
-    return false;
-}
-
-static int emit(struct tool *t, struct graph *const *programs, int count, enum artifact kind) {
-    const char *output = options_value(t->list, "output"), *level = options_value(t->list, "optimize");
-    struct backend_options o = {.output = output,
-                                .runtime = find_runtime(t),
-                                .linker = find_linker(t),
-                                .assembler = find_assembler(),
-                                .opt_level = 2,
-                                .progress = isatty(2),
-                                .embed_limit = 64 * 1024};
-    if (level && (strlen(level) != 1 || *level < '0' || *level > '3'))
-        return options_error(&program, "-O%s: a level from 0 to 3 was expected", level);
-    if (!exports_something(t)) return TOOL_INPUT;
-    if (level) o.opt_level = *level - '0';
-    if (!output && kind == ARTIFACT_SO) o.output = arena_printf(t->arena, "lib%s.so", t->graph->name);
-    if (!output && kind == ARTIFACT_OBJ) o.output = arena_printf(t->arena, "%s.o", t->graph->name);
-    if (kind == ARTIFACT_SO && (!strcmp(o.output, "-") || output_is_special(o.output)))
-        return options_error(&program, "--output=%s: a library is a file, with others beside it", o.output);
-    if (kind == ARTIFACT_SO && !o.runtime) return no_runtime(t);
-    static const int statuses[] = {
-        [BACKEND_DONE] = TOOL_DONE, [BACKEND_INPUT] = TOOL_INPUT, [BACKEND_IO] = TOOL_IO};
-    return statuses[backend_emit_programs(programs, count, kind, &o)];
-}
-
 struct emit_kind {
     const char *name;
     bool graph, kernels; /* text of the graph: as parsed, after all passes */
@@ -215,17 +123,6 @@ static const struct emit_kind kinds[] = {{"graph", true, false, false, 0},
                                          {"obj", false, true, false, ARTIFACT_OBJ},
                                          {"so", false, true, false, ARTIFACT_SO},
                                          {"header", false, true, false, ARTIFACT_HEADER}};
-
-/* The model, parsed and through the passes, for one target. */
-static int make_program(struct tool *t, const struct pipeline *p, const struct tool_target *target,
-                        const struct emit_kind *kind) {
-    int status = tool_parse(t, 0);
-    if (!status) status = choose_target(t, target);
-    if (!status && kind->kernels && !frontend_bind(t->graph, options_value(t->list, "weights")))
-        status = TOOL_INPUT;
-    if (!status && kind->sharding) sharding_json_names(t->graph);
-    return status ? status : tool_run(t, p);
-}
 
 static int compile(struct tool *t) {
     struct pipeline pipeline = {.passes = NULL};
@@ -250,12 +147,12 @@ static int compile(struct tool *t) {
         if (!targets[i].triple || strcmp(targets[i].triple, CUDA_TRIPLE))
             return options_error(&program, "--emit=ptx: only GPUs have it: --target=cuda:sm_90a");
     for (int i = 0; i < programs_count && !status; i++) {
-        status = make_program(t, &pipeline, &targets[i], &kinds[kind]);
+        status = tool_program(t, 0, &pipeline, &targets[i], kinds[kind].kernels, kinds[kind].sharding, NULL);
         programs[i] = t->graph;
     }
     if (status) return status;
     if (kinds[kind].graph) return tool_print(t, kinds[kind].sharding ? sharding_json_write : graph_print);
-    return emit(t, programs, programs_count, kinds[kind].artifact);
+    return tool_emit(t, programs, programs_count, kinds[kind].artifact, options_value(t->list, "output"));
 }
 
 static int run(struct tool *t) {
@@ -265,6 +162,7 @@ static int run(struct tool *t) {
     if (options_given(t->list, "list-passes")) return tool_list_passes(t);
     if (first && !strcmp(first, "weights")) return list_weights(t);
     if (first && !strcmp(first, "interpret")) return tool_interpret(t);
+    if (first && !strcmp(first, "tune")) return tool_tune(t);
     return compile(t);
 }
 

@@ -10,7 +10,7 @@
 struct exchange;
 
 /* A call of all ranks of p. */
-bool ranks_call(struct interp *p, const struct function *f, struct array *const *inputs,
+bool interp_call_ranks(struct interp *p, const struct function *f, struct array *const *inputs,
                 struct array **results, const char **error);
 
 struct exchange *exchange_new(struct arena *a, const struct mesh *m);

@@ -154,6 +154,7 @@ struct graph {
     uint64_t seed; /* --seed */
     const struct target
         *target; /* what code is made for; NULL: nothing chosen (interpreting, mdl-opt without --mcpu) */
+    const struct measured *measured; /* schedules of --schedules (passes/measured.h); NULL: none */
     const struct pass_run
         *pass; /* the pass at work: its options and scratch arena (passes/pass.h); NULL between passes */
     int nodes, values, globals_count; /* ids given out so far */

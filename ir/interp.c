@@ -262,7 +262,7 @@ void interp_reset(struct interp *p) {
 
 bool interp_call(struct interp *p, const struct function *f, struct array *const *inputs,
                  struct array **results, const char **error) {
-    if (p->ranks) return ranks_call(p, f, inputs, results, error);
+    if (p->ranks) return interp_call_ranks(p, f, inputs, results, error);
     struct eval e = interp_begin(p);
     bool good = interp_run(&e, f, inputs, results);
     if (!good) *error = e.error;

@@ -151,7 +151,7 @@ static void run_crew(struct interp *p, struct arena *a, struct crew *crew) {
     exchange_free(x);
 }
 
-bool ranks_call(struct interp *p, const struct function *f, struct array *const *inputs,
+bool interp_call_ranks(struct interp *p, const struct function *f, struct array *const *inputs,
                 struct array **results, const char **error) {
     struct arena *a = arena_new();
     struct crew *crew = arena_new_array(a, struct crew, (size_t)p->ranks_count);

@@ -2,6 +2,7 @@
 EXTRA_DIST += passes/README.md
 noinst_LIBRARIES += passes/libpasses.a
 passes_libpasses_a_SOURCES = \
+	passes/alternatives.c \
 	passes/bubble.c \
 	passes/build.c passes/build.h \
 	passes/caches.c passes/caches.h \
@@ -19,6 +20,7 @@ passes_libpasses_a_SOURCES = \
 	passes/guards.c passes/guards.h \
 	passes/guards_delay.c \
 	passes/layout.c \
+	passes/measured.c passes/measured.h \
 	passes/memory.c passes/memory.h \
 	passes/memory_offsets.c \
 	passes/memory_scan.c \

@@ -10,6 +10,7 @@
 #include "ir/contraction.h"
 #include "ir/number.h"
 #include "passes/fuse.h"
+#include "passes/measured.h"
 #include <string.h>
 
 enum {
@@ -358,6 +359,20 @@ static void (*const choose[DOMAIN_COUNT])(struct graph *, const struct node *, s
     [DOMAIN_ordered] = schedule_nothing,
 };
 
+/* What was measured takes the place of what was derived; or, while it is being measured, what may. */
+static void choose_otherwise(struct graph *g, const struct node *kernel, struct schedule *s) {
+    int alternative = (int)pass_option(g, "alternative");
+    if (alternative) {
+        struct schedule other;
+        if (schedule_alternative(g, kernel, s, alternative, &other)) *s = other;
+        return;
+    }
+    if (!g->measured || !g->target) return;
+    const struct schedule *found =
+        measured_find(g->measured, g->target->cpu, kernel_text(g->pass->scratch, kernel, s->atom));
+    if (found && found->domain == s->domain && found->atom == s->atom) *s = *found;
+}
+
 static bool complete(const struct schedule *s) { return s && (s->tile[0] || s->domain == DOMAIN_ordered); }
 
 bool pass_schedule(struct graph *g) {
@@ -368,10 +383,11 @@ bool pass_schedule(struct graph *g) {
             struct schedule *s = arena_new_object(g->arena, struct schedule);
             s->domain = n->schedule ? n->schedule->domain : domain_of(g, n);
             choose[s->domain](g, n, s);
+            choose_otherwise(g, n, s);
             n->schedule = s;
             changed = true;
-            pass_explain(g, n->loc, "%s: %s", n->name ? n->name : "kernel",
-                         schedule_text(g->pass->scratch, s));
+            pass_explain(g, n->loc, "%s: %s, for '%s'", n->name ? n->name : "kernel",
+                         schedule_text(g->pass->scratch, s), kernel_text(g->pass->scratch, n, s->atom));
         }
     return changed;
 }

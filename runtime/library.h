@@ -34,6 +34,24 @@ int library_start(struct library *l, const struct run_request *r, const struct r
                   const struct library_settings *s);
 void library_close(struct library *l, int status); /* `status`: the program's */
 
+/* The kernels of calls, by name. */
+enum { RECORDED_CALLS = 15 };
+struct kernel_time {
+    const struct mdl_step *step; /* the first of its name */
+    uint64_t runs;               /* in one call */
+    double flops, bytes;         /* of one call */
+    double times[RECORDED_CALLS] /* seconds, of all its runs in each call */, time;
+};
+struct kernel_times {
+    struct kernel_time *rows; /* malloc */
+    size_t count, capacity;
+    int calls;
+    struct recording recording;
+};
+/* One more call, of RECORDED_CALLS at most, and what its kernels took. */
+int library_time_kernels(struct library *l, struct run_call *c, struct kernel_times *t);
+void kernel_times_free(struct kernel_times *t);
+
 /* Makes one more call and records it; grows the recording as needed. */
 int record_call(struct library *l, struct run_call *c, struct recording *rec);
 /* --list, --stats, --bench, --trace */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST_CALLS = 100000, LEAST_CALLS = 5, RECORDED_CALLS = 15, NAME_COLUMNS = 40 };
+enum { MOST_CALLS = 100000, LEAST_CALLS = 5, NAME_COLUMNS = 40 };
 
 static double now(void) {
     struct timespec t;
@@ -24,35 +24,23 @@ static double median(double *times, int count) {
     return times[count / 2];
 }
 
-/* All steps of one name. */
-struct kernel {
-    const struct mdl_step *step; /* the first of them */
-    uint64_t runs;               /* in one call */
-    double flops, bytes;         /* of one call */
-    double times[RECORDED_CALLS], time;
-};
-struct table {
-    struct kernel *rows;
-    size_t count, capacity;
-};
-
 /* One run of a step by all threads: from the first's start to the last's end. */
 struct span {
     const struct mdl_step *step;
     int64_t start, end;
 };
 
-static struct kernel *find_row(struct table *t, const struct mdl_step *step) {
+static struct kernel_time *find_row(struct kernel_times *t, const struct mdl_step *step) {
     for (size_t i = 0; i < t->count; i++)
         if (t->rows[i].step == step || strcmp(t->rows[i].step->name, step->name) == 0) return &t->rows[i];
     if (t->count == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 32;
-        struct kernel *rows = realloc(t->rows, capacity * sizeof *rows);
+        struct kernel_time *rows = realloc(t->rows, capacity * sizeof *rows);
         if (!rows) return NULL;
         t->rows = rows;
         t->capacity = capacity;
     }
-    t->rows[t->count] = (struct kernel){.step = step};
+    t->rows[t->count] = (struct kernel_time){.step = step};
     return &t->rows[t->count++];
 }
 
@@ -71,14 +59,14 @@ static size_t find_spans(const struct recording *rec, size_t *next, struct span 
     return count;
 }
 
-static bool add_spans(const struct library *l, const struct run_call *c, struct table *t,
-                      const struct span *spans, size_t count, int recorded) {
+static bool add_spans(const struct library *l, const struct run_call *c, struct kernel_times *t,
+                      const struct span *spans, size_t count) {
     const struct mdl_descriptor *d = l->descriptor;
     for (size_t i = 0; i < count; i++) {
-        struct kernel *k = find_row(t, spans[i].step);
+        struct kernel_time *k = find_row(t, spans[i].step);
         if (!k) return false;
-        k->times[recorded] += 1e-9 * (double)(spans[i].end - spans[i].start);
-        if (recorded) continue;
+        k->times[t->calls] += 1e-9 * (double)(spans[i].end - spans[i].start);
+        if (t->calls) continue;
         k->runs++;
         k->flops += (double)d->extent(spans[i].step->flops, c->units);
         k->bytes += (double)d->extent(spans[i].step->bytes, c->units);
@@ -86,35 +74,41 @@ static bool add_spans(const struct library *l, const struct run_call *c, struct 
     return true;
 }
 
-static int record_one(struct library *l, struct run_call *c, struct recording *rec, struct table *t,
-                      int recorded) {
-    int status = record_call(l, c, rec);
+int library_time_kernels(struct library *l, struct run_call *c, struct kernel_times *t) {
+    int status = record_call(l, c, &t->recording);
     if (status) return status;
+    const struct recording *rec = &t->recording;
     uint32_t threads = 1;
     for (uint64_t i = 0; i < rec->count; i++)
         if (rec->events[i].thread >= threads) threads = rec->events[i].thread + 1;
     size_t *next = calloc(threads, sizeof *next);
     struct span *spans = calloc(rec->count + 1, sizeof *spans);
-    bool good = next && spans && add_spans(l, c, t, spans, find_spans(rec, next, spans), recorded);
+    bool good = next && spans && add_spans(l, c, t, spans, find_spans(rec, next, spans));
     free(next);
     free(spans);
+    t->calls++;
     return good ? RUN_DONE : run_error(c->request, RUN_INTERNAL, "out of memory");
 }
 
+void kernel_times_free(struct kernel_times *t) {
+    free(t->recording.events);
+    free(t->rows);
+}
+
 static int by_time(const void *a, const void *b) {
-    const struct kernel *x = a, *y = b;
+    const struct kernel_time *x = a, *y = b;
     return by_value(&y->time, &x->time);
 }
 
 static double per_second(double amount, double seconds) { return seconds > 0 ? 1e-9 * amount / seconds : 0; }
 
-static void print_table(const struct table *t) {
+static void print_table(const struct kernel_times *t) {
     double all = 0;
     for (size_t i = 0; i < t->count; i++) all += t->rows[i].time;
     printf("\n%-*s %6s %6s %10s %6s %10s %8s\n", NAME_COLUMNS, "kernel", "line", "runs", "us", "%", "GFLOP/s",
            "GB/s");
     for (size_t i = 0; i < t->count; i++) {
-        const struct kernel *k = &t->rows[i];
+        const struct kernel_time *k = &t->rows[i];
         printf("%-*.*s %6u %6" PRIu64 " %10.2f %6.1f %10.2f %8.2f\n", NAME_COLUMNS, NAME_COLUMNS,
                k->step->name, k->step->line, k->runs, 1e6 * k->time, all > 0 ? 100 * k->time / all : 0,
                per_second(k->flops, k->time), per_second(k->bytes, k->time));
@@ -133,7 +127,7 @@ static int time_calls(struct library *l, struct run_call *c, double seconds, dou
     return calls;
 }
 
-static void print_call(const struct library *l, const struct run_call *c, const struct table *t,
+static void print_call(const struct library *l, const struct run_call *c, const struct kernel_times *t,
                        double *times, int calls) {
     double flops = 0, bytes = 0, middle = median(times, calls);
     for (size_t i = 0; i < t->count; i++) {
@@ -148,18 +142,16 @@ static void print_call(const struct library *l, const struct run_call *c, const 
            per_second(bytes, middle));
 }
 
-static int record_all(struct library *l, struct run_call *c, struct table *t) {
-    struct recording rec = {0};
+static int record_all(struct library *l, struct run_call *c, struct kernel_times *t) {
     int status = RUN_DONE;
-    for (int i = 0; i < RECORDED_CALLS && !status; i++) status = record_one(l, c, &rec, t, i);
-    free(rec.events);
+    while (t->calls < RECORDED_CALLS && !status) status = library_time_kernels(l, c, t);
     for (size_t i = 0; i < t->count; i++) t->rows[i].time = median(t->rows[i].times, RECORDED_CALLS);
     if (t->count) qsort(t->rows, t->count, sizeof *t->rows, by_time);
     return status;
 }
 
 int library_bench(struct library *l, struct run_call *c, double seconds) {
-    struct table t = {0};
+    struct kernel_times t = {0};
     double *times = calloc(MOST_CALLS, sizeof *times);
     int calls = times ? time_calls(l, c, seconds, times) : 0;
     int status = calls < 0 ? RUN_FAILED : RUN_DONE;
@@ -170,6 +162,6 @@ int library_bench(struct library *l, struct run_call *c, double seconds) {
         print_table(&t);
     }
     free(times);
-    free(t.rows);
+    kernel_times_free(&t);
     return status;
 }

@@ -92,10 +92,18 @@ runtime/aarch64-linux-gnu/libmdl-runtime.a: $(runtime_libmdl_runtime_a_SOURCES) 
 	$(AARCH64_AR) crs $@ runtime/aarch64-linux-gnu/*.o
 endif
 
-# What the command lines share: options, .npy files, name=value arguments.
+# What the command lines share: options, .npy files, name=value arguments, compiled libraries.
 noinst_LIBRARIES += runtime/libcli.a
 runtime_libcli_a_SOURCES = \
 	runtime/elements.c runtime/elements.h \
+	runtime/library.c runtime/library.h \
+	runtime/library_bench.c \
+	runtime/library_file.c \
+	runtime/library_list.c \
+	runtime/library_ranks.c runtime/library_ranks.h \
+	runtime/library_signals.c \
+	runtime/library_stats.c \
+	runtime/library_trace.c \
 	runtime/npy.c runtime/npy.h \
 	runtime/options.c runtime/options.h \
 	runtime/options_print.c \
@@ -105,16 +113,7 @@ runtime_libcli_a_SOURCES = \
 	runtime/run_results.c
 
 bin_PROGRAMS += mdl-run
-mdl_run_SOURCES = \
-	runtime/library.c runtime/library.h \
-	runtime/library_bench.c \
-	runtime/library_file.c \
-	runtime/library_list.c \
-	runtime/library_ranks.c runtime/library_ranks.h \
-	runtime/library_signals.c \
-	runtime/library_stats.c \
-	runtime/library_trace.c \
-	runtime/mdl_run.c
+mdl_run_SOURCES = runtime/mdl_run.c
 mdl_run_LDADD = runtime/libcli.a -lpthread -lm
 
 # Each tool writes its own man page and completion.

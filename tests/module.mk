@@ -183,7 +183,8 @@ TEST_FILES = \
 	tests/operands.sh \
 	tests/outputs.sh \
 	tests/plugin.sh \
-	tests/roundtrip.sh
+	tests/roundtrip.sh \
+	tests/tune.sh
 dist_check_SCRIPTS += $(TEST_FILES)
 TESTS += $(TEST_FILES)
 EXTRA_DIST += tests/passes

