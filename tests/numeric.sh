@@ -47,10 +47,18 @@ check() {
     done <"$dir/calls"
 }
 
+# is_new OPTION...: whether the kernels are others than those of the options before: a precision changes only what multiplies.
+is_new() {
+    mdlc --emit=kernels "$@" "$model" -o "$dir/lowered.mdl" || { fail "$* does not compile"; return 1; }
+    sum=$(grep -v '^option ' "$dir/lowered.mdl" | cksum)
+    case "$seen" in *"($sum)"*) return 1 ;; esac
+    seen="$seen($sum)"
+}
+
 # lowered OPTION...: the model after all passes, as the interpreter's reference for the same options.
 lowered() {
     rtol=${low:-3e-2} atol=${low:-3e-2}
-    mdlc --emit=kernels "$@" "$model" -o "$dir/lowered.mdl" || { fail "$* does not compile"; return; }
+    is_new "$@" || return
     rm -rf "$dir"/lowered.mdl.*
     check "$dir/lowered.mdl" "$@"
 }
@@ -68,9 +76,10 @@ for model; do
     for cpu in $cpus; do
         case $cpu in *:*) supported "${cpu#*:}" || continue ;; esac
         options="--mcpu=${cpu%:*} $target"
-        rtol=$(header RTOL) atol=$(header ATOL)
+        rtol=$(header RTOL) atol=$(header ATOL) seen=
         # shellcheck disable=SC2086 # options are words
         {
+            is_new $options
             check "$model" $options
             lowered $options --precision=bf16
             lowered $options --precision=int8 --quantize=q8_0
