@@ -64,21 +64,21 @@ V dot_total(struct emitter *e, const struct dot *d, V total, V sum) {
 
 /* ---- without an instruction for it ---- */
 
-/* Even and odd bytes of 32-bit lanes as pairs of i16. */
-static V byte_pairs(struct emitter *e, V words, LLVMTypeRef halves, int odd, bool is_signed) {
-    V both = as(e, words, halves), eight = emit_constant_like(halves, 8);
-    if (!odd) both = LLVMBuildShl(e->builder, both, eight, "");
+V dot_widen(struct emitter *e, const struct dot *d, V bytes, int half, bool is_signed) {
+    LLVMTypeRef halves = halves_of(e, d->lanes);
+    V both = as(e, bytes, halves), eight = emit_constant_like(halves, 8);
+    if (!half) both = LLVMBuildShl(e->builder, both, eight, "");
     return is_signed ? LLVMBuildAShr(e->builder, both, eight, "")
                      : LLVMBuildLShr(e->builder, both, eight, "");
 }
 
+V dot_add_wide(struct emitter *e, const struct dot *d, V sum, V w, V x) {
+    return LLVMBuildAdd(e->builder, sum, multiply_pairs(e, d->lanes, w, x), "");
+}
+
 static V add_widened(struct emitter *e, const struct dot *d, V sum, V w, V x) {
-    LLVMTypeRef halves = halves_of(e, d->lanes);
-    for (int odd = 0; odd < 2; odd++) {
-        V part = multiply_pairs(e, d->lanes, byte_pairs(e, w, halves, odd, false),
-                                byte_pairs(e, x, halves, odd, true));
-        sum = LLVMBuildAdd(e->builder, sum, part, "");
-    }
+    for (int half = 0; half < 2; half++)
+        sum = dot_add_wide(e, d, sum, dot_widen(e, d, w, half, false), dot_widen(e, d, x, half, true));
     return sum;
 }
 
@@ -124,6 +124,12 @@ static V add_four(struct emitter *e, const struct dot *d, V sum, V w, V x) {
     if (dot_offset(e, d)) w = LLVMBuildXor(e->builder, w, emit_constant_like(bytes, -128), "");
     V arguments[] = {sum, w, as(e, x, bytes)};
     return emit_intrinsic(e, instructions[i].name, overloads, instructions[i].overloads, arguments, 3);
+}
+
+bool dot_widens(const struct emitter *e, const struct dot *d) {
+    enum byte_dot dot = e->target->byte_dot;
+    return !e->target->simt && strncmp(e->target->triple, "x86", 3) == 0 && dot != DOT_busd &&
+           !dot_room(e, d);
 }
 
 V dot_add(struct emitter *e, const struct dot *d, V sum, V w, V x) {

@@ -22,6 +22,11 @@ int dot_offset(const struct emitter *e, const struct dot *d);
 /* w, x: 4 bytes a lane, of vectors of bytes or of i32. */
 LLVMValueRef dot_add(struct emitter *e, const struct dot *d, LLVMValueRef sum, LLVMValueRef w,
                      LLVMValueRef x);
+/* Whether that is made of pairs of i16: then codes may be widened once for many products. */
+bool dot_widens(const struct emitter *e, const struct dot *d);
+/* Bytes 0 and 2 (half 0), or 1 and 3 of each lane, as pairs of i16. */
+LLVMValueRef dot_widen(struct emitter *e, const struct dot *d, LLVMValueRef bytes, int half, bool is_signed);
+LLVMValueRef dot_add_wide(struct emitter *e, const struct dot *d, LLVMValueRef sum, LLVMValueRef w, LLVMValueRef x);
 /* total (i32 lanes) + a partial sum. */
 LLVMValueRef dot_total(struct emitter *e, const struct dot *d, LLVMValueRef total, LLVMValueRef sum);
 

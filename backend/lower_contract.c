@@ -26,6 +26,7 @@ enum {
     OUTPUTS_AT_ONCE = 128,
     UNPACKED_ROWS =
         8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
+    MOST_UNPACKED_ROWS = 11, /* whose addresses x86's general registers hold */
     MMA_PADDING = 8,   /* floats behind a row of a tile, so that lanes that store eight rows use all banks of
                           shared memory */
     BLOCKS_PADDING = 4 /* the same of two rows in chunks of 16 bytes */
@@ -118,7 +119,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
     panels_rows(e, &a->panels, row, may_be_short(e, g) ? s->end : NULL, s->begin, at, &m);
     if (g->unpacked)
-        panels_unpacked(e, &a->panels, first, s->block, &m);
+        panels_unpacked(e, &a->panels, first, s->block, at, &m);
     else
         panels_outputs(e, &a->panels, first, s->block, at, &m);
     if (simt) panels_share_inputs(e, &a->panels, simt_sharer(e, g), simt_sharers(e, g), &m);
@@ -322,24 +323,25 @@ static bool is_in_blocks(const struct emitter *e, const struct value *w) {
     return !w->def && e->operands[w->index].stored && tile_format(e->operands[w->index].format);
 }
 
-/* Weights in packed tiles that are unpacked for many rows, in tiles of as many sums but two vectors of outputs, so that a vector of weights
- * serves more rows. What is unpacked stays in half of L2. */
+/* Weights in packed tiles that are unpacked for many rows, in tiles of two vectors of outputs by as many rows as registers hold sums for: a
+ * vector of weights, which comes from L2, serves as many rows as can be. What is unpacked stays in half of L2. */
 static void plan_unpacking(struct emitter *e, struct group *g) {
     enum { VECTORS = 2 };
     int64_t bytes = 0;
     bool good = !e->target->simt && g->block_outputs;
     for (int i = 0; i < g->count; i++) {
         const struct panels *p = &g->anchors[i]->panels;
-        good = good && p->tile && p->atom == ATOM_fma;
-        bytes += p->inputs_max * dtype_bytes(DTYPE_F32);
+        good = good && p->tile && micro_unpacks(e, p->atom, p->tile);
+        bytes += panels_unpacked_bytes(p);
     }
     if (!good) return;
     g->unpacked_vectors = g->vectors < VECTORS ? g->vectors : VECTORS;
-    g->unpacked_rows = g->tile_rows * g->vectors / g->unpacked_vectors;
+    int rows = (e->target->vector_registers - 2 * g->unpacked_vectors) / g->unpacked_vectors;
+    g->unpacked_rows = rows > MOST_UNPACKED_ROWS ? MOST_UNPACKED_ROWS : rows;
     while (g->blocks_at_once > 1 && g->blocks_at_once * g->block_outputs * bytes > e->target->l2_bytes / 2)
         g->blocks_at_once /= 2;
     g->stride = g->blocks_at_once * g->block_outputs;
-    for (int i = 0; i < g->count; i++) panels_make_room(e, &g->anchors[i]->panels, g->stride);
+    for (int i = 0; i < g->count; i++) panels_make_room(e, &g->anchors[i]->panels, g->block_rows, g->stride);
 }
 
 /* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).

@@ -9,7 +9,7 @@
 #include "backend/emit.h"
 #include "backend/tile.h"
 
-enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32, UNPACKED_BYTES = 4 * TILE_CODES };
+enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32, UNPACKED_BYTES = 4 * TILE_CODES, WIDE_BYTES = 2 * TILE_CODES };
 
 struct micro {
     enum atom atom;
@@ -27,7 +27,9 @@ struct micro {
     LLVMValueRef b_step;    /* i64 bytes from one input group to the next (tile: from one tile to the next) */
     LLVMValueRef last_mask; /* of B's last vector, <lanes x i1>; NULL: all lanes exist. fma only */
     const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32 ... */
-    bool unpacked;                      /* ... or a part of it, as micro_unpack leaves them. fma only */
+    bool unpacked;                      /* ... or a part of it, as micro_unpack leaves them; of fma in the tiles' place */
+    LLVMValueRef wide;                  /* dot_int8, unpacked: ptr to the part's codes */
+    LLVMValueRef wide_rows[MAX_TILE_ROWS]; /* ptr to each row's codes, as micro_widen_row leaves them */
     LLVMValueRef scales[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's f32 scales, one a block of 32 inputs */
     LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
     LLVMValueRef offsets[MAX_TILE_ROWS]; /* ptr to micro_offset of these; NULL: to be computed */
@@ -41,7 +43,12 @@ void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
  * multiplied, scale * total (f32). Of scalars or vectors; four bytes each. */
 bool micro_has_offsets(const struct emitter *e, const struct format_info *t);
 LLVMValueRef micro_offset(struct emitter *e, const struct format_info *t, LLVMValueRef total, LLVMValueRef scale);
-/* The tiles of 32 outputs as f32 in scratch, [inputs / 32][32 inputs][32 outputs]: products are those of the tiles, bit for bit. */
+/* Whether tiles of the format are worth unpacking for many rows. */
+bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t);
+/* The tiles of 32 outputs in scratch, as f32, [inputs / 32][32 inputs][32 outputs]; or, of codes that are multiplied as pairs of i16, as such,
+ * [inputs / 32][8 quads of inputs][2 pairs][32 outputs]: products are those of the tiles, bit for bit. */
 void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to);
+/* A row's codes as pairs of i16, [2 pairs][inputs / 4 quads], which its blocks' products read as often as there are outputs. */
+void micro_widen_row(struct emitter *e, const struct micro *m, LLVMValueRef to);
 
 #endif

@@ -141,7 +141,7 @@ static void fma_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile
     part_end(e, m, &loop, count, sums);
 }
 
-void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+static void unpack_floats(struct emitter *e, const struct micro *m, LLVMValueRef to) {
     struct emit_loop loop, parts;
     struct group_scales s;
     LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
@@ -233,6 +233,87 @@ static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile
     }
 }
 
+/* ---- codes as pairs of i16, for many rows ---- */
+
+enum { QUADS = TILE_INPUTS / 4 };
+
+bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t) {
+    struct dot d = {e->lanes, (1 << t->bits) - 1};
+    if (atom == ATOM_fma) return true;
+    return atom == ATOM_dot_int8 && (t->bits == 4 || t->bits == 8) && tile_groups(t) == 1 && dot_widens(e, &d);
+}
+
+/* Where pair `half` of quad `quad` of a vector of outputs lies in a tile. */
+static LLVMValueRef wide_at(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef quad, int half, int v) {
+    LLVMValueRef first = emit_mul(e, quad, emit_i64(e, 2 * 4 * TILE_OUTPUTS));
+    return emit_offset(e, emit_offset(e, tile, first), emit_i64(e, 4 * ((int64_t)half * TILE_OUTPUTS + (int64_t)v * m->lanes)));
+}
+
+static void unpack_codes(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+    struct emit_loop loop, quads;
+    struct dot d = dot_of(m);
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
+    LLVMValueRef tile = emit_offset(e, m->b, emit_mul(e, loop.counter, m->b_step));
+    to = emit_offset(e, to, emit_mul(e, loop.counter, emit_i64(e, WIDE_BYTES)));
+    emit_loop_begin(e, &quads, emit_i64(e, 0), emit_i64(e, QUADS / 2), 1, 0, NULL); /* two of 4 bits share bytes */
+    LLVMValueRef from = emit_offset(e, tile, emit_mul(e, quads.counter, emit_i64(e, 4 * TILE_OUTPUTS)));
+    for (int i = 0; i < 4 * m->vectors; i++) {
+        int v = i / 4, upper = i / 2 % 2, half = i % 2;
+        LLVMValueRef w = load_weights(e, m, from, upper * TILE_INPUTS / 2, v),
+                     quad = emit_add(e, quads.counter, emit_i64(e, upper * QUADS / 2));
+        w = LLVMBuildBitCast(e->builder, dot_widen(e, &d, w, half, false), emit_vector(e, e->i32, m->lanes), "");
+        emit_store_lanes(e, w, wide_at(e, m, to, quad, half, v), NULL);
+    }
+    emit_loop_end(e, &quads, NULL);
+    emit_loop_end(e, &loop, NULL);
+}
+
+void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+    (m->atom == ATOM_dot_int8 ? unpack_codes : unpack_floats)(e, m, to);
+}
+
+/* Rows have whole blocks, so whole vectors of quads. */
+void micro_widen_row(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+    struct emit_loop loop;
+    struct dot d = {m->lanes, 0};
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
+    emit_loop_begin(e, &loop, emit_i64(e, 0), m->inputs, 4 * m->lanes, 0, NULL);
+    LLVMValueRef quads = emit_load_lanes(e, e->i32, emit_offset(e, m->a[0], loop.counter), m->lanes, NULL);
+    for (int half = 0; half < 2; half++) {
+        LLVMValueRef wide = LLVMBuildBitCast(e->builder, dot_widen(e, &d, quads, half, true), words, "");
+        LLVMValueRef plane = half ? emit_offset(e, to, m->inputs) : to;
+        emit_store_lanes(e, wide, emit_offset(e, plane, loop.counter), NULL);
+    }
+    emit_loop_end(e, &loop, NULL);
+}
+
+/* The integer products of a block. */
+static void add_wide(struct emitter *e, const struct micro *m, LLVMValueRef block, LLVMValueRef *sums) {
+    struct emit_loop loop;
+    struct dot d = dot_of(m);
+    int count = m->rows * m->vectors;
+    LLVMTypeRef halves = LLVMVectorType(e->i16, (unsigned)(2 * m->lanes));
+    LLVMValueRef tile = emit_offset(e, m->wide, emit_mul(e, block, emit_i64(e, WIDE_BYTES)));
+    emit_loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, QUADS), 1, count, sums);
+    for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
+    LLVMValueRef quad = emit_add(e, emit_mul(e, block, emit_i64(e, QUADS)), loop.counter);
+    for (int half = 0; half < 2; half++) {
+        LLVMValueRef w[MAX_TILE_SUMS];
+        for (int v = 0; v < m->vectors; v++)
+            w[v] = emit_load_aligned(e, halves, wide_at(e, m, tile, loop.counter, half, v), 4, false);
+        for (int r = 0; r < m->rows; r++) {
+            LLVMValueRef plane = half ? emit_offset(e, m->wide_rows[r], m->inputs) : m->wide_rows[r];
+            LLVMValueRef x = emit_splat(e, load_block_scalar(e, e->i32, plane, quad), m->lanes);
+            x = LLVMBuildBitCast(e->builder, x, LLVMTypeOf(w[0]), "");
+            for (int v = 0; v < m->vectors; v++)
+                sums[r * m->vectors + v] = dot_add_wide(e, &d, sums[r * m->vectors + v], w[v], x);
+        }
+    }
+    emit_loop_end(e, &loop, sums);
+    for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
+}
+
 /* A loop of two quads, k and k + 16, which share bytes of 4 bits: written out, they would all be begun at once, where few registers have
  * no room for that. */
 static bool in_loop(const struct emitter *e, const struct micro *m) {
@@ -277,6 +358,10 @@ static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef til
     LLVMValueRef *sums = room ? partial : whole;
     for (int i = 0; i < count; i++)
         whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
+    if (m->unpacked) {
+        add_wide(e, m, block, whole);
+        return;
+    }
     for (int first = 0; first < quads; first += at_once) {
         for (int i = 0; room && i < count; i++) partial[i] = dot_none(e, &d);
         if (in_loop(e, m))
@@ -329,7 +414,7 @@ void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
     LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
-    micro_prefetch(e, m, tile, m->unpacked ? UNPACKED_BYTES : tile_bytes(m->tile));
+    micro_prefetch(e, m, tile, m->unpacked && !m->wide ? UNPACKED_BYTES : tile_bytes(m->tile));
     if (m->atom == ATOM_dot_int8)
         dot_int8_tile(e, m, tile, loop.counter, sums);
     else

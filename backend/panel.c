@@ -245,11 +245,17 @@ static LLVMValueRef offsets_of(struct emitter *e, const struct panels *p, LLVMVa
     return emit_offset(e, p->offsets, emit_mul(e, row, emit_i64(e, bytes_of_offsets(p))));
 }
 
-/* Once a strip, not once for each tile of weights. */
-static void stage_offsets(struct emitter *e, const struct panels *p, LLVMValueRef row, struct index *at) {
+static LLVMValueRef wide_row(struct emitter *e, const struct panels *p, LLVMValueRef row) {
+    return emit_offset(e, p->wide_rows, emit_mul(e, row, emit_i64(e, 2 * p->inputs_max)));
+}
+
+/* Of codes, what tiles of weights would make of a row each for itself. */
+static void stage_codes(struct emitter *e, const struct panels *p, LLVMValueRef row, struct index *at) {
     struct emit_loop along;
-    struct micro m = {0};
+    struct micro m = {.lanes = e->lanes, .inputs = inputs_count(e, p)};
     row_in_place(e, p, 0, at, &m);
+    if (p->wide_rows) micro_widen_row(e, &m, wide_row(e, p, row));
+    if (!p->offsets) return;
     LLVMValueRef blocks = emit_div(e, inputs_count(e, p), emit_i64(e, TILE_INPUTS)), to = offsets_of(e, p, row);
     emit_loop_begin(e, &along, emit_i64(e, 0), blocks, e->lanes, 0, NULL);
     LLVMValueRef mask = emit_tail_mask(e, along.counter, blocks, e->lanes),
@@ -262,13 +268,13 @@ static void stage_offsets(struct emitter *e, const struct panels *p, LLVMValueRe
 
 void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                        struct index *at) {
-    if (!p->a_staged && !p->offsets) return;
+    if (!p->a_staged && !p->offsets && !p->wide_rows) return;
     struct emit_loop rows;
     emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
     contraction_unflatten(e, &p->c, &p->c.rows, rows.counter, at);
     LLVMValueRef row = emit_sub(e, rows.counter, begin), bytes = emit_i64(e, p->inputs_max * dtype_bytes(p->a_type));
-    if (p->offsets) {
-        stage_offsets(e, p, row, at);
+    if (!p->a_staged) {
+        stage_codes(e, p, row, at);
     } else {
         LLVMValueRef to = emit_offset(e, p->a_scratch, emit_mul(e, row, bytes));
         panels_stage_row(e, p, to, 0, at);
@@ -301,6 +307,7 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
         LLVMValueRef staged = emit_sub(e, row, block_begin);
         if (!p->a_staged) {
             row_in_place(e, p, r, at, m);
+            if (p->wide_rows) m->wide_rows[r] = wide_row(e, p, staged);
             if (p->offsets) m->offsets[r] = offsets_of(e, p, staged);
             continue;
         }
@@ -350,15 +357,21 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
     m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
 }
 
-void panels_make_room(struct emitter *e, struct panels *p, int64_t outputs) {
-    p->b_scratch = emit_scratch(e, outputs * p->inputs_max * dtype_bytes(DTYPE_F32));
+/* Of a tile. */
+static int64_t unpacked_bytes(const struct panels *p) { return p->c.quantized ? WIDE_BYTES : UNPACKED_BYTES; }
+
+int64_t panels_unpacked_bytes(const struct panels *p) { return p->inputs_max * unpacked_bytes(p) / TILE_CODES; }
+
+void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs) {
+    p->b_scratch = emit_scratch(e, outputs * panels_unpacked_bytes(p));
+    if (p->c.quantized) p->wide_rows = emit_scratch(e, rows * 2 * p->inputs_max);
 }
 
 /* Where the unpacked tiles of outputs `from_block` .. of the block lie. */
 static LLVMValueRef unpacked_panel(struct emitter *e, const struct panels *p, LLVMValueRef from_block) {
     LLVMValueRef panel = emit_div(e, from_block, emit_i64(e, TILE_OUTPUTS));
     return emit_offset(e, p->b_scratch,
-                       emit_mul(e, panel, emit_i64(e, p->inputs_max / TILE_INPUTS * UNPACKED_BYTES)));
+                       emit_mul(e, panel, emit_i64(e, p->inputs_max / TILE_INPUTS * unpacked_bytes(p))));
 }
 
 void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
@@ -373,14 +386,20 @@ void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueR
 }
 
 void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
-                     struct micro *m) {
+                     const struct index *at, struct micro *m) {
     LLVMValueRef from_block = emit_sub(e, first, block_begin),
                  column = emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS));
+    LLVMValueRef there = emit_offset(e, unpacked_panel(e, p, from_block), emit_mul(e, column, emit_i64(e, 4)));
     m->tile = p->tile;
     m->unpacked = true;
+    if (p->c.quantized) { /* scales are read where they are */
+        panels_outputs(e, p, emit_sub(e, first, column), block_begin, at, m);
+        m->b = emit_offset(e, m->b, emit_mul(e, column, emit_i64(e, dtype_bytes(tile_scale_type(p->tile)))));
+        m->wide = there;
+        return;
+    }
     m->b_step = emit_i64(e, UNPACKED_BYTES);
-    m->b = emit_offset(e, unpacked_panel(e, p, from_block),
-                       emit_mul(e, column, emit_i64(e, dtype_bytes(DTYPE_F32))));
+    m->b = there;
 }
 
 void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,

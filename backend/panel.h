@@ -15,6 +15,7 @@ struct panels {
     bool a_staged;          /* rows are copied to scratch a block at a time */
     LLVMValueRef a_scratch; /* [block rows][inputs_max] */
     enum dtype a_type;      /* as micro reads it */
+    LLVMValueRef wide_rows; /* of codes that are multiplied as pairs of i16: the block's rows so (micro_widen_row), or NULL */
     LLVMValueRef offsets;   /* of codes, a strip's micro_offset: [block rows][inputs_max / 32]; NULL: there are none */
     /* B */
     const struct format_info *tile; /* B is a weight in packed tiles */
@@ -38,13 +39,14 @@ void panels_stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to
  * zeros. */
 void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                          struct index *at);
-/* Packed tiles of outputs begin..end as floats into scratch, room for which was made for so many outputs; then micro's B side is the part
- * of them that starts at `first`, any multiple of its lanes. */
-void panels_make_room(struct emitter *e, struct panels *p, int64_t outputs);
+/* Packed tiles of outputs begin..end into scratch as micro_unpack leaves them, room for which was made for so many outputs, and for as many
+ * rows of codes; then micro's B side is the part of them that starts at `first`, any multiple of its lanes. */
+void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs);
+int64_t panels_unpacked_bytes(const struct panels *p); /* of an output */
 void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                            const struct index *at);
 void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
-                     struct micro *m);
+                     const struct index *at, struct micro *m);
 /* Fills in micro's A side: rows first .. first + m->rows, and the one before `end` in place of those from there on (NULL: all are
  * there); `block_begin` is the first row in scratch. */
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
