@@ -26,6 +26,7 @@ struct tuning {
     struct tool *t;
     struct run_request request;
     struct tool_target target;
+    struct pipeline pipeline;
     struct measured all; /* what the file said before, and says then */
     struct measured found;
     double *shares; /* [found.capacity] of the time of what was derived; by line */
@@ -53,10 +54,9 @@ static void progress(const char *what, int number) {
 /* The graph with alternative `number` (0: none) to every kernel, or with schedules that were measured (NULL: none). */
 static int derive(struct tuning *x, int number, const struct measured *measured, struct candidate *c) {
     struct tool *t = x->t;
-    struct pipeline p;
-    int status = tool_pipeline(t, &p);
+    struct pipeline p = x->pipeline;
     const char *passes = p.passes ? p.passes : default_pipeline, *at = strstr(passes, "schedule");
-    if (!status && number && (!at || at[strlen("schedule")] == '{'))
+    if (number && (!at || at[strlen("schedule")] == '{'))
         return options_error(t->program,
                              "tune: --passes has no plain `schedule`, whose alternatives are measured");
     if (number) {
@@ -64,7 +64,7 @@ static int derive(struct tuning *x, int number, const struct measured *measured,
         p.passes = arena_printf(t->arena, "%.*sschedule{alternative=%d}%s", before, passes, number,
                                 at + strlen("schedule"));
     }
-    if (!status) status = tool_program(t, 1, &p, &x->target, true, false, measured);
+    int status = tool_program(t, 1, &p, &x->target, true, false, measured);
     c->graph = t->graph;
     return status;
 }
@@ -263,7 +263,11 @@ int tool_tune(struct tool *t) {
     struct tuning x = {.t = t, .found = {.compiler = backend_compiler(t->arena)}};
     if (options_given(t->list, "schedules"))
         return options_error(t->program, "tune compares with what is derived: --schedules is for compiling");
+    const char *model = options_operand(t->list, 1);
+    if (model && !strcmp(model, "-"))
+        return options_error(t->program, "tune compiles the model several times: it must be a file");
     int status = run_parse(t->program, t->list, 2, &x.request);
+    if (!status) status = tool_pipeline(t, &x.pipeline);
     if (!status && !tool_targets(t, &x.target, 1)) status = TOOL_USAGE;
     if (!status) status = tune(&x);
     run_request_free(&x.request);

@@ -1,10 +1,14 @@
 /* Schedules that were measured rather than derived: `mdlc tune` writes them, the pass `schedule` follows them (--schedules=FILE).
  *
  *     # CPU, compiler, kernel, schedule, how long it takes and what was derived, where; separated by tabs
- *     znver4  mdlc 0.1, LLVM 22.1  f32[S, 576], f32[1536, 576] -> f32[S, 1536]: linear silu by fma  contract, atom=fma, tile=[14, 32], ...  812 of 900 us, S=512
+ *     znver4
+ *         mdlc 0.1.0, LLVM 22.1.8
+ *         f32[S, 576], f32[1536, 576] -> f32[S, 1536]: linear silu by fma
+ *         contract, atom=fma, tile=[14, 32], block=[84, 0, 0], unroll=4
+ *         812.0 of 900.5 us, forward S=512
  *
- * A line is for the CPU and the compiler that it names, and for kernels whose operands, results, ops and atom are these; others are left out
- * of account. By hand, * may stand for any CPU or compiler. Lines that begin with # are comments. */
+ * but on one line. It is for the CPU and the compiler that it names, and for kernels whose operands, results, ops and atom are these; others are
+ * left out of account. By hand, * may stand for any CPU or compiler. Lines that begin with # are comments. */
 #ifndef PASSES_MEASURED_H
 #define PASSES_MEASURED_H
 #include "ir/graph.h"
@@ -18,7 +22,6 @@ struct measured {
     int count, capacity;
     const char *compiler; /* of whom lines are followed */
 };
-enum { LARGEST_MEASURED = 1 << 24 }; /* bytes of a file */
 
 /* A kernel by what its schedule depends on: types of operands (of params, as stored) and results, its ops, what multiplies. */
 const char *kernel_text(struct arena *a, const struct node *kernel, enum atom atom);

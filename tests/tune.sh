@@ -90,6 +90,7 @@ gives 3 mdlc --schedules=none.schedules t.mdl
 gives 2 mdlc tune --schedules=hand.schedules t.mdl x=random S=1
 gives 2 mdlc tune --target=cuda:sm_90a t.mdl x=random S=1
 gives 2 mdlc tune
+gives 2 mdlc tune - x=random S=1
 printf 'model m\nmesh m = <data=2>\nexport fn f(x: f32[4] @m(data)) = exp(x)\n' >mesh.mdl
 gives 1 mdlc tune mesh.mdl x=random
 says 'has a mesh'
