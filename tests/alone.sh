@@ -1,7 +1,7 @@
 #!/bin/sh
 # A row's result is the same, to the bit, whatever rows are computed beside it: text generated with guesses is the text without (README of
-# examples/smollm2). For this CPU, others that it includes, and some that it is not, whose few rows and many go different ways.
-# From a build folder.
+# examples/smollm2), and of a layer only what is read need be computed. For this CPU, others that it includes, and some that it is not,
+# whose few rows and many go different ways.  From a build folder.
 set -u
 tests=$(cd "${srcdir:-$(dirname "$0")/..}/tests" && pwd)
 . "$tests/expect.sh"
@@ -38,6 +38,18 @@ repeated() {
     done
 }
 
+# part_alone OPTION...: the part of a result that is read is the same whether it is computed alone (pass bubble) or with the rest.
+every=$(mdl-opt --list-passes | sed -n 's/^default pipeline: //p')
+part_alone() {
+    gives 0 mdlc "$@" "$tests/numeric/slices.mdl" -o "$dir/libslices.so"
+    gives 0 mdl-run "$dir/libslices.so" layer tokens=random:0..99 pos=3 S=40 --output="$dir/alone"
+    gives 0 mdlc "$@" --passes="$(echo "$every" | sed s/bubble,//)" "$tests/numeric/slices.mdl" -o "$dir/libslices.so"
+    gives 0 mdl-run "$dir/libslices.so" layer tokens=random:0..99 pos=3 S=40 --output="$dir/many"
+    last="$*"
+    numbers "$dir/alone" >"$dir/row"
+    numbers "$dir/many" | cmp -s - "$dir/row" || fail "the last row alone is not what it is among others"
+}
+
 targets="--mcpu=native --mcpu=generic --target=emulate:emeraldrapids --target=emulate:znver4"
 grep -q avx2 /proc/cpuinfo && targets="$targets --mcpu=x86-64-v3"
 grep -q '^SANITIZE = .*-fsanitize' Makefile && targets=--mcpu=native # slow there
@@ -48,6 +60,8 @@ for target in $targets; do
         gives 0 mdlc $options "$dir/rows.mdl" -o "$dir/librows.so"
         repeated product
         repeated attention
+        # shellcheck disable=SC2086
+        part_alone $options
     done
 done
 [ $failures -eq 0 ]
