@@ -33,13 +33,15 @@ alternatives() {
     done
     [ $number -gt 4 ] || fail "$cpu: only $((number - 1)) alternatives"
 }
+cpus="x86-64 x86-64-v3 znver4 emeraldrapids"
+grep -q '^SANITIZE = .*-fsanitize' "$build/Makefile" && cpus= # slow there
 for precision in f32 bf16 int8; do
     expected=$precision tolerance=1e-5
     [ $precision = f32 ] || tolerance=2e-2
     gives 0 mdlc --precision=$precision --quantize=q4_1 t.mdl -o libt.so
     gives 0 mdl-run libt.so x=random S=37 --output=$precision
     alternatives native --precision=$precision --quantize=q4_1
-    for cpu in x86-64 x86-64-v3 znver4 emeraldrapids; do alternatives $cpu --precision=$precision --quantize=q4_1; done
+    for cpu in $cpus; do alternatives $cpu --precision=$precision --quantize=q4_1; done
 done
 
 # It measures, and its file can be followed: by name, or as given.
