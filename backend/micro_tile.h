@@ -1,4 +1,4 @@
-/* What micro.c and micro_tile.c share. */
+/* What micro.c, micro_tile.c and micro_codes.c share. */
 #ifndef BACKEND_MICRO_TILE_H
 #define BACKEND_MICRO_TILE_H
 #include "backend/micro.h"
@@ -11,5 +11,17 @@ void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k
                         LLVMValueRef *sums);
 /* emit_micro where B lies in packed tiles. */
 void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
+/* The products of one tile, which is number `block` along the inputs: of codes. */
+void micro_add_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block, LLVMValueRef *sums);
+/* micro_unpack of codes. */
+void micro_unpack_codes(struct emitter *e, const struct micro *m, LLVMValueRef to);
+
+/* Lanes of f32; `count` bytes of a vector's lanes, as many to each, of which a thread has one lane's. */
+LLVMTypeRef micro_lane_vector(struct emitter *e, const struct micro *m);
+LLVMTypeRef micro_byte_vector(struct emitter *e, int count);
+/* Codes p .. p + count of a tile, as <count x i8>; of a thread, its own of them. */
+LLVMValueRef micro_load_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, int p, int count);
+/* Scales or minima of a vector of outputs, as f32. */
+LLVMValueRef micro_load_scales(struct emitter *e, const struct micro *m, LLVMValueRef tile, int64_t offset, int vector);
 
 #endif

@@ -49,7 +49,7 @@ backend_libbackend_a_SOURCES = \
 	backend/lower_loops.c \
 	backend/lower_ordered.c \
 	backend/lower_rows.c \
-	backend/micro.c backend/micro.h backend/micro_tile.c backend/micro_tile.h \
+	backend/micro.c backend/micro.h backend/micro_codes.c backend/micro_tile.c backend/micro_tile.h \
 	backend/pack.c backend/pack.h \
 	backend/packed.c \
 	backend/panel.c backend/panel.h \
