@@ -36,7 +36,7 @@ struct candidate {
     struct graph *graph;
     struct library library;
     struct run_call call;
-    bool prepared;
+    bool begun; /* the call's parts are to be freed */
 };
 
 static double now(void) {
@@ -86,13 +86,13 @@ static int open_library(struct tuning *x, struct candidate *c) {
     unlink(weights);
     unlink(arena_printf(t->arena, "%s/%s.h", folder, name));
     rmdir(folder);
-    if (!status) status = run_prepare(&c->library.executor, &x->request, &c->call);
-    c->prepared = !status;
-    return status;
+    if (status) return status;
+    c->begun = true;
+    return run_prepare(&c->library.executor, &x->request, &c->call);
 }
 
 static void close_library(struct candidate *c, int status) {
-    if (c->prepared) run_call_free(&c->call);
+    if (c->begun) run_call_free(&c->call);
     library_close(&c->library, status);
     *c = (struct candidate){0};
 }
