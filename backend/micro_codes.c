@@ -8,11 +8,12 @@ static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMV
     return emit_load_aligned(e, type, LLVMBuildGEP2(e->builder, type, base, &block, 1, ""), 4, false);
 }
 
-static struct dot dot_of(const struct micro *m) { return (struct dot){m->lanes, (1 << m->tile->bits) - 1}; }
+static struct dot dot_for(int lanes, const struct format_info *t) { return (struct dot){lanes, (1 << t->bits) - 1}; }
+static struct dot dot_of(const struct micro *m) { return dot_for(m->lanes, m->tile); }
 
 /* What is to be taken off codes. A format with groups of 16 takes it off group by group instead, see add_quad. */
 static int bias_of(const struct emitter *e, const struct format_info *t) {
-    struct dot d = {e->lanes, (1 << t->bits) - 1};
+    struct dot d = dot_for(e->lanes, t);
     return tile_groups(t) > 1 ? 0 : t->bias - dot_offset(e, &d);
 }
 
@@ -82,7 +83,7 @@ static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile
 enum { QUADS = TILE_INPUTS / 4 };
 
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t) {
-    struct dot d = {e->lanes, (1 << t->bits) - 1};
+    struct dot d = dot_for(e->lanes, t);
     if (atom == ATOM_fma) return true;
     return atom == ATOM_dot_int8 && (t->bits == 4 || t->bits == 8) && tile_groups(t) == 1 &&
            dot_widens(e, &d);
