@@ -2,7 +2,7 @@
 #include "ir/number.h"
 #include "passes/measured.h"
 
-enum { MOST_SUMS = 32, MOST_ROWS = 14, MOST_PACKED_ROWS = 8, MOST_VECTORS = 4 };
+enum { MOST_SUMS = 32, MOST_PACKED_ROWS = 8, MOST_VECTORS = 4 };
 
 struct list { /* counts down to the one asked for */
     int left;
@@ -35,12 +35,11 @@ static void add_unroll(struct list *l, const struct schedule *s, int unroll) {
     if (unroll != s->unroll) add(l, &made);
 }
 
-/* Tiles of other shapes that hold at least half as many sums: registers are for sums, a broadcast and a vector of weights each. */
+/* Tiles of other shapes that hold at least half as many sums. */
 static void add_shapes(struct list *l, const struct target *t, const struct schedule *s) {
     int lanes = t->vector_bytes / 4, sums = s->tile[0] * s->tile[1] / lanes;
     for (int v = MOST_VECTORS; v >= 1; v--) {
-        int rows = (t->vector_registers - 2 - v) / v;
-        if (rows > MOST_ROWS) rows = MOST_ROWS;
+        int rows = schedule_tile_rows(t, v);
         if (v * lanes != s->tile[1] && 2 * rows * v >= sums && rows * v <= MOST_SUMS)
             add_tile(l, s, rows, v * lanes);
     }

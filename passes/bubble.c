@@ -157,7 +157,6 @@ static struct value *slice_operand(struct bubbler *b, const struct factors *f, s
     }
     if (!some) return v;
     struct value *made = build_slice(&at, v, start, extent, step);
-    made->def->on = n->on;
     if (v->id >= b->values) return made;
     struct slices *s = &b->slices[v->id];
     arena_push(b->g->pass->scratch, s->nodes, s->count, s->capacity, made->def);
@@ -182,9 +181,7 @@ static void take_part(struct bubbler *b, const struct factors *f, struct node *n
         if (n->operands[i]) n->operands[i] = slice_operand(b, f, n, i, loops);
     for (int l = 0; l < f->map->loops_count; l++)
         if (loops[l].start && position_of(n, l) >= 0) begin_later(b, n, position_of(n, l), loops[l].start);
-    enum op_family family = op_info(n->op)->family;
-    if (family == FAMILY_reshape || family == FAMILY_broadcast)
-        *node_attr(n, "shape") = attr_extents(b->g, t.rank, t.extents);
+    node_take_shape(b->g, n, &t);
     if (!node_infer(b->g, n) || !type_equal(&result->type, &t))
         ice("a part of %s does not infer", op_info(n->op)->name);
     for (int i = 0; i < read->count; i++) {

@@ -144,6 +144,13 @@ bool attr_equal(enum attr_kind kind, const struct attr *a, const struct attr *b)
     return false;
 }
 
+void node_take_shape(struct graph *g, struct node *n, const struct type *t) {
+    enum op_family family = op_info(n->op)->family;
+    if (family == FAMILY_reshape || family == FAMILY_broadcast)
+        *node_attr(n, "shape") = attr_extents(g, t->rank, t->extents);
+    if (family == FAMILY_slice) *node_attr(n, "extent") = attr_extents(g, t->rank, t->extents);
+}
+
 bool shape_equal(const struct type *a, const struct type *b) {
     return a->rank == b->rank && !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
 }

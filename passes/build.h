@@ -39,6 +39,9 @@ struct attr attr_ints(struct graph *g, int count, const int64_t *ints);
 struct attr attr_extents(struct graph *g, int count, const struct extent *const *extents);
 bool attr_equal(enum attr_kind kind, const struct attr *a, const struct attr *b);
 
+/* Attributes that give a result's shape, of an op that has them, say that of t. */
+void node_take_shape(struct graph *g, struct node *n, const struct type *t);
+
 bool shape_equal(const struct type *a, const struct type *b);
 /* The constant's one value if all its elements are equal to it, as a double; false for all other values. */
 bool value_splat(struct arena *scratch, const struct value *v, double *splat);

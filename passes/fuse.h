@@ -78,6 +78,8 @@ struct trial {
 };
 
 enum role node_role(const struct node *n);
+/* The param that is value `v` of a kernel's body, or NULL. */
+struct global *kernel_param(const struct node *kernel, const struct value *v);
 bool reduces_last_axis(const struct node *n); /* a reduction or quantize along the last axis alone */
 double value_elements(struct graph *g, const struct value *v); /* at the dims' maxima */
 double value_bytes(struct graph *g, const struct value *v);

@@ -58,6 +58,12 @@ static const enum role roles[FAMILY_COUNT] = {
 
 enum role node_role(const struct node *n) { return roles[op_info(n->op)->family]; }
 
+struct global *kernel_param(const struct node *kernel, const struct value *v) {
+    if (v->def) return NULL;
+    const struct node *n = kernel->operands[v->index]->def;
+    return n && n->op == OP_param && n->global->kind == GLOBAL_PARAM ? n->global : NULL;
+}
+
 /* Contractions that register tiles cannot do are reductions like others: f64 and integers, products of three.
  */
 static enum role role_here(const struct fuser *f, const struct node *n) {

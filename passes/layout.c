@@ -51,10 +51,8 @@ static struct layout tiles(int outputs, int inputs, int k) {
 }
 
 static struct global *param_behind(const struct node *kernel, const struct value *v) {
-    if (v->def) return NULL;
-    const struct node *n = kernel->operands[v->index]->def;
-    bool good = n && n->op == OP_param && n->global->kind == GLOBAL_PARAM && !n->global->assigned;
-    return good ? n->global : NULL;
+    struct global *w = kernel_param(kernel, v);
+    return w && !w->assigned ? w : NULL;
 }
 
 static bool wanted_layout(const struct node *kernel, const struct contraction *c, const struct global *w,

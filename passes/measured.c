@@ -5,13 +5,9 @@
 
 /* ---- what a kernel is called there ---- */
 
-static const struct global *param_of(const struct value *v) {
-    const struct node *n = v->def;
-    return n && n->op == OP_param && n->global->kind == GLOBAL_PARAM ? n->global : NULL;
-}
-
-static const char *operand_text(struct arena *a, const struct value *v) {
-    const struct global *w = param_of(v);
+static const char *operand_text(struct arena *a, const struct node *kernel, int i) {
+    const struct value *v = kernel->operands[i];
+    const struct global *w = kernel_param(kernel, kernel->body->args[i]);
     const char *text = type_text(a, &v->type);
     bool narrower = w && strcmp(format_info(w->store)->name, dtype_name(v->type.dtype));
     return narrower ? arena_printf(a, "%s of %s", text, format_info(w->store)->name) : text;
@@ -20,7 +16,7 @@ static const char *operand_text(struct arena *a, const struct value *v) {
 const char *kernel_text(struct arena *a, const struct node *kernel, enum atom atom) {
     const char *text = "";
     for (int i = 0; i < kernel->operands_count; i++)
-        text = arena_printf(a, "%s%s%s", text, i ? ", " : "", operand_text(a, kernel->operands[i]));
+        text = arena_printf(a, "%s%s%s", text, i ? ", " : "", operand_text(a, kernel, i));
     for (int i = 0; i < kernel->results_count; i++)
         text = arena_printf(a, "%s%s%s", text, i ? ", " : " -> ", type_text(a, &kernel->results[i]->type));
     for (const struct node *n = kernel->body->first; n; n = n->next)
@@ -32,8 +28,7 @@ bool kernel_reads_blocks(const struct node *kernel) {
     for (const struct node *n = kernel->body->first; n; n = n->next) {
         if (node_role(n) != ROLE_CONTRACT) continue;
         for (int i = 0; i < n->operands_count; i++) {
-            const struct value *v = n->operands[i];
-            const struct global *w = v && !v->def ? param_of(kernel->operands[v->index]) : NULL;
+            const struct global *w = n->operands[i] ? kernel_param(kernel, n->operands[i]) : NULL;
             if (w && format_info(w->store)->bits) return true;
         }
     }

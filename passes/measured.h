@@ -37,6 +37,8 @@ const struct schedule *measured_find(const struct measured *m, const char *cpu, 
 void measured_put(struct arena *a, struct measured *m, const struct measured_line *line);
 void measured_print(const struct measured *m, FILE *out);
 
+/* Rows of the largest register tile with so many vectors of outputs; less than 1: there is none. */
+int schedule_tile_rows(const struct target *t, int vectors);
 /* Alternative number 1, 2, ... to a schedule that was derived; false: there are not so many. */
 bool schedule_alternative(const struct graph *g, const struct node *kernel, const struct schedule *s,
                           int number, struct schedule *found);

@@ -33,14 +33,6 @@ const struct sharding *local_sharding(struct graph *g, const struct sharding *s)
 
 /* ---- Nodes ---- */
 
-/* Attributes that give a result's shape. */
-static void localise_attrs(struct partition *p, struct node *n, const struct type *t) {
-    enum op_family family = op_info(n->op)->family;
-    if (family == FAMILY_reshape || family == FAMILY_broadcast)
-        *node_attr(n, "shape") = attr_extents(p->g, t->rank, t->extents);
-    if (family == FAMILY_slice) *node_attr(n, "extent") = attr_extents(p->g, t->rank, t->extents);
-}
-
 /* Mesh axes that cut what n reduces in operand 0. */
 static uint32_t reduced_axes(const struct node *n) {
     const struct sharding *s = n->operands[0]->sharding;
@@ -71,7 +63,7 @@ static void localise_node(struct partition *p, struct node *n) {
     if (results > 4) ice("%s has more results than partitioning knows", op_info(n->op)->name);
     for (int i = 0; i < results; i++)
         expected[i] = local_type(p->g, &n->results[i]->type, n->results[i]->sharding);
-    if (results) localise_attrs(p, n, &expected[0]);
+    if (results) node_take_shape(p->g, n, &expected[0]);
     if (!node_infer(p->g, n)) ice("a node that was cut does not infer");
     for (int i = 0; i < results; i++)
         if (!type_equal(&expected[i], &n->results[i]->type))

@@ -84,14 +84,17 @@ struct tile_choice {
     double score;
 };
 
-/* The best of the register tiles whose sums, with `extra` vectors for other things, fit the registers. */
+int schedule_tile_rows(const struct target *t, int vectors) {
+    /* Outside of x86 no multiply-add broadcasts from memory: one more register is on its way. */
+    int other = strncmp(t->triple, "x86", 3) ? 3 : 2, rows = (t->vector_registers - other - vectors) / vectors;
+    return rows > MAX_ROWS ? MAX_ROWS : rows;
+}
+
+/* The best of the register tiles whose sums fit the registers. */
 static struct tile_choice choose_tile(const struct target *t, double outputs) {
     struct tile_choice best = {1, 1, 0};
-    /* Outside of x86 no multiply-add broadcasts from memory: one more register is on its way. */
-    int other = strncmp(t->triple, "x86", 3) ? 3 : 2;
     for (int v = 1; v <= MAX_VECTORS; v++) {
-        int rows = (t->vector_registers - other - v) / v;
-        if (rows > MAX_ROWS) rows = MAX_ROWS;
+        int rows = schedule_tile_rows(t, v);
         if (rows < 1) break;
         double panel = (double)v * lanes_of(t), panels = (double)(int64_t)((outputs + panel - 1) / panel);
         double used = panels > 0 ? outputs / (panels * panel) : 1;
@@ -113,13 +116,6 @@ static int packed_rows(const struct target *t, bool integers) {
     }
     int rows = (t->vector_registers - others) / sums;
     return rows < 1 ? 1 : rows > 8 ? 8 : rows;
-}
-
-/* The param that is value `v` of a kernel's body, or NULL. */
-static const struct global *weight_of(const struct node *kernel, const struct value *v) {
-    if (v->def) return NULL;
-    const struct node *param = kernel->operands[v->index]->def;
-    return param && param->op == OP_param && param->global->kind == GLOBAL_PARAM ? param->global : NULL;
 }
 
 static bool is_blocks(const struct global *w) { return w && format_info(w->store)->bits; }
@@ -168,7 +164,7 @@ static bool fills_tiles(struct graph *g, const struct node *kernel, const struct
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return true; /* made otherwise */
     int64_t inner = contraction_inner_inputs(&c);
     return contraction_inputs(&c) && inner && inner % AMX_INPUTS == 0 && anchor->op != OP_qlinear &&
-           factors_of(anchor) == DTYPE_BF16 && !is_blocks(weight_of(kernel, c.b_value));
+           factors_of(anchor) == DTYPE_BF16 && !is_blocks(kernel_param(kernel, c.b_value));
 }
 
 /* What multiplies in the place of lanes. */
@@ -201,7 +197,7 @@ static int64_t output_group(const struct node *kernel) {
  * reads that much. */
 static int64_t inputs_of_part(const struct node *kernel, const struct contraction *c,
                               const struct schedule *s, double outputs, double inputs) {
-    const struct global *w = weight_of(kernel, c->b_value);
+    const struct global *w = kernel_param(kernel, c->b_value);
     int64_t width = s->block[1] > s->tile[1] ? s->block[1] : s->tile[1];
     double bits = w && is_blocks(w) ? format_info(w->store)->bits : 8.0 * dtype_bytes(atom_info(s->atom)->b);
     double least = PART_BYTES * 8.0 / (bits * (double)width), tiles = outputs / (double)width;
@@ -223,7 +219,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
     s->atom = tile_atom(g, kernel, atom_of(g, anchor));
-    bool integers = anchor->op == OP_qlinear, blocks = integers || is_blocks(weight_of(kernel, axes.b_value));
+    bool integers = anchor->op == OP_qlinear, blocks = integers || is_blocks(kernel_param(kernel, axes.b_value));
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
@@ -386,6 +382,7 @@ bool pass_schedule(struct graph *g) {
             choose_otherwise(g, n, s);
             n->schedule = s;
             changed = true;
+            if (!g->pass->explain) continue;
             pass_explain(g, n->loc, "%s: %s, for '%s'", n->name ? n->name : "kernel",
                          schedule_text(g->pass->scratch, s), kernel_text(g->pass->scratch, n, s->atom));
         }
