@@ -65,22 +65,22 @@ V math_exp2(struct emitter *e, V x) {
     return exp2_of(e, n, bits, sub(e, limited, n));
 }
 
-/* 2^r, |r| <= 1/2, to an ULP. */
-static V exp2_fraction(struct emitter *e, V r) {
-    return POLYNOMIAL(e, r, 1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7, 0x1.5bda5cp-10);
+/* 2^x for -127 <= x <= 0: 0 of -127, and what would be below 2^-126 is some number that small. An ULP off, or one of bf16.
+ * x + 1.5 * 2^23 + 127 ends in the exponent of 2^n as floats have it, n the nearest integer: one shift makes it. */
+static V exp2_normal(struct emitter *e, V x, enum dtype t) {
+    V magic = real(x, rounder(x) + exponent_bias(x)), shifted = add(e, x, magic);
+    V power = from_bits(e, shift_left(e, as_bits(e, shifted), mantissa_bits(x)));
+    V r = sub(e, x, sub(e, shifted, magic));
+    V p = t == DTYPE_BF16 ? POLYNOMIAL(e, r, 1, 0x1.62f5fap-1, 0x1.f00c4cp-3, 0x1.c2a254p-5)
+                          : POLYNOMIAL(e, r, 1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7,
+                                       0x1.5bda5cp-10);
+    return mul(e, p, power);
 }
 
 V math_exp2_falling(struct emitter *e, V x, enum dtype t) {
-    V bits;
     if (e->threaded && t != DTYPE_F32) /* to 2 ULP of f32: PTX ISA, ex2 */
         return emit_intrinsic(e, "llvm.nvvm.ex2.approx.ftz", (LLVMTypeRef[]){e->f32}, 1, &x, 1);
-    V small = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, real(x, -126), "");
-    x = emit_larger(e, real(x, -126), x);
-    V n = nearest(e, x, &bits), r = sub(e, x, n);
-    V p = t == DTYPE_BF16 ? POLYNOMIAL(e, r, 1, 0x1.62f5fap-1, 0x1.f00c4cp-3, 0x1.c2a254p-5)
-                          : exp2_fraction(e, r);
-    return choose(e, small, real(x, 0),
-                  scale_by(e, p, n, bits)); /* vscalefps of what is no normal number takes 100 ns */
+    return exp2_normal(e, emit_larger(e, real(x, -127), x), t);
 }
 
 /* 2^n (e^r - 1) + (2^n - 1), all halved, since 2^128 does not exist. */
@@ -173,9 +173,7 @@ V math_gelu(struct emitter *e, V x) {
     V t = absolute(e, x), beyond = less(e, real(x, 6.5), t), near = choose(e, beyond, real(x, 6.5), t);
     V p = POLYNOMIAL(e, near, -0x1.fffffep-1, -0x1.26aeeep+0, -0x1.d63870p-2, -0x1.ae2864p-5, 0x1.ce8b1ep-8,
                      -0x1.b37184p-14, -0x1.cd8316p-13, 0x1.ce02a8p-15, -0x1.a6dbb0p-18, 0x1.3c59f6p-22);
-    V bits, n = nearest(e, p, &bits);
-    V tail = mul(e, exp2_fraction(e, sub(e, p, n)), power_of_two(e, x, bits));
-    tail = choose(e, beyond, real(x, 0), tail);
+    V tail = choose(e, beyond, real(x, 0), exp2_normal(e, p, DTYPE_F32));
     V linear = emit_fma(e, t, real(x, 0.5), half);
     return emit_fma(e, LLVMBuildFNeg(e->builder, near, ""), tail, linear);
 }

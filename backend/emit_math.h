@@ -9,7 +9,8 @@ typedef LLVMValueRef math_function(struct emitter *e, LLVMValueRef a);
 math_function math_exp, math_exp2, math_expm1, math_log, math_log1p, math_sin, math_cos, math_tanh, math_erf;
 /* a Phi(a), f32 to 2^-23 of max(1, |a|), above -3 to 1.3e-6 of itself; below -6.5, where it is no more than 3e-10, 0. */
 math_function math_gelu;
-/* 2^x for x <= 0, as exact as `t` asks: f32 to 1.5 ULP, bf16 to 1e-4. -inf gives 0. */
+/* 2^x for x <= 0, as exact as `t` asks: f32 to 1.5 ULP, bf16 to 1e-4. What would be below 2^-126 is some number that small;
+ * -inf gives 0. */
 LLVMValueRef math_exp2_falling(struct emitter *e, LLVMValueRef a, enum dtype t);
 LLVMValueRef math_pow(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef math_integer_pow(struct emitter *e, LLVMValueRef a,
