@@ -19,23 +19,24 @@ enum { SOURCES = 2, SOURCE_MANY = 0, SOURCE_FEW = 1, ATTENTION_VECTORS = 4, AMX_
 
 struct attention {
     struct sdpa sdpa;
-    bool mask_of_keys; /* the mask says the same to all rows of a unit */
-    enum atom atom;                  /* of lanes */
-    bool amx;                        /* products are made by matrix registers */
-    enum dtype type;                 /* of both factors of the products */
-    int group_of_atom, unroll;       /* inputs multiplied at once; groups written out in a loop */
-    int queries, keys;               /* of a block, of a part */
-    int tile_rows, vectors;          /* of a register tile; vectors: up to ATTENTION_VECTORS */
-    int64_t padded, value_padded;    /* a head's extent of queries and keys, of values, in whole vectors */
+    enum atom atom;               /* of lanes */
+    bool amx;                     /* products are made by matrix registers */
+    enum dtype type;              /* of both factors of the products */
+    int group_of_atom, unroll;    /* inputs multiplied at once; groups written out in a loop */
+    int queries, keys;            /* of a block, of a part */
+    int tile_rows, vectors;       /* of a register tile; vectors: up to ATTENTION_VECTORS */
+    int64_t padded, value_padded; /* a head's extent of queries and keys, of values, in whole vectors */
     LLVMValueRef q_rows, k_block, v_block, v_tail, scores, probabilities, sums, largest, total;
     LLVMValueRef products; /* of matrix registers: a tile's rows by some values, [rows][AMX_OUTPUTS] */
+    /* Of a part's keys, where the mask says the same to all rows of a unit (else NULL): i32, -1 if they are seen; its numbers. */
+    LLVMValueRef seen, added;
     /* Of a tile's rows: the largest score lane by lane, then whole; factors of the sums before and of the
      * part's; its total. */
     LLVMValueRef lane_largest, part_largest, keep, join, part_total;
     /* The unit at work. */
     LLVMValueRef first_query, rows, past; /* past: keys before query 0, i64 */
-    LLVMValueRef keys_row, values_row;                     /* batch rows of the buffers that hold them */
-    LLVMValueRef row, inverse;                             /* of the epilogue; 1 / total */
+    LLVMValueRef keys_row, values_row;    /* batch rows of the buffers that hold them */
+    LLVMValueRef row, inverse;            /* of the epilogue; 1 / total */
 };
 
 /* Where a part's keys or values lie. */
@@ -84,6 +85,8 @@ void attention_find_part(struct emitter *e, const struct attention *a, LLVMValue
 void attention_tiles(struct emitter *e, const struct attention *a, const struct attention_part *part);
 
 /* attention_softmax.c */
+/* Fills `seen` and `added`. */
+void attention_find_mask(struct emitter *e, const struct attention *a, const struct attention_part *part);
 /* A register tile's scores of keys `column` on of the part: hides what rows do not see, stores them, keeps
  * the largest. */
 void attention_note_scores(struct emitter *e, const struct attention *a, const struct attention_part *part,

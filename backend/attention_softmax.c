@@ -62,16 +62,41 @@ static void keep_all_largest(struct emitter *e, const struct attention *a, const
     for (int r = 0; r < t->rows; r++) keep_largest(e, a, emit_i64(e, r), &scores[r * a->vectors]);
 }
 
-/* What is one for all rows, of a vector of keys: which exist, and their mask. */
+/* What a mask that is one for all rows says of vectors of keys: which are seen, and what is added to their scores, where it adds. */
 struct hiding {
-    LLVMValueRef exists[ATTENTION_VECTORS], mask[ATTENTION_VECTORS];
+    LLVMValueRef seen[ATTENTION_VECTORS], added[ATTENTION_VECTORS];
 };
 
-/* A score of vector v of the keys, if it exists, masked. */
+static void find_hiding(struct emitter *e, const struct attention *a, LLVMValueRef column, struct hiding *h) {
+    for (int v = 0; v < a->vectors; v++) {
+        LLVMValueRef at = emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes));
+        LLVMValueRef seen = emit_load_lanes(e, e->i32, attention_float(e, a->seen, at), e->lanes, NULL);
+        h->seen[v] = LLVMBuildICmp(e->builder, LLVMIntSLT, seen, LLVMConstNull(LLVMTypeOf(seen)), "");
+        h->added[v] = a->added ? load_floats(e, attention_float(e, a->added, at), e->lanes) : NULL;
+    }
+}
+
 static LLVMValueRef hide(struct emitter *e, const struct attention *a, const struct hiding *h, int v,
                          LLVMValueRef score) {
-    score = sdpa_apply_mask(e, &a->sdpa, h->mask[v], score);
-    return LLVMBuildSelect(e->builder, h->exists[v], score, hidden_like(score), "");
+    if (h->added[v]) score = sdpa_apply_mask(e, &a->sdpa, h->added[v], score);
+    return LLVMBuildSelect(e->builder, h->seen[v], score, hidden_like(score), "");
+}
+
+void attention_find_mask(struct emitter *e, const struct attention *a, const struct attention_part *part) {
+    if (!a->seen) return;
+    struct emit_loop columns;
+    LLVMValueRef whole = emit_i64(e, (int64_t)a->vectors * e->lanes), none = emit_i64(e, 0);
+    LLVMValueRef end = emit_mul(e, emit_div_up(e, part->count, whole), whole);
+    emit_loop_begin(e, &columns, none, end, e->lanes, 0, NULL);
+    LLVMValueRef key = emit_add(e, part->first, columns.counter), seen = keys_below(e, key, part->visible);
+    LLVMValueRef mask = mask_at(e, a, none, key, seen);
+    if (a->added)
+        emit_store_lanes(e, mask, attention_float(e, a->added, columns.counter), NULL);
+    else
+        seen = LLVMBuildAnd(e->builder, seen, mask, "");
+    seen = LLVMBuildSExt(e->builder, seen, emit_vector(e, e->i32, e->lanes), "");
+    emit_store_lanes(e, seen, attention_float(e, a->seen, columns.counter), NULL);
+    emit_loop_end(e, &columns, NULL);
 }
 
 /* The scores of one row after another, from where they have been stored: all of them, or without those that `hiding` hides. */
@@ -113,23 +138,6 @@ static void hide_by_rows(struct emitter *e, const struct attention *a, const str
     emit_loop_end(e, &rows, NULL);
 }
 
-static void find_hiding(struct emitter *e, const struct attention *a, const struct attention_part *part,
-                        const struct attention_tile *t, LLVMValueRef column, struct hiding *h) {
-    for (int v = 0; v < a->vectors; v++) {
-        LLVMValueRef key = emit_add(e, part->first, emit_add(e, column, emit_i64(e, (int64_t)v * e->lanes)));
-        h->exists[v] = keys_below(e, key, part->visible);
-        h->mask[v] = mask_at(e, a, t->row, key, h->exists[v]);
-    }
-}
-
-/* A mask that is one for all rows: a vector of keys at a time, in registers. */
-static void hide_by_keys(struct emitter *e, const struct attention *a, const struct attention_part *part,
-                         const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
-    struct hiding h;
-    find_hiding(e, a, part, t, column, &h);
-    for (int i = 0; i < t->rows * a->vectors; i++) scores[i] = hide(e, a, &h, i % a->vectors, scores[i]);
-}
-
 /* Without a mask: a tile whose first row sees all of these keys, or one after the other. `scores`: in registers; NULL: stored. */
 static void note_seen(struct emitter *e, const struct attention *a, const struct attention_part *part,
                       const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
@@ -150,9 +158,12 @@ static void note_seen(struct emitter *e, const struct attention *a, const struct
 
 void attention_note_scores(struct emitter *e, const struct attention *a, const struct attention_part *part,
                            const struct attention_tile *t, LLVMValueRef column, LLVMValueRef *scores) {
-    if (a->mask_of_keys) hide_by_keys(e, a, part, t, column, scores);
+    struct hiding h;
+    if (a->seen) find_hiding(e, a, column, &h);
+    for (int i = 0; a->seen && i < t->rows * a->vectors; i++)
+        scores[i] = hide(e, a, &h, i % a->vectors, scores[i]);
     store_scores(e, a, t, column, scores);
-    if (a->mask_of_keys)
+    if (a->seen)
         keep_all_largest(e, a, t, scores);
     else if (a->sdpa.mask)
         hide_by_rows(e, a, part, t, column);
@@ -163,8 +174,8 @@ void attention_note_scores(struct emitter *e, const struct attention *a, const s
 void attention_note_stored(struct emitter *e, const struct attention *a, const struct attention_part *part,
                            const struct attention_tile *t, LLVMValueRef column) {
     struct hiding h;
-    if (a->mask_of_keys) {
-        find_hiding(e, a, part, t, column, &h);
+    if (a->seen) {
+        find_hiding(e, a, column, &h);
         keep_stored(e, a, t, column, &h);
     } else if (a->sdpa.mask) {
         hide_by_rows(e, a, part, t, column);

@@ -117,6 +117,7 @@ static void unit(struct emitter *e, struct attention *a, const struct row_progra
     struct attention_part part;
     emit_loop_begin(e, &parts, zero, visible, a->keys, 0, NULL);
     attention_find_part(e, a, parts.counter, visible, &part);
+    attention_find_mask(e, a, &part);
     attention_tiles(e, a, &part);
     emit_loop_end(e, &parts, NULL);
     finish_rows(e, a, program);
@@ -184,11 +185,13 @@ static void reserve(struct emitter *e, struct attention *a) {
     a->keep = emit_scratch(e, tile);
     a->join = emit_scratch(e, tile);
     a->part_total = emit_scratch(e, tile);
+    if (!is_mask_of_keys(a)) return;
+    a->seen = emit_scratch(e, (int64_t)a->keys * 4);
+    if (a->sdpa.mask->type.dtype != DTYPE_BOOL) a->added = emit_scratch(e, (int64_t)a->keys * 4);
 }
 
 static bool describe(struct emitter *e, struct attention *a) {
     if (!sdpa_describe(e, &a->sdpa)) return false;
-    a->mask_of_keys = is_mask_of_keys(a);
     a->padded = round_up(a->sdpa.dim, e->lanes);
     a->value_padded = round_up(a->sdpa.value_dim, e->lanes);
     if (!schedule_fits(e, a)) return false;
