@@ -5,6 +5,7 @@
  * result does not depend on what other rows there are, nor on who computes a part. All of it lies in the
  * thread's scratch:
  *
+ *     q_rows [rows][padded]         queries as factors
  *     k_block, v_block              a part of keys and values, where they cannot be read in place
  *     scores, probabilities         [tile][keys], of one tile of rows
  *     sums [rows][value_padded], largest, total [rows]     what the parts so far have come to, f32
@@ -63,6 +64,8 @@ struct attention_tile {
     LLVMValueRef count; /* of the part's keys, those that some row sees */
 };
 
+/* Rows that there is room for: the most that a unit has, and a tile more, since the last one need not be full. */
+int64_t attention_rows(const struct attention *a);
 /* Row i of a tile, or the unit's last where there is none. */
 LLVMValueRef attention_row(struct emitter *e, const struct attention *a, const struct attention_tile *t,
                            LLVMValueRef i);
@@ -75,7 +78,8 @@ LLVMValueRef attention_factor(struct emitter *e, const struct attention *a, LLVM
 
 /* attention_operands.c */
 void attention_reserve_operands(struct emitter *e, struct attention *a);
-void attention_find_queries(struct emitter *e, const struct attention *a, const struct attention_tile *t);
+/* The unit's into q_rows. */
+void attention_find_queries(struct emitter *e, const struct attention *a);
 /* Which batch row of the buffer that holds them keys or values (a->k, a->v) of the unit's batch row are. */
 LLVMValueRef attention_source_row(struct emitter *e, const struct attention *a, const struct value *v);
 void attention_find_part(struct emitter *e, const struct attention *a, LLVMValueRef first,

@@ -24,14 +24,12 @@ static LLVMValueRef tensor_at(struct emitter *e, const struct attention *a, stru
     return LLVMBuildSelect(e->builder, p.mask, value, LLVMConstNull(LLVMTypeOf(value)), "");
 }
 
-/* A tile's queries, scaled for exponentials in base 2. Made again for each part of keys, so that they are in
- * L1. */
-void attention_find_queries(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
+/* Scaled for exponentials in base 2. All at once: rows that lie far apart are then waited for together. */
+void attention_find_queries(struct emitter *e, const struct attention *a) {
     LLVMValueRef factor = emit_splat(e, emit_f32(e, a->sdpa.scale * LOG2_E), e->lanes);
     struct emit_loop rows;
-    emit_loop_begin(e, &rows, emit_i64(e, 0), emit_i64(e, t->rows), 1, 0, NULL);
-    LLVMValueRef row = attention_row(e, a, t, rows.counter);
-    LLVMValueRef query = attention_query(e, a, row), head = attention_head(e, a, row);
+    emit_loop_begin(e, &rows, emit_i64(e, 0), a->rows, 1, 0, NULL);
+    LLVMValueRef query = attention_query(e, a, rows.counter), head = attention_head(e, a, rows.counter);
     LLVMValueRef to = emit_mul(e, rows.counter, emit_i64(e, a->padded));
     for (int64_t dim = 0; dim < a->padded; dim += e->lanes) {
         LLVMValueRef at = emit_i64(e, dim);
@@ -89,22 +87,21 @@ static int64_t packed_rows(const struct emitter *e, const struct attention *a) {
 static void pack_keys(struct emitter *e, const struct attention *a, const struct attention_part *part) {
     LLVMValueRef rows[MAX_LANES], last = emit_sub(e, part->visible, emit_i64(e, 1)),
                                   panel = emit_i64(e, PANEL_KEYS);
-    struct emit_loop keys, groups;
+    struct emit_loop keys;
     emit_loop_begin(e, &keys, emit_i64(e, 0), part->count, e->lanes, 0, NULL);
     LLVMValueRef to = emit_mul(e, emit_div(e, keys.counter, panel), emit_i64(e, packed_rows(e, a)));
-    emit_loop_begin(e, &groups, emit_i64(e, 0), emit_i64(e, packed_rows(e, a)), e->lanes, 0, NULL);
-    for (int l = 0; l < e->lanes; l++) {
-        LLVMValueRef key = emit_add(e, emit_add(e, part->first, keys.counter), emit_i64(e, l));
-        LLVMValueRef dim = emit_mul(e, groups.counter, emit_i64(e, a->group_of_atom));
-        rows[l] = groups_of_key(e, a, emit_min(e, key, last), dim);
+    for (int64_t group = 0; group < packed_rows(e, a); group += e->lanes) { /* written out, as values are */
+        for (int l = 0; l < e->lanes; l++) {
+            LLVMValueRef key = emit_add(e, emit_add(e, part->first, keys.counter), emit_i64(e, l));
+            rows[l] = groups_of_key(e, a, emit_min(e, key, last), emit_i64(e, group * a->group_of_atom));
+        }
+        transpose(e, rows);
+        for (int l = 0; l < e->lanes; l++) {
+            LLVMValueRef row = emit_add(e, to, emit_i64(e, group + l));
+            LLVMValueRef at = emit_add(e, emit_mul(e, row, panel), emit_rem(e, keys.counter, panel));
+            emit_store_lanes(e, rows[l], attention_float(e, a->k_block, at), NULL);
+        }
     }
-    transpose(e, rows);
-    for (int l = 0; l < e->lanes; l++) {
-        LLVMValueRef row = emit_add(e, emit_add(e, to, groups.counter), emit_i64(e, l));
-        LLVMValueRef at = emit_add(e, emit_mul(e, row, panel), emit_rem(e, keys.counter, panel));
-        emit_store_lanes(e, rows[l], attention_float(e, a->k_block, at), NULL);
-    }
-    emit_loop_end(e, &groups, NULL);
     emit_loop_end(e, &keys, NULL);
 }
 
@@ -122,19 +119,17 @@ static LLVMValueRef values_of_key(struct emitter *e, const struct attention *a,
 static void pack_values(struct emitter *e, const struct attention *a, const struct attention_part *part,
                         LLVMValueRef whole) {
     int k = a->group_of_atom;
-    LLVMValueRef padded = emit_i64(e, a->value_padded);
-    struct emit_loop keys, dims;
+    struct emit_loop keys;
     emit_loop_begin(e, &keys, emit_i64(e, 0), whole, k, 0, NULL);
-    emit_loop_begin(e, &dims, emit_i64(e, 0), padded, e->lanes, 0, NULL);
-    LLVMValueRef v = values_of_key(e, a, part, keys.counter, dims.counter);
-    if (k == 2) {
-        LLVMValueRef next = emit_add(e, keys.counter, emit_i64(e, 1));
-        v = pairs_of(e, v, values_of_key(e, a, part, next, dims.counter), true);
+    LLVMValueRef to = emit_div(e, keys.counter, emit_i64(e, k)),
+                 next = emit_add(e, keys.counter, emit_i64(e, 1));
+    to = emit_mul(e, to, emit_i64(e, a->value_padded));
+    for (int64_t dim = 0; dim < a->value_padded;
+         dim += e->lanes) { /* written out: a row's address is found once */
+        LLVMValueRef at = emit_i64(e, dim), v = values_of_key(e, a, part, keys.counter, at);
+        if (k == 2) v = pairs_of(e, v, values_of_key(e, a, part, next, at), true);
+        emit_store_lanes(e, v, attention_float(e, a->v_block, emit_add(e, to, at)), NULL);
     }
-    LLVMValueRef group =
-        emit_add(e, emit_mul(e, emit_div(e, keys.counter, emit_i64(e, k)), padded), dims.counter);
-    emit_store_lanes(e, v, attention_float(e, a->v_block, group), NULL);
-    emit_loop_end(e, &dims, NULL);
     emit_loop_end(e, &keys, NULL);
 }
 
@@ -301,7 +296,7 @@ void attention_find_part(struct emitter *e, const struct attention *a, LLVMValue
 
 void attention_reserve_operands(struct emitter *e, struct attention *a) {
     int64_t group = a->group_of_atom * dtype_bytes(a->type), keys = round_up(a->keys, PANEL_KEYS);
-    a->q_rows = emit_scratch(e, a->tile_rows * a->padded * dtype_bytes(a->type));
+    a->q_rows = emit_scratch(e, attention_rows(a) * a->padded * dtype_bytes(a->type));
     a->k_block = emit_scratch(e, packed_rows(e, a) * keys * group);
     a->v_block = emit_scratch(e, a->value_padded * round_up(a->keys, (int64_t)a->unroll * a->group_of_atom) *
                                      dtype_bytes(a->type));

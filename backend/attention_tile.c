@@ -24,6 +24,10 @@ static void start_sums(struct emitter *e, int count, LLVMValueRef *sums) {
 
 /* ---- scores ---- */
 
+static LLVMValueRef queries_of(struct emitter *e, const struct attention *a, const struct attention_tile *t) {
+    return attention_factor(e, a, a->q_rows, emit_mul(e, t->row, emit_i64(e, a->padded)));
+}
+
 /* Key `column` of the part's first group of dims. */
 static LLVMValueRef keys_at(struct emitter *e, const struct attention *a, const struct attention_part *part,
                             const struct attention_source *keys, LLVMValueRef column) {
@@ -41,7 +45,8 @@ static void scores_at(struct emitter *e, const struct attention *a, const struct
     LLVMValueRef sums[MAX_TILE_SUMS];
     int64_t group = a->group_of_atom * dtype_bytes(keys->type),
             inputs = (a->sdpa.dim + a->group_of_atom - 1) / a->group_of_atom;
-    struct micro m = micro_of(e, a, t, a->q_rows, a->padded, emit_i64(e, inputs * a->group_of_atom));
+    struct micro m =
+        micro_of(e, a, t, queries_of(e, a, t), a->padded, emit_i64(e, inputs * a->group_of_atom));
     m.vectors = a->vectors;
     m.b = keys_at(e, a, part, keys, column);
     m.b_type = keys->type;
@@ -56,7 +61,7 @@ static void scores_of_panel(struct emitter *e, const struct attention *a, const 
                             const struct attention_tile *t, const struct attention_source *keys,
                             LLVMValueRef column) {
     enum { PAIRS = PANEL_KEYS * 4 /* bytes of a pair of dims of a panel's keys */ };
-    struct amx_wide w = {.a = a->q_rows,
+    struct amx_wide w = {.a = queries_of(e, a, t),
                          .b = keys_at(e, a, part, keys, column),
                          .inputs = emit_i64(e, a->sdpa.dim),
                          .a_stride = a->padded * 2,
@@ -202,7 +207,6 @@ static void tile(struct emitter *e, const struct attention *a, const struct atte
     t->count = keys_seen(e, a, part, t);
     struct emit_if some;
     emit_if_begin(e, &some, LLVMBuildICmp(e->builder, LLVMIntSGT, t->count, emit_i64(e, 0), ""));
-    attention_find_queries(e, a, t);
     scores(e, a, part, t, &part->keys[source]);
     attention_softmax(e, a, t);
     values(e, a, part, t, &part->values[source]);

@@ -33,6 +33,10 @@ LLVMValueRef attention_row(struct emitter *e, const struct attention *a, const s
     return emit_min(e, emit_add(e, t->row, i), emit_sub(e, a->rows, emit_i64(e, 1)));
 }
 
+int64_t attention_rows(const struct attention *a) {
+    return (int64_t)a->queries * a->sdpa.group + a->tile_rows;
+}
+
 LLVMValueRef attention_query(struct emitter *e, const struct attention *a, LLVMValueRef row) {
     return emit_add(e, a->first_query, emit_div(e, row, emit_i64(e, a->sdpa.group)));
 }
@@ -113,6 +117,7 @@ static void unit(struct emitter *e, struct attention *a, const struct row_progra
         visible = emit_max(e, emit_min(e, a->sdpa.key_count, last), zero);
     }
     start_rows(e, a);
+    attention_find_queries(e, a);
     struct emit_loop parts;
     struct attention_part part;
     emit_loop_begin(e, &parts, zero, visible, a->keys, 0, NULL);
@@ -171,7 +176,7 @@ static void follow_schedule(struct emitter *e, struct attention *a) {
 }
 
 static void reserve(struct emitter *e, struct attention *a) {
-    int64_t rows = (int64_t)a->queries * a->sdpa.group + a->tile_rows, of_rows = (rows + e->lanes) * 4;
+    int64_t rows = attention_rows(a), of_rows = (rows + e->lanes) * 4;
     int64_t tile = round_up(a->tile_rows, e->lanes) * 4, scores = (int64_t)a->tile_rows * a->keys;
     attention_reserve_operands(e, a);
     a->scores = emit_scratch(e, scores * 4);
