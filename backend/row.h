@@ -1,4 +1,4 @@
-/* Row programs from the inside: row_plan.c finds ways and needs, row_buffers.c what is kept between stages,
+/* Row programs from the inside: row_plan.c finds ways and needs, row_stages.c in how many passes over the row,
  * row_emit.c makes code. */
 #ifndef BACKEND_ROW_H
 #define BACKEND_ROW_H
