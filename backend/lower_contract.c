@@ -122,6 +122,11 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
         panels_unpacked(e, &a->panels, first, s->block, at, &m);
     else
         panels_outputs(e, &a->panels, first, s->block, at, &m);
+    if (!simt && !m.ahead) {
+        LLVMValueRef tile = emit_div(e, emit_sub(e, row, s->begin), emit_i64(e, rows));
+        LLVMValueRef part = LLVMBuildSelect(e->builder, s->first, tile, emit_i64(e, INT32_MAX), "");
+        panels_next(e, &a->panels, emit_add(e, first, emit_sub(e, s->block_end, s->block)), part, at, &m);
+    }
     if (simt) panels_share_inputs(e, &a->panels, simt_sharer(e, g), simt_sharers(e, g), &m);
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
@@ -306,6 +311,7 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
     LLVMValueRef from = emit_max(e, emit_sub(e, begin, first), zero),
                  to = emit_min(e, emit_sub(e, end, first), per_strip);
     contract_strip(e, g, s, strips.counter, zero, zero, at, &strip);
+    strip.first = LLVMBuildICmp(e->builder, LLVMIntEQ, strips.counter, emit_div(e, begin, per_strip), "");
     for (int i = 0; i < g->count; i++)
         panels_stage_rows(e, &g->anchors[i]->panels, strip.begin, strip.end, at);
     if (g->amx) amx_stage_rows(e, g, strips.counter, &strip, at);

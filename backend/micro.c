@@ -5,13 +5,20 @@
 #include "backend/micro_tile.h"
 #include "ir/number.h"
 
-void micro_prefetch(struct emitter *e, const struct micro *m, LLVMValueRef address, int64_t bytes) {
-    enum { AHEAD = 4096, LINE = 64 };
-    for (int64_t at = 0; m->ahead && at < bytes; at += LINE) {
-        LLVMValueRef line = emit_offset(e, address, emit_i64(e, AHEAD + at));
-        LLVMValueRef arguments[] = {line, emit_i32(e, 0), emit_i32(e, 3), emit_i32(e, 1)};
+enum locality { TO_L2 = 2, TO_L1 = 3 }; /* as llvm.prefetch counts */
+
+static void ask_for(struct emitter *e, LLVMValueRef address, int64_t bytes, enum locality near) {
+    enum { LINE = 64, READ = 0, DATA = 1 };
+    for (int64_t at = 0; at < bytes; at += LINE) {
+        LLVMValueRef line = emit_offset(e, address, emit_i64(e, at));
+        LLVMValueRef arguments[] = {line, emit_i32(e, READ), emit_i32(e, near), emit_i32(e, DATA)};
         emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, arguments, 4);
     }
+}
+
+void micro_prefetch(struct emitter *e, const struct micro *m, LLVMValueRef address, int64_t bytes) {
+    enum { AHEAD = 4096 };
+    if (m->ahead) ask_for(e, emit_offset(e, address, emit_i64(e, AHEAD)), bytes, TO_L1);
 }
 
 /* ---- fma: one f32 input at a time ---- */
@@ -69,12 +76,19 @@ static void dot_bf16_step(struct emitter *e, const struct micro *m, LLVMValueRef
 
 typedef void step_function(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef *sums);
 
+static void ask_for_next(struct emitter *e, const struct micro *m, LLVMValueRef k) {
+    int64_t group = atom_info(m->atom)->k, bytes = m->vectors * m->lanes * group * dtype_bytes(m->b_type);
+    LLVMValueRef behind = LLVMBuildMul(e->builder, emit_div(e, k, emit_i64(e, group)), m->b_step, "");
+    ask_for(e, emit_offset(e, m->next, behind), bytes, TO_L2);
+}
+
 static void loop_over_inputs(struct emitter *e, const struct micro *m, step_function *step,
                              LLVMValueRef begin, LLVMValueRef end, int unroll, LLVMValueRef *sums) {
     struct emit_loop loop;
     int count = m->rows * m->vectors, group = atom_info(m->atom)->k;
     emit_loop_begin(e, &loop, begin, end, (int64_t)unroll * group, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
+    if (m->next) ask_for_next(e, m, loop.counter);
     for (int u = 0; u < unroll; u++) {
         struct micro at = *m;
         at.k_align = greatest_common_divisor(u ? u * group : unroll * group, unroll * group);

@@ -16,6 +16,7 @@ struct micro {
     int rows, vectors, lanes;
     int unroll;                    /* input groups written out in a loop's body */
     bool ahead;                    /* whether B's bytes are prefetched */
+    LLVMValueRef next; /* ptr to an input group of B that is multiplied later: each loop's body asks for the one so far behind its first; or NULL */
     LLVMValueRef a[MAX_TILE_ROWS]; /* ptr to input 0 of each row, inputs adjacent, in `a_type` */
     int64_t a_align,
         k_align; /* a's rows are aligned to so many bytes; the step's k is a multiple of so many inputs */

@@ -196,7 +196,8 @@ static void in_registers(struct emitter *e, const struct panels *p, LLVMValueRef
                          LLVMValueRef *lane) {
     int64_t pair = (int64_t)e->lanes * 2 * dtype_bytes(p->b_type), pairs = TILE_INPUTS / 2;
     LLVMValueRef number = emit_rem(e, emit_div(e, input, emit_i64(e, 2)), emit_i64(e, pairs));
-    *row = emit_sub(e, *row, emit_mul(e, number, emit_i64(e, pair))); /* one pair apart, not as many as the panel has */
+    *row = emit_sub(
+        e, *row, emit_mul(e, number, emit_i64(e, pair))); /* one pair apart, not as many as the panel has */
     *lane = emit_mul(e, *lane, emit_i64(e, pairs));
 }
 
@@ -256,7 +257,8 @@ static void stage_codes(struct emitter *e, const struct panels *p, LLVMValueRef 
     row_in_place(e, p, 0, at, &m);
     if (p->wide_rows) micro_widen_row(e, &m, wide_row(e, p, row));
     if (!p->offsets) return;
-    LLVMValueRef blocks = emit_div(e, inputs_count(e, p), emit_i64(e, TILE_INPUTS)), to = offsets_of(e, p, row);
+    LLVMValueRef blocks = emit_div(e, inputs_count(e, p), emit_i64(e, TILE_INPUTS)),
+                 to = offsets_of(e, p, row);
     emit_loop_begin(e, &along, emit_i64(e, 0), blocks, e->lanes, 0, NULL);
     LLVMValueRef mask = emit_tail_mask(e, along.counter, blocks, e->lanes),
                  bytes = emit_mul(e, along.counter, emit_i64(e, 4));
@@ -272,7 +274,8 @@ void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef b
     struct emit_loop rows;
     emit_loop_begin(e, &rows, begin, end, 1, 0, NULL);
     contraction_unflatten(e, &p->c, &p->c.rows, rows.counter, at);
-    LLVMValueRef row = emit_sub(e, rows.counter, begin), bytes = emit_i64(e, p->inputs_max * dtype_bytes(p->a_type));
+    LLVMValueRef row = emit_sub(e, rows.counter, begin),
+                 bytes = emit_i64(e, p->inputs_max * dtype_bytes(p->a_type));
     if (!p->a_staged) {
         stage_codes(e, p, row, at);
     } else {
@@ -357,10 +360,22 @@ void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef firs
     m->b = emit_offset(e, base, emit_mul(e, emit_mul(e, panel, groups), m->b_step));
 }
 
+void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef part,
+                 const struct index *at, struct micro *m) {
+    if (!p->b_packed) return;
+    struct micro next = {.lanes = m->lanes};
+    panels_outputs(e, p, first, first, at, &next);
+    LLVMValueRef there = emit_offset(e, next.b, emit_mul(e, part, next.b_step));
+    LLVMValueRef is_part = LLVMBuildICmp(e->builder, LLVMIntSLT, part, emit_i64(e, m->unroll), "");
+    m->next = LLVMBuildSelect(e->builder, is_part, there, m->b, "");
+}
+
 /* Of a tile. */
 static int64_t unpacked_bytes(const struct panels *p) { return p->c.quantized ? WIDE_BYTES : UNPACKED_BYTES; }
 
-int64_t panels_unpacked_bytes(const struct panels *p) { return p->inputs_max * unpacked_bytes(p) / TILE_CODES; }
+int64_t panels_unpacked_bytes(const struct panels *p) {
+    return p->inputs_max * unpacked_bytes(p) / TILE_CODES;
+}
 
 void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs) {
     p->b_scratch = emit_scratch(e, outputs * panels_unpacked_bytes(p));
@@ -389,7 +404,8 @@ void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef fir
                      const struct index *at, struct micro *m) {
     LLVMValueRef from_block = emit_sub(e, first, block_begin),
                  column = emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS));
-    LLVMValueRef there = emit_offset(e, unpacked_panel(e, p, from_block), emit_mul(e, column, emit_i64(e, 4)));
+    LLVMValueRef there =
+        emit_offset(e, unpacked_panel(e, p, from_block), emit_mul(e, column, emit_i64(e, 4)));
     m->tile = p->tile;
     m->unpacked = true;
     if (p->c.quantized) { /* scales are read where they are */

@@ -55,6 +55,11 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
 void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                     const struct index *at, struct micro *m);
 
+/* Has micro ask for a part of the panel that starts at output `first`, where weights lie in panels: group number `part` of each loop's body,
+ * if that has so many. */
+void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef part, const struct index *at,
+                 struct micro *m);
+
 /* Leaves part number `part` of `parts` of the inputs, in stretches of 32. */
 void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,
                          struct micro *m);
