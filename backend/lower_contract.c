@@ -97,11 +97,6 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
     return emit_offset(e, base, emit_mul(e, at, emit_i64(e, 4)));
 }
 
-/* Whether a tile's last rows may not exist: they are made of the last one's inputs, and left out at the end. */
-static bool may_be_short(const struct emitter *e, const struct group *g) {
-    return e->target->simt || g->unpacked;
-}
-
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
 
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
@@ -117,7 +112,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
     int count = rows * vectors;
     bool simt = e->target->simt;
     LLVMValueRef column = emit_sub(e, first, s->block), to = simt ? simt_own_sums(e, g, rows) : a->tile;
-    panels_rows(e, &a->panels, row, may_be_short(e, g) ? s->end : NULL, s->begin, at, &m);
+    panels_rows(e, &a->panels, row, s->end, s->begin, at, &m);
     if (g->unpacked)
         panels_unpacked(e, &a->panels, first, s->block, at, &m);
     else
@@ -179,7 +174,8 @@ void contract_multiply(struct emitter *e, const struct group *g, int rows, LLVMV
 
 /* ---- a strip's tiles ---- */
 
-/* A strip's rows in tiles of several sizes: those before stop[i] that no size before has, in tiles of rows[i]. */
+/* A strip's rows in tiles of several sizes: those before stop[i] that no size before has, in tiles of rows[i], the last of which may be short:
+ * what it lacks is made of its last row's inputs, and left out at the end. */
 struct sizes {
     int count, rows[MAX_TILE_ROWS];
     LLVMValueRef stop[MAX_TILE_ROWS];
@@ -199,15 +195,22 @@ static void add_unpacked(struct emitter *e, struct group *g, const struct strip 
     z->stop[z->count++] = LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
 }
 
-/* Tiles of tile_rows, half of it, ... 1 row, as many of the larger as fit; the smallest come first: they wait
- * for memory, ask for it ahead (micro.c), and leave the block's weights in cache for the others. */
+/* Tiles of tile_rows, half of it, ... 1 row. Fewer rows than a tile has are made of as many of the larger sizes as fit; where there are more, what
+ * whole tiles leave is one, of the smallest size that holds it. The smaller sizes come first: they wait for memory, ask for it ahead
+ * (micro.c), and leave the block's weights in cache for the others. */
 static void add_halves(struct emitter *e, const struct group *g, LLVMValueRef from, LLVMValueRef end,
                        struct sizes *z) {
     int most = g->unpacked_rows && g->tile_rows > UNPACKED_ROWS / 2 ? UNPACKED_ROWS / 2 : g->tile_rows,
         halves = 0;
-    LLVMValueRef stop[MAX_TILE_ROWS + 1] = {end};
-    for (int rows = most; rows >= 1; rows /= 2, halves++)
-        stop[halves + 1] = emit_add(e, from, emit_rem(e, emit_sub(e, stop[halves], from), emit_i64(e, rows)));
+    LLVMValueRef stop[MAX_TILE_ROWS + 1] = {end}, rows = emit_sub(e, end, from), whole = emit_i64(e, most),
+                                      rest = emit_rem(e, rows, whole),
+                                      many = LLVMBuildICmp(e->builder, LLVMIntSGT, rows, whole, "");
+    for (int size = most; size >= 1; size /= 2, halves++) {
+        LLVMValueRef exact = emit_rem(e, emit_sub(e, stop[halves], from), emit_i64(e, size)),
+                     holds = LLVMBuildICmp(e->builder, LLVMIntSLE, rest, emit_i64(e, size / 2), "");
+        LLVMValueRef one = LLVMBuildSelect(e->builder, holds, rest, emit_i64(e, 0), "");
+        stop[halves + 1] = emit_add(e, from, LLVMBuildSelect(e->builder, many, one, exact, ""));
+    }
     while (halves--) {
         z->rows[z->count] = most >> halves;
         z->stop[z->count++] = stop[halves];
@@ -227,21 +230,24 @@ static LLVMValueRef tiles_of(struct emitter *e, const struct strip *s, const str
 /* The tile that begins at `row`, of the size whose turn it is; returns that. */
 static LLVMValueRef multiply_tile(struct emitter *e, struct group *g, LLVMValueRef row, const struct strip *s,
                                   const struct sizes *z, struct index *at) {
-    LLVMValueRef rows = emit_i64(e, z->rows[z->count - 1]), from = s->begin;
+    LLVMValueRef end = s->end, from = s->begin, rows = emit_i64(e, z->rows[z->count - 1]);
     for (int i = 0; i < z->count; i++) {
         struct emit_if turn;
+        struct strip part = *s;
         LLVMValueRef begun = LLVMBuildICmp(e->builder, LLVMIntSGE, row, from, ""),
                      more = LLVMBuildICmp(e->builder, LLVMIntSLT, row, z->stop[i], "");
         LLVMValueRef is_turn = LLVMBuildAnd(e->builder, begun, more, "");
+        part.end = z->stop[i];
         emit_if_begin(e, &turn, is_turn);
         g->unpacked = g->unpacked_rows && i == 0;
-        contract_multiply(e, g, z->rows[i], row, s, at);
+        contract_multiply(e, g, z->rows[i], row, &part, at);
         g->unpacked = false;
         emit_if_end(e, &turn);
         rows = LLVMBuildSelect(e->builder, is_turn, emit_i64(e, z->rows[i]), rows, "");
+        end = LLVMBuildSelect(e->builder, is_turn, z->stop[i], end, "");
         from = z->stop[i];
     }
-    return rows;
+    return emit_min(e, rows, emit_sub(e, end, row));
 }
 
 /* What follows a tile's products is there once, whatever its size. */

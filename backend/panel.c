@@ -305,7 +305,7 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
         m->inputs = emit_mul(e, emit_div_up(e, m->inputs, emit_i64(e, k)), emit_i64(e, k));
     for (int r = 0; r < m->rows; r++) {
         LLVMValueRef row = emit_add(e, first, emit_i64(e, r));
-        if (end) row = emit_min(e, row, emit_sub(e, end, emit_i64(e, 1)));
+        if (r) row = emit_min(e, row, emit_sub(e, end, emit_i64(e, 1)));
         contraction_unflatten(e, &p->c, &p->c.rows, row, at);
         LLVMValueRef staged = emit_sub(e, row, block_begin);
         if (!p->a_staged) {

@@ -47,8 +47,8 @@ void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueR
                            const struct index *at);
 void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                      const struct index *at, struct micro *m);
-/* Fills in micro's A side: rows first .. first + m->rows, and the one before `end` in place of those from there on (NULL: all are
- * there); `block_begin` is the first row in scratch. */
+/* Fills in micro's A side: rows first .. first + m->rows, and the one before `end`, which is behind the first, in place of those from there on;
+ * `block_begin` is the first row in scratch. */
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
                  LLVMValueRef block_begin, struct index *at, struct micro *m);
 /* Fills in its B side: the panel that starts at output `first`; `block_begin` the first output in scratch. */
