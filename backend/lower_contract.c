@@ -353,7 +353,8 @@ static void plan_unpacking(struct emitter *e, struct group *g) {
     while (g->blocks_at_once > 1 && g->blocks_at_once * g->block_outputs * bytes > e->target->l2_bytes / 2)
         g->blocks_at_once /= 2;
     g->stride = g->blocks_at_once * g->block_outputs;
-    for (int i = 0; i < g->count; i++) panels_make_room(e, &g->anchors[i]->panels, g->block_rows, g->stride);
+    for (int i = 0; i < g->count; i++)
+        panels_make_room(e, &g->anchors[i]->panels, g->block_rows, g->stride, g->unpacked_vectors * e->lanes);
 }
 
 /* Blocks of outputs are whole panels, and whole groups of what the epilogue reads together (a head for rope).

@@ -9,7 +9,7 @@
 #include "backend/emit.h"
 #include "backend/tile.h"
 
-enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32, UNPACKED_BYTES = 4 * TILE_CODES, WIDE_BYTES = 2 * TILE_CODES };
+enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32 };
 
 struct micro {
     enum atom atom;
@@ -27,9 +27,8 @@ struct micro {
     enum dtype b_type;      /* of B in memory, unless `tile` */
     LLVMValueRef b_step;    /* i64 bytes from one input group to the next (tile: from one tile to the next) */
     LLVMValueRef last_mask; /* of B's last vector, <lanes x i1>; NULL: all lanes exist. fma only */
-    const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32 ... */
-    bool unpacked;                      /* ... or a part of it, as micro_unpack leaves them; of fma in the tiles' place */
-    LLVMValueRef wide;                  /* dot_int8, unpacked: ptr to the part's codes */
+    const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32, or with `wide` less */
+    LLVMValueRef wide; /* dot_int8: ptr to the tiles' codes as micro_unpack leaves them, `vectors * lanes` outputs; NULL: they are packed */
     LLVMValueRef wide_rows[MAX_TILE_ROWS]; /* ptr to each row's codes, as micro_widen_row leaves them */
     LLVMValueRef scales[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's f32 scales, one a block of 32 inputs */
     LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
@@ -46,9 +45,14 @@ bool micro_has_offsets(const struct emitter *e, const struct format_info *t);
 LLVMValueRef micro_offset(struct emitter *e, const struct format_info *t, LLVMValueRef total, LLVMValueRef scale);
 /* Whether tiles of the format are worth unpacking for many rows. */
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t);
-/* The tiles of 32 outputs in scratch, as f32, [inputs / 32][32 inputs][32 outputs]; or, of codes that are multiplied as pairs of i16, as such,
- * [inputs / 32][8 quads of inputs][2 pairs][32 outputs]: products are those of the tiles, bit for bit. */
-void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to);
+/* Panels that tiles of 32 outputs are unpacked to: as f32, [inputs][outputs], which are B of any tile of floats; or, of codes that are
+ * multiplied as pairs of i16, as such, [inputs / 4 quads][2 pairs][outputs]. Products are those of the tiles, bit for bit. */
+struct unpacked {
+    int outputs; /* of a panel, a divisor of 32 */
+    int64_t panel_bytes;
+};
+/* All inputs of one tile of outputs. */
+void micro_unpack(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to);
 /* A row's codes as pairs of i16, [2 pairs][inputs / 4 quads], which its blocks' products read as often as there are outputs. */
 void micro_widen_row(struct emitter *e, const struct micro *m, LLVMValueRef to);
 

@@ -8,7 +8,9 @@ static LLVMValueRef load_block_scalar(struct emitter *e, LLVMTypeRef type, LLVMV
     return emit_load_aligned(e, type, LLVMBuildGEP2(e->builder, type, base, &block, 1, ""), 4, false);
 }
 
-static struct dot dot_for(int lanes, const struct format_info *t) { return (struct dot){lanes, (1 << t->bits) - 1}; }
+static struct dot dot_for(int lanes, const struct format_info *t) {
+    return (struct dot){lanes, (1 << t->bits) - 1};
+}
 static struct dot dot_of(const struct micro *m) { return dot_for(m->lanes, m->tile); }
 
 /* What is to be taken off codes. A format with groups of 16 takes it off group by group instead, see add_quad. */
@@ -89,31 +91,24 @@ bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_
            dot_widens(e, &d);
 }
 
-/* Where pair `half` of quad `quad` of a vector of outputs lies in a tile. */
-static LLVMValueRef wide_at(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef quad,
-                            int half, int v) {
-    LLVMValueRef first = emit_mul(e, quad, emit_i64(e, 2 * 4 * TILE_OUTPUTS));
-    return emit_offset(e, emit_offset(e, tile, first),
-                       emit_i64(e, 4 * ((int64_t)half * TILE_OUTPUTS + (int64_t)v * m->lanes)));
-}
-
-void micro_unpack_codes(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to) {
     struct emit_loop loop, quads;
     struct dot d = dot_of(m);
-    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS)),
+                 row = emit_i64(e, 2 * 4 * u->outputs);
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
     LLVMValueRef tile = emit_offset(e, m->b, emit_mul(e, loop.counter, m->b_step));
-    to = emit_offset(e, to, emit_mul(e, loop.counter, emit_i64(e, WIDE_BYTES)));
     emit_loop_begin(e, &quads, emit_i64(e, 0), emit_i64(e, QUADS / 2), 1, 0,
                     NULL); /* two of 4 bits share bytes */
     LLVMValueRef from = emit_offset(e, tile, emit_mul(e, quads.counter, emit_i64(e, 4 * TILE_OUTPUTS)));
+    LLVMValueRef quad = emit_add(e, emit_mul(e, loop.counter, emit_i64(e, QUADS)), quads.counter);
+    to = emit_offset(e, to, emit_mul(e, quad, row));
     for (int i = 0; i < 4 * m->vectors; i++) {
         int v = i / 4, upper = i / 2 % 2, half = i % 2;
-        LLVMValueRef w = load_weights(e, m, from, upper * TILE_INPUTS / 2, v),
-                     quad = emit_add(e, quads.counter, emit_i64(e, upper * QUADS / 2));
+        LLVMValueRef w = load_weights(e, m, from, upper * TILE_INPUTS / 2, v);
         w = LLVMBuildBitCast(e->builder, dot_widen(e, &d, w, half, false), emit_vector(e, e->i32, m->lanes),
                              "");
-        emit_store_lanes(e, w, wide_at(e, m, to, quad, half, v), NULL);
+        emit_store_lanes(e, w, micro_unpacked_at(e, m, u, to, upper * QUADS + half, v), NULL);
     }
     emit_loop_end(e, &quads, NULL);
     emit_loop_end(e, &loop, NULL);
@@ -140,14 +135,15 @@ static void add_wide(struct emitter *e, const struct micro *m, LLVMValueRef bloc
     struct dot d = dot_of(m);
     int count = m->rows * m->vectors;
     LLVMTypeRef halves = LLVMVectorType(e->i16, (unsigned)(2 * m->lanes));
-    LLVMValueRef tile = emit_offset(e, m->wide, emit_mul(e, block, emit_i64(e, WIDE_BYTES)));
+    struct unpacked u = {.outputs = m->vectors * m->lanes};
     emit_loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, QUADS), 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
     LLVMValueRef quad = emit_add(e, emit_mul(e, block, emit_i64(e, QUADS)), loop.counter);
+    LLVMValueRef pairs = emit_offset(e, m->wide, emit_mul(e, quad, emit_i64(e, 2 * 4 * u.outputs)));
     for (int half = 0; half < 2; half++) {
         LLVMValueRef w[MAX_TILE_SUMS];
         for (int v = 0; v < m->vectors; v++)
-            w[v] = emit_load_aligned(e, halves, wide_at(e, m, tile, loop.counter, half, v), 4, false);
+            w[v] = emit_load_aligned(e, halves, micro_unpacked_at(e, m, &u, pairs, half, v), 4, false);
         for (int r = 0; r < m->rows; r++) {
             LLVMValueRef plane = half ? emit_offset(e, m->wide_rows[r], m->inputs) : m->wide_rows[r];
             LLVMValueRef x = emit_splat(e, load_block_scalar(e, e->i32, plane, quad), m->lanes);
@@ -204,7 +200,7 @@ static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef til
     LLVMValueRef *sums = room ? partial : whole;
     for (int i = 0; i < count; i++)
         whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
-    if (m->unpacked) {
+    if (m->wide) {
         add_wide(e, m, block, whole);
         return;
     }

@@ -59,23 +59,11 @@ static void load_group(struct emitter *e, const struct micro *m, LLVMValueRef ti
     }
 }
 
-/* The weights of input k of a tile for a vector of outputs. */
-static LLVMValueRef weights_of(struct emitter *e, const struct micro *m, LLVMValueRef tile,
-                               const struct group_scales *s, int k, int v) {
-    LLVMValueRef codes = micro_load_codes(e, m, tile, tile_position(k, v * m->lanes, 1), m->lanes);
-    LLVMValueRef wide = LLVMBuildZExt(e->builder, codes, emit_vector(e, e->i32, m->lanes), "");
-    return emit_fma(e, LLVMBuildSIToFP(e->builder, wide, micro_lane_vector(e, m), ""), s->scale[v],
+/* ... of codes of inputs, a vector of outputs. */
+static LLVMValueRef weights_of(struct emitter *e, const struct micro *m, LLVMValueRef codes,
+                               const struct group_scales *s, int v) {
+    return emit_fma(e, LLVMBuildSIToFP(e->builder, codes, micro_lane_vector(e, m), ""), s->scale[v],
                     s->minimum[v]);
-}
-
-/* Where unpacked weights of input k of a tile are. */
-static LLVMValueRef unpacked_at(struct emitter *e, const struct micro *m, LLVMValueRef tile, int k, int v) {
-    return emit_offset(e, tile, emit_i64(e, 4 * ((int64_t)k * TILE_OUTPUTS + (int64_t)v * m->lanes)));
-}
-
-/* The inputs in the order in which they are summed up, packed or not: k and k + 16 follow each other, since codes of 4 bits share a byte. */
-static int input_number(const struct format_info *t, int i) {
-    return tile_groups(t) == 1 ? i / 2 + i % 2 * 16 : i;
 }
 
 /* A tile as parts of PART inputs, which are alike but for where they lie: a loop, where written out they would be most of a library. Codes
@@ -83,33 +71,51 @@ static int input_number(const struct format_info *t, int i) {
 enum { PART = 8 };
 struct part {
     LLVMValueRef first; /* i64, of its inputs */
-    int count;          /* of inputs, in the order in which they are summed up */
+    LLVMValueRef codes,
+        half; /* where the loop's first input has its byte; i32, by how much its code is shifted there; or NULL, the tile */
+    int count; /* of inputs */
 };
 
-static bool is_in_parts(const struct emitter *e, const struct micro *m) {
-    const struct format_info *t = m->tile;
-    return !e->target->simt && (m->unpacked || (tile_groups(t) == 1 && (t->bits == 4 || t->bits == 8)));
+static bool is_in_parts(const struct emitter *e, const struct format_info *t) {
+    return !e->target->simt && tile_groups(t) == 1 && (t->bits == 4 || t->bits == 8);
 }
 
-static struct part part_begin(struct emitter *e, const struct micro *m, struct emit_loop *loop, int count,
-                              LLVMValueRef *sums) {
-    if (!is_in_parts(e, m)) return (struct part){emit_i64(e, 0), TILE_INPUTS};
-    int stop = tile_groups(m->tile) == 1 ? TILE_INPUTS / 2 : TILE_INPUTS;
-    emit_loop_begin(e, loop, emit_i64(e, 0), emit_i64(e, stop), input_number(m->tile, PART), count, sums);
+static struct part part_begin(struct emitter *e, const struct micro *m, LLVMValueRef tile,
+                              struct emit_loop *loop, int count, LLVMValueRef *sums) {
+    struct part p = {emit_i64(e, 0), tile, NULL, TILE_INPUTS};
+    if (!is_in_parts(e, m->tile)) return p;
+    int64_t low = tile_low_bytes(m->tile) / TILE_OUTPUTS; /* inputs that have bytes of their own */
+    emit_loop_begin(e, loop, p.first, emit_i64(e, TILE_INPUTS), PART, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop->carried[i];
-    return (struct part){loop->counter, PART};
+    LLVMValueRef row = emit_rem(e, loop->counter, emit_i64(e, low)),
+                 shift =
+                     emit_mul(e, emit_div(e, loop->counter, emit_i64(e, low)), emit_i64(e, m->tile->bits));
+    p.first = loop->counter;
+    p.codes = emit_offset(e, tile, emit_mul(e, row, emit_i64(e, TILE_OUTPUTS)));
+    p.half = LLVMBuildTrunc(e->builder, shift, e->i32, "");
+    p.count = PART;
+    return p;
 }
 
 static void part_end(struct emitter *e, const struct micro *m, struct emit_loop *loop, int count,
                      LLVMValueRef *sums) {
-    if (!is_in_parts(e, m)) return;
+    if (!is_in_parts(e, m->tile)) return;
     emit_loop_end(e, loop, sums);
     for (int i = 0; i < count; i++) sums[i] = loop->carried[i];
 }
 
-/* Where a part's first input is in a tile that has so many bytes for each input. */
-static LLVMValueRef part_at(struct emitter *e, const struct part *p, LLVMValueRef tile, int bytes) {
-    return emit_offset(e, tile, emit_mul(e, p->first, emit_i64(e, bytes)));
+/* Codes of a part's input number k for a vector of outputs, as i32. */
+static LLVMValueRef codes_of(struct emitter *e, const struct micro *m, const struct part *p, int k, int v) {
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
+    int position = tile_position(k, v * m->lanes, 1);
+    if (!p->half)
+        return LLVMBuildZExt(e->builder, micro_load_codes(e, m, p->codes, position, m->lanes), words, "");
+    LLVMValueRef bytes = load_bytes(e, micro_byte_vector(e, m->lanes), p->codes,
+                                    tile_codes(m->tile) + position, m->lanes, m->lanes);
+    LLVMValueRef wide = LLVMBuildZExt(e->builder, bytes, words, "");
+    if (m->tile->bits == 8) return wide;
+    wide = LLVMBuildLShr(e->builder, wide, emit_splat(e, p->half, m->lanes), "");
+    return LLVMBuildAnd(e->builder, wide, emit_constant_like(words, 15), "");
 }
 
 /* One tile; weights are shared by the rows. */
@@ -119,45 +125,48 @@ static void fma_tile(struct emitter *e, const struct micro *m, LLVMValueRef tile
     struct emit_loop loop;
     struct group_scales s;
     int count = m->rows * m->vectors;
-    if (!m->unpacked) load_group(e, m, tile, 0, &s);
-    struct part part = part_begin(e, m, &loop, count, sums);
-    LLVMValueRef at = part_at(e, &part, tile, m->unpacked ? UNPACKED_BYTES / TILE_INPUTS : TILE_OUTPUTS);
+    load_group(e, m, tile, 0, &s);
+    struct part part = part_begin(e, m, tile, &loop, count, sums);
     k0 = LLVMBuildAdd(e->builder, k0, part.first, "");
-    for (int i = 0; i < part.count; i++) {
-        int k = input_number(m->tile, i), group = i / m->tile->group;
-        if (!m->unpacked && group && i % m->tile->group == 0) load_group(e, m, tile, group, &s);
-        for (int v = 0; v < m->vectors; v++)
-            b[v] = m->unpacked
-                       ? emit_load_aligned(e, micro_lane_vector(e, m), unpacked_at(e, m, at, k, v), 4, false)
-                       : weights_of(e, m, at, &s, k, v);
+    for (int k = 0; k < part.count; k++) {
+        if (k && k % m->tile->group == 0) load_group(e, m, tile, k / m->tile->group, &s);
+        for (int v = 0; v < m->vectors; v++) b[v] = weights_of(e, m, codes_of(e, m, &part, k, v), &s, v);
         micro_add_products(e, m, LLVMBuildAdd(e->builder, k0, emit_i64(e, k), ""), b, sums);
     }
     part_end(e, m, &loop, count, sums);
 }
 
-static void unpack_floats(struct emitter *e, const struct micro *m, LLVMValueRef to) {
+static void unpack_floats(struct emitter *e, const struct micro *m, const struct unpacked *u,
+                          LLVMValueRef to) {
     struct emit_loop loop, parts;
     struct group_scales s;
-    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS)), row = emit_i64(e, 4 * u->outputs);
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
-    LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
-    to = emit_offset(e, to, LLVMBuildMul(e->builder, loop.counter, emit_i64(e, UNPACKED_BYTES), ""));
+    LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, "")),
+                 k0 = emit_mul(e, loop.counter, emit_i64(e, TILE_INPUTS));
     load_group(e, m, tile, 0, &s);
-    struct part part = part_begin(e, m, &parts, 0, NULL);
-    LLVMValueRef from = part_at(e, &part, tile, TILE_OUTPUTS);
-    to = part_at(e, &part, to, UNPACKED_BYTES / TILE_INPUTS);
-    for (int i = 0; i < part.count; i++) {
-        int k = input_number(m->tile, i), group = i / m->tile->group;
-        if (group && i % m->tile->group == 0) load_group(e, m, tile, group, &s);
+    struct part part = part_begin(e, m, tile, &parts, 0, NULL);
+    to = emit_offset(e, to, emit_mul(e, emit_add(e, k0, part.first), row));
+    for (int k = 0; k < part.count; k++) {
+        if (k && k % m->tile->group == 0) load_group(e, m, tile, k / m->tile->group, &s);
         for (int v = 0; v < m->vectors; v++)
-            emit_store_lanes(e, weights_of(e, m, from, &s, k, v), unpacked_at(e, m, to, k, v), NULL);
+            emit_store_lanes(e, weights_of(e, m, codes_of(e, m, &part, k, v), &s, v),
+                             micro_unpacked_at(e, m, u, to, k, v), NULL);
     }
     part_end(e, m, &parts, 0, NULL);
     emit_loop_end(e, &loop, NULL);
 }
 
-void micro_unpack(struct emitter *e, const struct micro *m, LLVMValueRef to) {
-    (m->atom == ATOM_dot_int8 ? micro_unpack_codes : unpack_floats)(e, m, to);
+LLVMValueRef micro_unpacked_at(struct emitter *e, const struct micro *m, const struct unpacked *u,
+                               LLVMValueRef panel, int64_t row, int v) {
+    int64_t output = (int64_t)v * m->lanes;
+    return emit_offset(
+        e, panel,
+        emit_i64(e, output / u->outputs * u->panel_bytes + 4 * (row * u->outputs + output % u->outputs)));
+}
+
+void micro_unpack(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to) {
+    (m->atom == ATOM_dot_int8 ? micro_unpack_codes : unpack_floats)(e, m, u, to);
 }
 
 void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
@@ -167,7 +176,7 @@ void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
     LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
-    micro_prefetch(e, m, tile, m->unpacked && !m->wide ? UNPACKED_BYTES : tile_bytes(m->tile));
+    micro_prefetch(e, m, tile, tile_bytes(m->tile));
     if (m->atom == ATOM_dot_int8)
         micro_add_codes(e, m, tile, loop.counter, sums);
     else

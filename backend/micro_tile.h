@@ -14,7 +14,10 @@ void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
 /* The products of one tile, which is number `block` along the inputs: of codes. */
 void micro_add_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block, LLVMValueRef *sums);
 /* micro_unpack of codes. */
-void micro_unpack_codes(struct emitter *e, const struct micro *m, LLVMValueRef to);
+void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to);
+/* Where 4 bytes for each output, the panel's row number `row`, lie for a vector of a tile's outputs. */
+LLVMValueRef micro_unpacked_at(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef panel,
+                               int64_t row, int v);
 
 /* Lanes of f32; `count` bytes of a vector's lanes, as many to each, of which a thread has one lane's. */
 LLVMTypeRef micro_lane_vector(struct emitter *e, const struct micro *m);

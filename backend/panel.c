@@ -370,23 +370,18 @@ void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, 
     m->next = LLVMBuildSelect(e->builder, is_part, there, m->b, "");
 }
 
-/* Of a tile. */
-static int64_t unpacked_bytes(const struct panels *p) { return p->c.quantized ? WIDE_BYTES : UNPACKED_BYTES; }
+int64_t panels_unpacked_bytes(const struct panels *p) { return p->inputs_max * (p->c.quantized ? 2 : 4); }
 
-int64_t panels_unpacked_bytes(const struct panels *p) {
-    return p->inputs_max * unpacked_bytes(p) / TILE_CODES;
-}
-
-void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs) {
+void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs, int panel) {
+    p->unpacked = (struct unpacked){panel, panel * panels_unpacked_bytes(p)};
     p->b_scratch = emit_scratch(e, outputs * panels_unpacked_bytes(p));
     if (p->c.quantized) p->wide_rows = emit_scratch(e, rows * 2 * p->inputs_max);
 }
 
-/* Where the unpacked tiles of outputs `from_block` .. of the block lie. */
+/* Where the unpacked panels of outputs `from_block` .. of the block lie. */
 static LLVMValueRef unpacked_panel(struct emitter *e, const struct panels *p, LLVMValueRef from_block) {
-    LLVMValueRef panel = emit_div(e, from_block, emit_i64(e, TILE_OUTPUTS));
-    return emit_offset(e, p->b_scratch,
-                       emit_mul(e, panel, emit_i64(e, p->inputs_max / TILE_INPUTS * unpacked_bytes(p))));
+    LLVMValueRef panel = emit_div(e, from_block, emit_i64(e, p->unpacked.outputs));
+    return emit_offset(e, p->b_scratch, emit_mul(e, panel, emit_i64(e, p->unpacked.panel_bytes)));
 }
 
 void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
@@ -396,26 +391,24 @@ void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueR
         .atom = p->atom, .vectors = TILE_OUTPUTS / e->lanes, .lanes = e->lanes, .inputs = inputs_count(e, p)};
     emit_loop_begin(e, &panels, begin, end, TILE_OUTPUTS, 0, NULL);
     panels_outputs(e, p, panels.counter, begin, at, &m);
-    micro_unpack(e, &m, unpacked_panel(e, p, emit_sub(e, panels.counter, begin)));
+    micro_unpack(e, &m, &p->unpacked, unpacked_panel(e, p, emit_sub(e, panels.counter, begin)));
     emit_loop_end(e, &panels, NULL);
 }
 
 void panels_unpacked(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                      const struct index *at, struct micro *m) {
-    LLVMValueRef from_block = emit_sub(e, first, block_begin),
-                 column = emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS));
-    LLVMValueRef there =
-        emit_offset(e, unpacked_panel(e, p, from_block), emit_mul(e, column, emit_i64(e, 4)));
-    m->tile = p->tile;
-    m->unpacked = true;
-    if (p->c.quantized) { /* scales are read where they are */
-        panels_outputs(e, p, emit_sub(e, first, column), block_begin, at, m);
-        m->b = emit_offset(e, m->b, emit_mul(e, column, emit_i64(e, dtype_bytes(tile_scale_type(p->tile)))));
-        m->wide = there;
+    LLVMValueRef from_block = emit_sub(e, first, block_begin), there = unpacked_panel(e, p, from_block);
+    if (!p->c.quantized) {
+        m->b = there;
+        m->b_type = DTYPE_F32;
+        m->b_step = emit_i64(e, 4 * p->unpacked.outputs);
         return;
     }
-    m->b_step = emit_i64(e, UNPACKED_BYTES);
-    m->b = there;
+    LLVMValueRef column =
+        emit_rem(e, from_block, emit_i64(e, TILE_OUTPUTS)); /* scales are read where they are */
+    panels_outputs(e, p, emit_sub(e, first, column), block_begin, at, m);
+    m->b = emit_offset(e, m->b, emit_mul(e, column, emit_i64(e, dtype_bytes(tile_scale_type(p->tile)))));
+    m->wide = there;
 }
 
 void panels_share_inputs(struct emitter *e, const struct panels *p, LLVMValueRef part, LLVMValueRef parts,

@@ -23,6 +23,7 @@ struct panels {
     LLVMValueRef
         b_scratch; /* else it is packed here, [block / panel][inputs_max / k][panel][k]; or packed tiles unpacked, at times */
     enum dtype b_type;
+    struct unpacked unpacked; /* how packed tiles are, where they are */
 };
 
 /* Outputs of a panel that this operand is already packed in, for an atom of `k` inputs; 0: it is not. */
@@ -41,7 +42,7 @@ void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef
                          struct index *at);
 /* Packed tiles of outputs begin..end into scratch as micro_unpack leaves them, room for which was made for so many outputs, and for as many
  * rows of codes; then micro's B side is the part of them that starts at `first`, any multiple of its lanes. */
-void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs);
+void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs, int panel);
 int64_t panels_unpacked_bytes(const struct panels *p); /* of an output */
 void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                            const struct index *at);
