@@ -24,6 +24,7 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
+    LEAST_SHARE = 4, /* pairs of a thread, so that one more makes little difference */
     UNPACKED_ROWS =
         8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
     MOST_UNPACKED_ROWS = 11, /* whose addresses x86's general registers hold */
@@ -276,9 +277,14 @@ static struct shape shape_of(struct emitter *e, const struct group *g) {
     struct shape s = {.rows = contraction_count(e, c, &c->rows), .outputs = outputs_of(e, g)};
     s.block_outputs =
         g->block_outputs ? emit_i64(e, g->block_outputs) : emit_max(e, s.outputs, emit_i64(e, 1));
-    s.row_blocks = emit_div_up(e, s.rows, emit_i64(e, g->block_rows));
-    s.row_tiles = emit_div_up(e, s.rows, emit_i64(e, largest_tile(g)));
     s.output_blocks = emit_div_up(e, s.outputs, s.block_outputs);
+    s.row_tiles = emit_div_up(e, s.rows, emit_i64(e, largest_tile(g)));
+    s.row_blocks = emit_div_up(e, s.rows, emit_i64(e, g->block_rows));
+    if (g->unpacked_rows) { /* strips are long */
+        LLVMValueRef pairs = emit_mul(e, e->threads, emit_i64(e, LEAST_SHARE));
+        LLVMValueRef even = emit_div_up(e, pairs, emit_max(e, s.output_blocks, emit_i64(e, 1)));
+        s.row_blocks = emit_max(e, s.row_blocks, emit_min(e, even, s.row_tiles));
+    }
     s.strips = emit_mul(e, contraction_count(e, c, &c->outer), s.row_blocks);
     s.total = emit_mul(e, s.strips, s.output_blocks);
     return s;

@@ -38,6 +38,10 @@ enum {
     AMX_ROWS = 16,           /* of a matrix register */
     AMX_INPUTS = 32,         /* of bf16 in a row of it */
     BLOCK_ROWS = 96,         /* of A, at most */
+    MANY_BLOCK_ROWS =
+        512, /* where B is unpacked, once a block of rows: it stays in L2, and rows pass by, ... */
+    MANY_BLOCK_BYTES =
+        8 << 20, /* ... of so many bytes at most, since a thread may have to bring them to scratch */
     LARGE_L2 =
         2
         << 20, /* bytes, of parts whose L3 is far: there, and where products are faster than weights come, */
@@ -86,7 +90,8 @@ struct tile_choice {
 
 int schedule_tile_rows(const struct target *t, int vectors) {
     /* Outside of x86 no multiply-add broadcasts from memory: one more register is on its way. */
-    int other = strncmp(t->triple, "x86", 3) ? 3 : 2, rows = (t->vector_registers - other - vectors) / vectors;
+    int other = strncmp(t->triple, "x86", 3) ? 3 : 2,
+        rows = (t->vector_registers - other - vectors) / vectors;
     return rows > MAX_ROWS ? MAX_ROWS : rows;
 }
 
@@ -175,6 +180,12 @@ static enum atom tile_atom(struct graph *g, const struct node *kernel, enum atom
     return ATOM_amx_bf16;
 }
 
+static bool has_op(const struct node *kernel, enum op op) {
+    const struct node *n = kernel->body->first;
+    while (n && n->op != op) n = n->next;
+    return n;
+}
+
 static int contractions_of(const struct node *kernel) {
     int count = 0;
     for (const struct node *n = kernel->body->first; n; n = n->next) count += node_role(n) == ROLE_CONTRACT;
@@ -219,7 +230,8 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         if (axes.map->loops[i].kind == LOOP_REDUCTION)
             inputs *= (double)extent_max(axes.map->loops[i].extent);
     s->atom = tile_atom(g, kernel, atom_of(g, anchor));
-    bool integers = anchor->op == OP_qlinear, blocks = integers || is_blocks(kernel_param(kernel, axes.b_value));
+    bool integers = anchor->op == OP_qlinear,
+         blocks = integers || is_blocks(kernel_param(kernel, axes.b_value));
     int64_t together = output_group(kernel);
     bool wide =
         MMA_TILE_OUTPUTS / greatest_common_divisor(MMA_TILE_OUTPUTS, together) * together > MMA_MOST_OUTPUTS;
@@ -253,10 +265,13 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         s->tile[0] = c.rows;
         s->tile[1] = c.vectors * lanes_of(t);
     }
-    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4). */
+    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4); rope keeps the angles of as many. */
     int64_t most = tile || t->l2_bytes >= LARGE_L2 ? LARGE_BLOCK_ROWS : BLOCK_ROWS;
-    double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a);
-    int64_t rows = row_bytes > 0 ? (int64_t)((double)(t->l2_bytes / 2) / row_bytes) : most;
+    bool unpacked = blocks && !integers && !has_op(kernel, OP_rope);
+    if (unpacked) most = MANY_BLOCK_ROWS;
+    double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a),
+           bytes = unpacked ? MANY_BLOCK_BYTES : (double)(t->l2_bytes / 2);
+    int64_t rows = row_bytes > 0 ? (int64_t)(bytes / row_bytes) : most;
     rows = t->simt ? s->tile[0] : rows > most ? most : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
     s->block[1] = together > 1 ? s->tile[1] / greatest_common_divisor(s->tile[1], together) * together : 0;
