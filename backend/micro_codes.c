@@ -87,8 +87,7 @@ enum { QUADS = TILE_INPUTS / 4 };
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t) {
     struct dot d = dot_for(e->lanes, t);
     if (atom == ATOM_fma) return true;
-    return atom == ATOM_dot_int8 && (t->bits == 4 || t->bits == 8) && tile_groups(t) == 1 &&
-           dot_widens(e, &d);
+    return atom == ATOM_dot_int8 && tile_is_even(t) && dot_widens(e, &d);
 }
 
 void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to) {
@@ -159,9 +158,7 @@ static void add_wide(struct emitter *e, const struct micro *m, LLVMValueRef bloc
 /* A loop of two quads, k and k + 16, which share bytes of 4 bits: written out, they would all be begun at once, where few registers have
  * no room for that. */
 static bool in_loop(const struct emitter *e, const struct micro *m) {
-    const struct format_info *t = m->tile;
-    return e->target->vector_registers < 32 && !e->target->simt && tile_groups(t) == 1 &&
-           (t->bits == 4 || t->bits == 8);
+    return e->target->vector_registers < 32 && !e->target->simt && tile_is_even(m->tile);
 }
 
 static void loop_over_quads(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef k0,

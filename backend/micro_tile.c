@@ -77,7 +77,7 @@ struct part {
 };
 
 static bool is_in_parts(const struct emitter *e, const struct format_info *t) {
-    return !e->target->simt && tile_groups(t) == 1 && (t->bits == 4 || t->bits == 8);
+    return !e->target->simt && tile_is_even(t);
 }
 
 static struct part part_begin(struct emitter *e, const struct micro *m, LLVMValueRef tile,

@@ -25,6 +25,8 @@ int tile_low_bytes(const struct format_info *f) { return f->bits == 8 ? TILE_COD
 static int upper_bits(const struct format_info *f) { return f->bits == 8 ? 0 : f->bits - 4; }
 int tile_upper_bytes(const struct format_info *f) { return TILE_CODES / 8 * upper_bits(f); }
 
+bool tile_is_even(const struct format_info *f) { return tile_groups(f) == 1 && !upper_bits(f); }
+
 int64_t tile_upper(const struct format_info *f) { return tile_codes(f) + tile_low_bytes(f); }
 int64_t tile_bytes(const struct format_info *f) { return tile_upper(f) + tile_upper_bytes(f); }
 

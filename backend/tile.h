@@ -21,6 +21,7 @@ enum { TILE_OUTPUTS = 32, TILE_INPUTS = 32, TILE_CODES = TILE_OUTPUTS * TILE_INP
 const struct format_info *tile_format(enum format f);
 int tile_groups(const struct format_info *f); /* scales along the 32 inputs: 1, or 2 for groups of 16 */
 enum dtype tile_scale_type(const struct format_info *f);     /* f16, or f32 */
+bool tile_is_even(const struct format_info *f); /* codes of 4 or 8 bits, all with one scale: its quarters differ only in where they lie */
 int64_t tile_scales(const struct format_info *f, int group); /* offsets in a tile, bytes */
 int64_t tile_minima(const struct format_info *f, int group);
 int64_t tile_codes(const struct format_info *f);
