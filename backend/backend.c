@@ -239,8 +239,6 @@ static bool emit_artifact(struct code *codes, int count, enum artifact kind, str
     return kind == ARTIFACT_SO ? emit_library(codes, count, o) : emit_code(codes, count, kind, o);
 }
 
-static bool is_device(const struct target *t) { return t->simt && !t->emulated; }
-
 /* Of the tables beside a device's kernels: any machine of this kind. */
 static const struct target *host_target(void) { return target_find(backend_host_triple(), "generic"); }
 
@@ -251,7 +249,7 @@ static void begin(struct code *c, struct graph *g, enum artifact kind, const str
     c->kernels_end = &c->kernels;
     c->weights_end = &c->weights;
     c->emitters_count = kind == ARTIFACT_SO ? MAX_EMITTERS : 1;
-    if (is_device(g->target)) {
+    if (target_is_gpu(g->target)) {
         c->emitters_count = 1;
         c->device = emitter_new(g, g->target, g->name, c->source, options->opt_level);
     }

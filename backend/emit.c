@@ -62,7 +62,7 @@ static LLVMTargetMachineRef machine_new(const struct target *t, int opt_level) {
     char *message = NULL, *triple = LLVMNormalizeTargetTriple(t->triple);
     if (LLVMGetTargetFromTriple(triple, &target, &message))
         ice("no code generator for %s: %s", t->triple, message);
-    if (t->simt && t->emulated) opt_level = 0;
+    if (target_emulates_gpu(t)) opt_level = 0;
     LLVMCodeGenOptLevel level = opt_level <= 0   ? LLVMCodeGenLevelNone
                                 : opt_level >= 3 ? LLVMCodeGenLevelAggressive
                                                  : LLVMCodeGenLevelLess;
@@ -96,7 +96,7 @@ struct emitter *emitter_new(struct graph *g, const struct target *t, const char 
     struct arena *a = arena_new();
     struct emitter *e = arena_new_object(a, struct emitter);
     *e = (struct emitter){.arena = a, .graph = g, .target = t, .lanes = t->vector_bytes / 4};
-    e->threaded = t->simt && !t->emulated;
+    e->threaded = target_is_gpu(t);
     e->context = LLVMContextCreate();
     LLVMContextSetDiagnosticHandler(e->context, on_diagnostic, e);
     e->module = LLVMModuleCreateWithNameInContext(name, e->context);

@@ -152,7 +152,7 @@ static LLVMValueRef load_threads(struct emitter *e, LLVMTypeRef t, LLVMValueRef 
 /* The runtime looks at each lane's address; whole vectors, and what is one for all lanes, need no care. (Nor could
  * LLVM 22.1.8 be trusted: without AVX-512 it makes whole loads of the upper parts of a masked one of 32 lanes.) */
 static bool is_emulated_access(const struct emitter *e, const struct index *at, int lanes, LLVMValueRef mask) {
-    return e->target->simt && e->target->emulated && lanes > 1 && (mask || at->vector || at->stride != 1);
+    return target_emulates_gpu(e->target) && lanes > 1 && (mask || at->vector || at->stride != 1);
 }
 
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,

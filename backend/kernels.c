@@ -90,7 +90,7 @@ static void begin_host_function(struct emitter *e, const char *name) {
 
 /* Guards stay what they are on a processor. */
 static bool is_emulated(const struct emitter *e, const struct node *n) {
-    return e->target->simt && e->target->emulated && n->op == OP_kernel;
+    return target_emulates_gpu(e->target) && n->op == OP_kernel;
 }
 
 static void begin_function(struct emitter *e, const char *name, const struct function *f,

@@ -19,12 +19,10 @@ static const char *own_folder(struct arena *a) {
     return arena_strndup(a, path, slash ? (size_t)(slash - path) : 0);
 }
 
-/* Whether code for the graph's target runs on this machine. */
-static bool is_gpu(const struct graph *g) { return g->target->simt && !g->target->emulated; }
-
+/* Whether code for the graph's target runs on another kind of machine. */
 static bool is_foreign(const struct tool *t) {
     const char *host = backend_host_triple();
-    return !is_gpu(t->graph) && (!host || strcmp(host, t->graph->target->triple) != 0);
+    return !target_is_gpu(t->graph->target) && (!host || strcmp(host, t->graph->target->triple) != 0);
 }
 
 /* The runtime's archive: where $MDL_RUNTIME says, in the build tree, or where it was installed. */

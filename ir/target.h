@@ -32,6 +32,10 @@ struct target {
     int64_t shared_bytes; /* of a GPU: what a thread block may have (CUDA Programming Guide, table of technical specifications) */
 };
 
+/* A GPU that code is made for; one whose lanes and warps this machine stands in for. */
+static inline bool target_is_gpu(const struct target *t) { return t->simt && !t->emulated; }
+static inline bool target_emulates_gpu(const struct target *t) { return t->simt && t->emulated; }
+
 #define CUDA_TRIPLE "nvptx64-nvidia-cuda"
 
 /* The triple as targets.def spells it; `given` may name a vendor ("aarch64-unknown-linux-gnu"). NULL:
