@@ -87,11 +87,7 @@ static void slice(struct route *r, const struct reshard_step *step) {
             cut ? extent_mul(p->g->extents, axes_index(p, step->over.axes, step->over.count), extent[i])
                 : number(p, 0);
     }
-    struct node *n = node_new(p->g, OP_slice, 1, &r->at, r->b.loc);
-    *node_attr(n, "start") = attr_extents(p->g, t->rank, start);
-    *node_attr(n, "extent") = attr_extents(p->g, t->rank, extent);
-    *node_attr(n, "step") = attr_ints(p->g, t->rank, ones);
-    r->at = build_finish(&r->b, n);
+    r->at = build_slice(&r->b, r->at, start, extent, ones);
 }
 
 /* ---- Collectives ---- */
