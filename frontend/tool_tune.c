@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LEAST_CALLS = 5 };
@@ -38,12 +37,6 @@ struct candidate {
     struct run_call call;
     bool begun; /* the call's parts are to be freed */
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void progress(const char *what, int number) {
     if (isatty(2)) fprintf(stderr, "\rtune: %s %d\033[K", what, number);
@@ -179,10 +172,10 @@ static void compare(struct tuning *x, const struct candidate *base, const struct
 
 static int measure(struct tuning *x, struct candidate *base, struct candidate *c, double seconds) {
     struct kernel_times derived = {0}, times = {0};
-    double begun = now();
+    double begun = library_now();
     int status = run_execute(&c->call); /* pages and caches are warm from here on */
     while (!status && times.calls < RECORDED_CALLS &&
-           (times.calls < LEAST_CALLS || now() - begun < seconds)) {
+           (times.calls < LEAST_CALLS || library_now() - begun < seconds)) {
         status = library_time_kernels(&base->library, &base->call, &derived);
         if (!status) status = library_time_kernels(&c->library, &c->call, &times);
     }

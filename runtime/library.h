@@ -48,6 +48,7 @@ struct kernel_times {
     int calls;
     struct recording recording;
 };
+double library_now(void); /* seconds, of a clock that only goes on */
 /* One more call, of RECORDED_CALLS at most, and what its kernels took. */
 int library_time_kernels(struct library *l, struct run_call *c, struct kernel_times *t);
 void kernel_times_free(struct kernel_times *t);

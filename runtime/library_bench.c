@@ -8,7 +8,7 @@
 
 enum { MOST_CALLS = 100000, LEAST_CALLS = 5, NAME_COLUMNS = 40 };
 
-static double now(void) {
+double library_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -117,12 +117,12 @@ static void print_table(const struct kernel_times *t) {
 
 /* Whole calls for `seconds`; how many there were, or -1. */
 static int time_calls(struct library *l, struct run_call *c, double seconds, double *times) {
-    double begin = now();
+    double begin = library_now();
     int calls = 0;
-    while (ranks_any(l, calls < MOST_CALLS && (calls < LEAST_CALLS || now() - begin < seconds))) {
-        double start = now();
+    while (ranks_any(l, calls < MOST_CALLS && (calls < LEAST_CALLS || library_now() - begin < seconds))) {
+        double start = library_now();
         if (run_execute(c)) return -1;
-        times[calls++] = now() - start;
+        times[calls++] = library_now() - start;
     }
     return calls;
 }
