@@ -83,25 +83,37 @@ static int64_t packed_rows(const struct emitter *e, const struct attention *a) {
     return round_up(a->sdpa.dim, (int64_t)e->lanes * a->group_of_atom) / a->group_of_atom;
 }
 
+/* How much of `extent` a loop's body takes: all, written out, if it is few vectors, so that a row's address is found once and its loads are
+ * under way together. */
+static int64_t written_out(const struct emitter *e, int64_t extent) {
+    enum { FEW = 8 };
+    return extent <= (int64_t)FEW * e->lanes ? extent : e->lanes;
+}
+
 /* Panels of keys in scratch; keys past the last repeat it, and their scores are hidden. */
 static void pack_keys(struct emitter *e, const struct attention *a, const struct attention_part *part) {
     LLVMValueRef rows[MAX_LANES], last = emit_sub(e, part->visible, emit_i64(e, 1)),
                                   panel = emit_i64(e, PANEL_KEYS);
-    struct emit_loop keys;
+    int64_t extent = packed_rows(e, a), body = written_out(e, extent);
+    struct emit_loop keys, groups;
     emit_loop_begin(e, &keys, emit_i64(e, 0), part->count, e->lanes, 0, NULL);
-    LLVMValueRef to = emit_mul(e, emit_div(e, keys.counter, panel), emit_i64(e, packed_rows(e, a)));
-    for (int64_t group = 0; group < packed_rows(e, a); group += e->lanes) { /* written out, as values are */
+    LLVMValueRef to = emit_mul(e, emit_div(e, keys.counter, panel), emit_i64(e, extent));
+    emit_loop_begin(e, &groups, emit_i64(e, 0), emit_i64(e, extent), body, 0, NULL);
+    for (int64_t i = 0; i < body; i += e->lanes) {
+        LLVMValueRef group = emit_add(e, groups.counter, emit_i64(e, i));
         for (int l = 0; l < e->lanes; l++) {
             LLVMValueRef key = emit_add(e, emit_add(e, part->first, keys.counter), emit_i64(e, l));
-            rows[l] = groups_of_key(e, a, emit_min(e, key, last), emit_i64(e, group * a->group_of_atom));
+            LLVMValueRef dim = emit_mul(e, group, emit_i64(e, a->group_of_atom));
+            rows[l] = groups_of_key(e, a, emit_min(e, key, last), dim);
         }
         transpose(e, rows);
         for (int l = 0; l < e->lanes; l++) {
-            LLVMValueRef row = emit_add(e, to, emit_i64(e, group + l));
+            LLVMValueRef row = emit_add(e, emit_add(e, to, group), emit_i64(e, l));
             LLVMValueRef at = emit_add(e, emit_mul(e, row, panel), emit_rem(e, keys.counter, panel));
             emit_store_lanes(e, rows[l], attention_float(e, a->k_block, at), NULL);
         }
     }
+    emit_loop_end(e, &groups, NULL);
     emit_loop_end(e, &keys, NULL);
 }
 
@@ -119,17 +131,20 @@ static LLVMValueRef values_of_key(struct emitter *e, const struct attention *a,
 static void pack_values(struct emitter *e, const struct attention *a, const struct attention_part *part,
                         LLVMValueRef whole) {
     int k = a->group_of_atom;
-    struct emit_loop keys;
+    int64_t body = written_out(e, a->value_padded);
+    LLVMValueRef padded = emit_i64(e, a->value_padded);
+    struct emit_loop keys, dims;
     emit_loop_begin(e, &keys, emit_i64(e, 0), whole, k, 0, NULL);
-    LLVMValueRef to = emit_div(e, keys.counter, emit_i64(e, k)),
+    LLVMValueRef to = emit_mul(e, emit_div(e, keys.counter, emit_i64(e, k)), padded),
                  next = emit_add(e, keys.counter, emit_i64(e, 1));
-    to = emit_mul(e, to, emit_i64(e, a->value_padded));
-    for (int64_t dim = 0; dim < a->value_padded;
-         dim += e->lanes) { /* written out: a row's address is found once */
-        LLVMValueRef at = emit_i64(e, dim), v = values_of_key(e, a, part, keys.counter, at);
-        if (k == 2) v = pairs_of(e, v, values_of_key(e, a, part, next, at), true);
-        emit_store_lanes(e, v, attention_float(e, a->v_block, emit_add(e, to, at)), NULL);
+    emit_loop_begin(e, &dims, emit_i64(e, 0), padded, body, 0, NULL);
+    for (int64_t i = 0; i < body; i += e->lanes) {
+        LLVMValueRef dim = emit_add(e, dims.counter, emit_i64(e, i)),
+                     v = values_of_key(e, a, part, keys.counter, dim);
+        if (k == 2) v = pairs_of(e, v, values_of_key(e, a, part, next, dim), true);
+        emit_store_lanes(e, v, attention_float(e, a->v_block, emit_add(e, to, dim)), NULL);
     }
+    emit_loop_end(e, &dims, NULL);
     emit_loop_end(e, &keys, NULL);
 }
 
