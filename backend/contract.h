@@ -42,7 +42,7 @@ struct group {
 };
 struct strip { /* rows begin .. end of one outer index, by outputs block .. block_end */
     LLVMValueRef begin, end, block, block_end;
-    LLVMValueRef first; /* i1: the first of a thread's share, for which weights come from memory, the next block's beside products */
+    LLVMValueRef first; /* i1: the first of a thread's share */
 };
 struct shape { /* of a group's work */
     LLVMValueRef rows, row_tiles, outputs, row_blocks, output_blocks, strips, total, block_outputs;

@@ -100,6 +100,16 @@ LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValu
 
 static int vectors_of(const struct group *g) { return g->unpacked ? g->unpacked_vectors : g->vectors; }
 
+/* The tiles of a thread's first strip, for which weights come from memory, have a part each of the block of outputs behind this one asked for. */
+static void ask_for_next_block(struct emitter *e, const struct anchor *a, LLVMValueRef row,
+                               const struct strip *s, LLVMValueRef first, const struct index *at,
+                               struct micro *m) {
+    LLVMValueRef tile = emit_div(e, emit_sub(e, row, s->begin), emit_i64(e, m->rows)),
+                 none = emit_i64(e, INT32_MAX);
+    LLVMValueRef next = emit_add(e, first, emit_sub(e, s->block_end, s->block));
+    panels_next(e, &a->panels, next, LLVMBuildSelect(e->builder, s->first, tile, none, ""), at, m);
+}
+
 static void multiply_panel(struct emitter *e, const struct group *g, const struct anchor *a, int rows,
                            LLVMValueRef row, const struct strip *s, LLVMValueRef first, struct index *at) {
     LLVMValueRef sums[MAX_TILE_SUMS];
@@ -118,11 +128,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
         panels_unpacked(e, &a->panels, first, s->block, at, &m);
     else
         panels_outputs(e, &a->panels, first, s->block, at, &m);
-    if (!simt && !m.ahead) {
-        LLVMValueRef tile = emit_div(e, emit_sub(e, row, s->begin), emit_i64(e, rows));
-        LLVMValueRef part = LLVMBuildSelect(e->builder, s->first, tile, emit_i64(e, INT32_MAX), "");
-        panels_next(e, &a->panels, emit_add(e, first, emit_sub(e, s->block_end, s->block)), part, at, &m);
-    }
+    if (!simt && !m.ahead) ask_for_next_block(e, a, row, s, first, at, &m);
     if (simt) panels_share_inputs(e, &a->panels, simt_sharer(e, g), simt_sharers(e, g), &m);
     for (int i = 0; i < count; i++) sums[i] = LLVMConstNull(emit_vector(e, e->f32, e->lanes));
     emit_micro(e, &m, sums);
@@ -228,7 +234,7 @@ static LLVMValueRef tiles_of(struct emitter *e, const struct strip *s, const str
     return count;
 }
 
-/* The tile that begins at `row`, of the size whose turn it is; returns that. */
+/* The tile that begins at `row`, of the size whose turn it is; returns how many rows it has. */
 static LLVMValueRef multiply_tile(struct emitter *e, struct group *g, LLVMValueRef row, const struct strip *s,
                                   const struct sizes *z, struct index *at) {
     LLVMValueRef end = s->end, from = s->begin, rows = emit_i64(e, z->rows[z->count - 1]);
