@@ -310,10 +310,11 @@ struct row_program {
     bool whole_rows;      /* values are reduced along rows: all columns of a row must be at hand at once */
     int64_t column_group; /* else: a result's column reads only columns of its own aligned group of this many
                              (rope: the head's extent; quantize: 32; elementwise: 1) */
-    int results_count, stages_count, kept_count;
+    int results_count, stages_count, kept_count, scalars_count;
     struct row_result *results;
     struct row_stage *stages; /* reductions along the row, in order */
     struct row_kept *kept;
+    struct row_scalar *scalars;
 };
 /* NULL: the kernel's results cannot be reached from the anchor point by point. */
 const struct row_program *row_plan(struct emitter *e, struct value *anchor);

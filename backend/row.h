@@ -23,10 +23,17 @@ struct row_kept {
     struct value *value;
     int stage; /* that makes it; loops after it read it */
 };
+/* What is made of reductions, one a row: once, behind the stage that makes the last of them, not for each column. */
+struct row_scalar {
+    struct value *value;
+    int stage;
+};
 struct row_stage { /* a pass over the row that ends in a reduction; after the last, results are stored */
     struct node *reduction;
 };
 bool row_reduces(const struct row_program *p, const struct node *n);
+/* Whether a value of this type has one element for each row of the anchor's. */
+bool row_has_one(const struct type *anchor, const struct type *t);
 /* Finds the stages, and what is kept between them. dependent: [values] what comes after the anchor. */
 void row_plan_stages(struct emitter *e, struct row_program *p, const bool *dependent);
 

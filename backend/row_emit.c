@@ -69,12 +69,21 @@ static struct point scalar_point(struct emitter *e, const struct row_work *w, co
     return p;
 }
 
+static void make_scalars(struct emitter *e, const struct row_work *w, int stage) {
+    for (int i = 0; i < w->program->scalars_count; i++) {
+        const struct row_scalar *s = &w->program->scalars[i];
+        struct point p = scalar_point(e, w, &s->value->type);
+        if (s->stage == stage) emit_value(e, s->value, &p);
+    }
+}
+
 static void run_stages(struct emitter *e, struct row_work *w) {
     for (int i = 0; i < w->program->stages_count; i++) {
         struct value *v = w->program->stages[i].reduction->results[0];
         struct point p = scalar_point(e, w, &v->type);
         emit_value(e, v, &p);
         end_stage(e, w, i);
+        make_scalars(e, w, i);
     }
 }
 

@@ -19,8 +19,8 @@ static bool same_shape(const struct type *a, const struct type *b) {
     return true;
 }
 
-/* Whether v has an element for each row: the anchor's shape without its last axis, or with 1 there. */
-static bool is_per_row(const struct type *anchor, const struct type *t) {
+/* The anchor's shape without its last axis, or with 1 there. */
+bool row_has_one(const struct type *anchor, const struct type *t) {
     int64_t one;
     for (int i = 0; i < anchor->rank - 1; i++)
         if (i >= t->rank || t->extents[i] != anchor->extents[i]) return false;
@@ -89,7 +89,7 @@ static bool plan_result(struct emitter *e, struct row_program *p, struct row_res
     }
     r->write = row_write(e->kernel, number);
     if (r->write) r->value = r->write->operands[1];
-    if (!r->write && is_per_row(&p->anchor->type, &v->type) && !same_shape(&v->type, &p->anchor->type)) {
+    if (!r->write && row_has_one(&p->anchor->type, &v->type) && !same_shape(&v->type, &p->anchor->type)) {
         r->kind = ROW_SCALAR;
         return true;
     }

@@ -8,10 +8,9 @@ enum { WORTH_KEEPING = 5, MOST_BYTES = 256 * 1024, MAX_STAGES = 30 };
 
 /* About how many instructions a primitive takes. */
 static const int costs[SCALAR_COUNT] = {
-    [SCALAR_exp] = 12, [SCALAR_exp2] = 10, [SCALAR_expm1] = 14, [SCALAR_log] = 20, [SCALAR_log1p] = 24,
-    [SCALAR_sin] = 40, [SCALAR_cos] = 40,  [SCALAR_tanh] = 20,  [SCALAR_erf] = 40, [SCALAR_pow] = 80,
-    [SCALAR_gelu] = 25,
-    [SCALAR_div] = 4,  [SCALAR_sqrt] = 6,  [SCALAR_rem] = 40,
+    [SCALAR_exp] = 12,  [SCALAR_exp2] = 10, [SCALAR_expm1] = 14, [SCALAR_log] = 20, [SCALAR_log1p] = 24,
+    [SCALAR_sin] = 40,  [SCALAR_cos] = 40,  [SCALAR_tanh] = 20,  [SCALAR_erf] = 40, [SCALAR_pow] = 80,
+    [SCALAR_gelu] = 25, [SCALAR_div] = 4,   [SCALAR_sqrt] = 6,   [SCALAR_rem] = 40,
 };
 
 static int body_cost(const struct scalar *s) {
@@ -104,6 +103,30 @@ static void find_kept(struct analysis *a) {
     }
 }
 
+/* The last stage that v, an operand of elementwise ops, waits for if it is one for each row, or for all; none: -1; if it is neither: MAX_STAGES. */
+static int last_stage(const struct row_program *p, const int *stage, const struct value *v) {
+    if (!v || !v->type.rank) return -1;
+    return row_has_one(&p->anchor->type, &v->type) ? stage[v->id] : MAX_STAGES;
+}
+
+static void find_scalars(struct emitter *e, struct row_program *p) {
+    int *stage = arena_new_array(e->arena, int, e->graph->values); /* of what is one for each row */
+    for (int i = 0; i < e->graph->values; i++) stage[i] = MAX_STAGES;
+    for (int i = 0; i < e->kernel->body->args_count; i++) stage[e->kernel->body->args[i]->id] = -1;
+    for (int i = 0; i < p->stages_count; i++) stage[p->stages[i].reduction->results[0]->id] = i;
+    for (const struct node *n = e->kernel->body->first; n; n = n->next) {
+        if (!is_elementwise(n) || !row_has_one(&p->anchor->type, &n->results[0]->type)) continue;
+        int last = -1;
+        for (int i = 0; i < n->operands_count; i++) {
+            int waits = last_stage(p, stage, n->operands[i]);
+            if (waits > last) last = waits;
+        }
+        stage[n->results[0]->id] = last;
+        if (last >= 0 && last < p->stages_count)
+            p->scalars[p->scalars_count++] = (struct row_scalar){n->results[0], last};
+    }
+}
+
 void row_plan_stages(struct emitter *e, struct row_program *p, const bool *dependent) {
     int values = e->graph->values, nodes = 0;
     struct analysis a = {e,
@@ -115,10 +138,12 @@ void row_plan_stages(struct emitter *e, struct row_program *p, const bool *depen
     for (const struct node *n = e->kernel->body->first; n; n = n->next) nodes++;
     p->stages = arena_new_array(e->arena, struct row_stage, nodes + 1);
     p->kept = arena_new_array(e->arena, struct row_kept, nodes + 1);
+    p->scalars = arena_new_array(e->arena, struct row_scalar, nodes + 1);
     for (struct node *n = e->kernel->body->first; n; n = n->next)
         if (n->results_count && dependent[n->results[0]->id] && row_reduces(p, n))
             p->stages[p->stages_count++].reduction = n;
     if (p->stages_count > MAX_STAGES || !p->stages_count) return; /* nothing between stages is kept */
     find_costs(&a);
     find_kept(&a);
+    find_scalars(e, p);
 }
