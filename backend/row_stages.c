@@ -105,8 +105,9 @@ static void find_kept(struct analysis *a) {
 
 /* The last stage that v, an operand of elementwise ops, waits for if it is one for each row, or for all; none: -1; if it is neither: MAX_STAGES. */
 static int last_stage(const struct row_program *p, const int *stage, const struct value *v) {
-    if (!v || !v->type.rank) return -1;
-    return row_has_one(&p->anchor->type, &v->type) ? stage[v->id] : MAX_STAGES;
+    if (!v || (v->def && v->def->op == OP_constant)) return -1;
+    bool one = !v->type.rank || row_has_one(&p->anchor->type, &v->type);
+    return one ? stage[v->id] : MAX_STAGES;
 }
 
 static void find_scalars(struct emitter *e, struct row_program *p) {
