@@ -5,7 +5,7 @@
  *         [copy the strip's rows of A]          only where they do not lie right
  *         for block of outputs:
  *             [pack B; for many rows, unpack weights in blocks]
- *             for tile of rows:                 MR rows, then fewer for what is left
+ *             for tile of rows:                 MR rows, or fewer, first, for what they leave
  *                 for panel in block:  tile of C = A x B, for each anchor
  *                 for row in tile:     row program      bias, activation, residual, rope, quantise, store
  *

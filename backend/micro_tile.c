@@ -71,9 +71,9 @@ static LLVMValueRef weights_of(struct emitter *e, const struct micro *m, LLVMVal
 enum { PART = 8 };
 struct part {
     LLVMValueRef first; /* i64, of its inputs */
-    LLVMValueRef codes,
-        half; /* where the loop's first input has its byte; i32, by how much its code is shifted there; or NULL, the tile */
-    int count; /* of inputs */
+    LLVMValueRef codes; /* a tile whose input 0 has its codes' bytes where this part's first has them */
+    LLVMValueRef shift; /* i32, of the codes in these bytes; NULL: `codes` is the whole tile */
+    int count;          /* of inputs */
 };
 
 static bool is_in_parts(const struct emitter *e, const struct format_info *t) {
@@ -88,11 +88,11 @@ static struct part part_begin(struct emitter *e, const struct micro *m, LLVMValu
     emit_loop_begin(e, loop, p.first, emit_i64(e, TILE_INPUTS), PART, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop->carried[i];
     LLVMValueRef row = emit_rem(e, loop->counter, emit_i64(e, low)),
-                 shift =
-                     emit_mul(e, emit_div(e, loop->counter, emit_i64(e, low)), emit_i64(e, m->tile->bits));
+                 upper = emit_div(e, loop->counter, emit_i64(e, low)),
+                 shift = emit_mul(e, upper, emit_i64(e, m->tile->bits));
     p.first = loop->counter;
     p.codes = emit_offset(e, tile, emit_mul(e, row, emit_i64(e, TILE_OUTPUTS)));
-    p.half = LLVMBuildTrunc(e->builder, shift, e->i32, "");
+    p.shift = LLVMBuildTrunc(e->builder, shift, e->i32, "");
     p.count = PART;
     return p;
 }
@@ -108,13 +108,13 @@ static void part_end(struct emitter *e, const struct micro *m, struct emit_loop 
 static LLVMValueRef codes_of(struct emitter *e, const struct micro *m, const struct part *p, int k, int v) {
     LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
     int position = tile_position(k, v * m->lanes, 1);
-    if (!p->half)
+    if (!p->shift)
         return LLVMBuildZExt(e->builder, micro_load_codes(e, m, p->codes, position, m->lanes), words, "");
     LLVMValueRef bytes = load_bytes(e, micro_byte_vector(e, m->lanes), p->codes,
                                     tile_codes(m->tile) + position, m->lanes, m->lanes);
     LLVMValueRef wide = LLVMBuildZExt(e->builder, bytes, words, "");
     if (m->tile->bits == 8) return wide;
-    wide = LLVMBuildLShr(e->builder, wide, emit_splat(e, p->half, m->lanes), "");
+    wide = LLVMBuildLShr(e->builder, wide, emit_splat(e, p->shift, m->lanes), "");
     return LLVMBuildAnd(e->builder, wide, emit_constant_like(words, 15), "");
 }
 

@@ -40,8 +40,8 @@ void panels_stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to
  * zeros. */
 void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                          struct index *at);
-/* Packed tiles of outputs begin..end into scratch as micro_unpack leaves them, room for which was made for so many outputs, and for as many
- * rows of codes; then micro's B side is the part of them that starts at `first`, any multiple of its lanes. */
+/* Packed tiles of outputs begin..end into scratch as micro_unpack leaves them, room for which was made for so many outputs, `panel` of them in
+ * a panel, and for as many rows of codes; then micro's B side is the part of them that starts at `first`, any multiple of its lanes. */
 void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs, int panel);
 int64_t panels_unpacked_bytes(const struct panels *p); /* of an output */
 void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,

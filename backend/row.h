@@ -34,7 +34,7 @@ struct row_stage { /* a pass over the row that ends in a reduction; after the la
 bool row_reduces(const struct row_program *p, const struct node *n);
 /* Whether a value of this type has one element for each row of the anchor's. */
 bool row_has_one(const struct type *anchor, const struct type *t);
-/* Finds the stages, and what is kept between them. dependent: [values] what comes after the anchor. */
+/* Finds the stages, what is made of them once a row, and what is kept between them. dependent: [values] what comes after the anchor. */
 void row_plan_stages(struct emitter *e, struct row_program *p, const bool *dependent);
 
 #endif

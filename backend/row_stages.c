@@ -1,5 +1,5 @@
-/* A row program's stages, and which values are kept from one to the next instead of being computed again:
- * those that several stages use and that cost more than a load or two.
+/* A row program's stages; what is one for each row behind them; and which values are kept from one to the next instead of being computed
+ * again: those that several stages use and that cost more than a load or two.
  *
  *     softmax: m = max(x) │ e = exp(x - m), s = sum(e) │ e / s          e is kept, x is not */
 #include "backend/row.h"
@@ -110,6 +110,7 @@ static int last_stage(const struct row_program *p, const int *stage, const struc
     return one ? stage[v->id] : MAX_STAGES;
 }
 
+/* Elementwise values that are one for each row and wait for some stage; what waits for none is as good as a load. */
 static void find_scalars(struct emitter *e, struct row_program *p) {
     int *stage = arena_new_array(e->arena, int, e->graph->values); /* of what is one for each row */
     for (int i = 0; i < e->graph->values; i++) stage[i] = MAX_STAGES;
