@@ -225,6 +225,18 @@ LLVMValueRef emit_scratch(struct emitter *e, int64_t bytes);
 LLVMBasicBlockRef emit_entry_begin(struct emitter *e);
 void emit_entry_end(struct emitter *e, LLVMBasicBlockRef back);
 void emit_location(struct emitter *e, struct loc loc); /* of the instructions that follow */
+/* Closes the entry block, where the builder stands, and opens what follows it and the memo's scopes of both. */
+void emit_body_begin(struct emitter *e);
+/* Until emit_function_end, instructions go to the body of `f`, a function that kernels call; it has no places in the
+ * model's text. */
+struct emit_outside {
+    LLVMValueRef function;
+    LLVMBasicBlockRef entry, block;
+    LLVMMetadataRef location;
+    struct memo_scope *memo;
+};
+void emit_function_begin(struct emitter *e, struct emit_outside *outside, LLVMValueRef f);
+void emit_function_end(struct emitter *e, const struct emit_outside *outside);
 
 /* Scopes of the memo: what was computed inside is forgotten when the scope closes. */
 void emit_scope_begin(struct emitter *e);

@@ -108,6 +108,33 @@ void emit_entry_end(struct emitter *e, LLVMBasicBlockRef back) {
     LLVMPositionBuilderAtEnd(e->builder, back);
 }
 
+void emit_body_begin(struct emitter *e) {
+    LLVMBasicBlockRef start = new_block(e, "start");
+    LLVMBuildBr(e->builder, start);
+    LLVMPositionBuilderAtEnd(e->builder, start);
+    e->memo = NULL;
+    emit_scope_begin(e); /* the entry's */
+    emit_scope_begin(e); /* the body's */
+}
+
+void emit_function_begin(struct emitter *e, struct emit_outside *outside, LLVMValueRef f) {
+    *outside = (struct emit_outside){e->function, e->entry, LLVMGetInsertBlock(e->builder),
+                                     LLVMGetCurrentDebugLocation2(e->builder), e->memo};
+    LLVMSetCurrentDebugLocation2(e->builder, NULL);
+    e->function = f;
+    e->entry = new_block(e, "entry");
+    LLVMPositionBuilderAtEnd(e->builder, e->entry);
+    emit_body_begin(e);
+}
+
+void emit_function_end(struct emitter *e, const struct emit_outside *outside) {
+    e->function = outside->function;
+    e->entry = outside->entry;
+    e->memo = outside->memo;
+    LLVMPositionBuilderAtEnd(e->builder, outside->block);
+    LLVMSetCurrentDebugLocation2(e->builder, outside->location);
+}
+
 void emit_location(struct emitter *e, struct loc loc) {
     if (!e->debug_scope) return;
     unsigned line = loc.line > 0 ? (unsigned)loc.line : 0, column = loc.line > 0 ? (unsigned)loc.column : 0;

@@ -8,6 +8,7 @@
 #include "backend/emit_math.h"
 #include "backend/emit_memo.h"
 #include "backend/simt.h"
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -69,20 +70,42 @@ static struct rope_table *table_of(struct emitter *e, double base, int64_t dim, 
     return e->ropes = t;
 }
 
-struct filling {
-    struct rope_table *table;
-    LLVMValueRef position; /* f64 */
+/* What makes a position's angles: void (f64 position, ptr sines, ptr cosines). A function by itself, one for each kind
+ * of table in a module: it is seldom called, and its constants would else fill registers that the kernel's tiles need. */
+struct angles {
+    const struct rope_table *table;
+    LLVMValueRef position, sines, cosines;
 };
 
-static void fill_columns(struct emitter *e, void *data, const struct index *d, int lanes, LLVMValueRef tail) {
-    const struct filling *f = data;
-    const struct rope_table *t = f->table;
-    LLVMValueRef turns = emit_load_at(e, e->f64, t->turns, *d, lanes, tail), sine, cosine;
-    LLVMValueRef sign = emit_load_at(e, e->f32, t->signs, *d, lanes, tail);
-    math_sincos_turns(e, LLVMBuildFMul(e->builder, turns, emit_splat(e, f->position, lanes), ""), &sine,
+static void make_angles(struct emitter *e, void *data, const struct index *d, int lanes, LLVMValueRef tail) {
+    const struct angles *a = data;
+    LLVMValueRef turns = emit_load_at(e, e->f64, a->table->turns, *d, lanes, tail), sine, cosine;
+    LLVMValueRef sign = emit_load_at(e, e->f32, a->table->signs, *d, lanes, tail);
+    math_sincos_turns(e, LLVMBuildFMul(e->builder, turns, emit_splat(e, a->position, lanes), ""), &sine,
                       &cosine);
-    emit_store_at(e, LLVMBuildFMul(e->builder, sine, sign, ""), t->last_sines, *d, lanes, tail);
-    emit_store_at(e, cosine, t->last_cosines, *d, lanes, tail);
+    emit_store_at(e, LLVMBuildFMul(e->builder, sine, sign, ""), a->sines, *d, lanes, tail);
+    emit_store_at(e, cosine, a->cosines, *d, lanes, tail);
+}
+
+static LLVMTypeRef angles_type(struct emitter *e) {
+    LLVMTypeRef parameters[] = {e->f64, e->ptr, e->ptr};
+    return LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 3, 0);
+}
+
+static LLVMValueRef angles_function(struct emitter *e, const struct rope_table *t) {
+    const char *name = arena_printf(e->arena, "angles.%a.%" PRId64 ".%d", t->base, t->dim, t->interleaved);
+    LLVMValueRef f = LLVMGetNamedFunction(e->module, name);
+    if (f) return f;
+    f = LLVMAddFunction(e->module, name, angles_type(e));
+    LLVMSetLinkage(f, LLVMInternalLinkage);
+    struct emit_outside outside;
+    emit_function_begin(e, &outside, f);
+    struct angles a = {t, LLVMGetParam(f, 0), LLVMGetParam(f, 1), LLVMGetParam(f, 2)};
+    struct stretch all = {emit_i64(e, 0), emit_i64(e, t->dim), 64, 1, e->lanes, false};
+    emit_columns(e, &all, make_angles, &a);
+    LLVMBuildRetVoid(e->builder);
+    emit_function_end(e, &outside);
+    return f;
 }
 
 /* Finds the slot of `position`, and makes its angles unless they are there. */
@@ -97,9 +120,8 @@ static void fill(struct emitter *e, struct rope_table *t, LLVMValueRef position)
     struct emit_if stale;
     emit_if_begin(e, &stale, LLVMBuildICmp(e->builder, LLVMIntNE, have, position, ""));
     LLVMBuildStore(e->builder, position, tag);
-    struct filling f = {t, LLVMBuildSIToFP(e->builder, position, e->f64, "")};
-    struct stretch all = {emit_i64(e, 0), emit_i64(e, t->dim), 64, 1, e->lanes, false};
-    emit_columns(e, &all, fill_columns, &f);
+    LLVMValueRef arguments[] = {LLVMBuildSIToFP(e->builder, position, e->f64, ""), t->last_sines, t->last_cosines};
+    LLVMBuildCall2(e->builder, angles_type(e), angles_function(e, t), arguments, 3, "");
     emit_if_end(e, &stale);
     t->scope = e->memo;
     t->last = position;

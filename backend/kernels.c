@@ -102,13 +102,8 @@ static void begin_function(struct emitter *e, const char *name, const struct fun
         emulate_warp_begin(e, name, device_warps(n));
     else
         begin_host_function(e, name);
-    LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->context, e->function, "start");
     begin_debug(e, name, n->loc);
-    LLVMBuildBr(e->builder, start);
-    LLVMPositionBuilderAtEnd(e->builder, start);
-    e->memo = NULL;
-    emit_scope_begin(e); /* the entry's */
-    emit_scope_begin(e); /* the body's */
+    emit_body_begin(e);
     e->bindings = NULL;
     e->ropes = NULL;
     e->scratch_bytes = 0;
