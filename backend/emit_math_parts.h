@@ -81,10 +81,12 @@ static inline V horner(struct emitter *e, V x, const double *c, int count, int s
     for (int i = last - step; i >= 0; i -= step) sum = emit_fma(e, sum, x, real(x, c[i]));
     return sum;
 }
-/* c[0] + c[1] x + ...; the long ones of f64 as four in x^4, since it is their latency that counts. */
+/* c[0] + c[1] x + ...; of the long ones it is the latency that counts: as two in x^2, of f64 as four in x^4. */
 static inline V polynomial(struct emitter *e, V x, const double *c, int count) {
-    if (!is_f64(x) || count < 8) return horner(e, x, c, count, 1);
-    V square = mul(e, x, x), fourth = mul(e, square, square), parts[4];
+    if (count < 8) return horner(e, x, c, count, 1);
+    V square = mul(e, x, x);
+    if (!is_f64(x)) return emit_fma(e, horner(e, square, c + 1, count - 1, 2), x, horner(e, square, c, count, 2));
+    V fourth = mul(e, square, square), parts[4];
     for (int i = 0; i < 4; i++) parts[i] = horner(e, fourth, c + i, count - i, 4);
     V low = emit_fma(e, parts[1], x, parts[0]), high = emit_fma(e, parts[3], x, parts[2]);
     return emit_fma(e, high, square, low);
