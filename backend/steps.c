@@ -26,7 +26,7 @@ uint32_t tables_extent(struct tables *t, const struct function *f, const struct 
 }
 
 static int64_t most_bytes(struct code *c, const struct home *h, const struct value *v) {
-    if (h->global) return h->stride ? INT64_MAX / 2 : home_bytes(h->global);
+    if (h->global) return home_bytes(h->global);
     const struct extent *bytes = type_bytes(c->graph->extents, &v->type);
     int64_t most = bytes ? extent_max(bytes) : INT64_MAX;
     return most < INT64_MAX / 2 ? most : INT64_MAX / 2;
@@ -40,8 +40,8 @@ static void add_ref(struct tables *t, const struct function *f, const struct val
                         .index = h.index,
                         .offset = h.offset,
                         .stride = h.stride};
-    int64_t begin = h.stride ? INT64_MIN / 2 : h.offset;
-    struct reach reach = {begin, begin + most_bytes(c, &h, v), written};
+    struct reach reach = {h.offset, h.offset + most_bytes(c, &h, v), written};
+    if (h.stride) reach.begin = INT64_MIN, reach.end = INT64_MAX;
     arena_push(c->arena, t->refs, t->refs_count, t->refs_capacity, r);
     arena_push(c->arena, t->reaches, t->reaches_count, t->reaches_capacity, reach);
 }

@@ -7,7 +7,7 @@ struct extent_entry { /* an extent, over the dims of a function's signature */
     const struct extent *extent;
     const struct function *function;
 };
-struct reach { /* bytes that a ref may touch, for deciding barriers; end INT64_MAX: unknown */
+struct reach { /* bytes that a ref may touch, for deciding barriers: all there are of one that a loop's variable moves */
     int64_t begin, end;
     bool written;
 };
