@@ -52,6 +52,7 @@ const struct attr *match_attr(const struct match *m, const char *name);
 /* Conditions. */
 bool always(const struct match *m);
 bool integers(const struct match *m); /* the root's result is an integer or bool tensor */
+bool floats(const struct match *m);   /* or one of floats */
 
 /* Applies the rules until none fires; true if one did. Rules for the same op are tried in the table's order.
  */

@@ -54,10 +54,14 @@ static bool lossless(enum dtype from, enum dtype to) {
     return precisions[from].bits <= precisions[to].bits;
 }
 
+/* Floats become integers by saturating, integers by wrapping: by way of floats, an integer must fit. */
 static struct value *cast_of_cast(struct builder *b, const struct match *m) {
     struct value *x = match_value(m, "x"), *middle = operand(m, 0);
-    enum dtype to = m->root->results[0]->type.dtype;
-    if (to == DTYPE_BOOL || !lossless(x->type.dtype, middle->type.dtype)) return NULL;
+    enum dtype from = x->type.dtype, by = middle->type.dtype, to = m->root->results[0]->type.dtype;
+    if (to == DTYPE_BOOL || !lossless(from, by)) return NULL;
+    bool saturates = dtype_class(from) != CLASS_FLOAT && dtype_class(by) == CLASS_FLOAT &&
+                     dtype_class(to) != CLASS_FLOAT;
+    if (saturates && !lossless(from, to)) return NULL;
     return build_cast(b, x, to);
 }
 
