@@ -89,7 +89,22 @@ static struct range of_extent(struct graph *g, const struct node *n, int depth) 
     return (struct range){node_attr(n, "n")->e, node_attr(n, "n")->e};
 }
 
-static struct range of_argreduce(struct graph *g, const struct node *n, int depth) {
+/* Of nothing, the largest and the smallest are what they began with. */
+static struct range of_extreme(struct graph *g, const struct node *n, int depth) {
+    const struct type *type = &n->operands[0]->type;
+    for (int i = 0; i < type->rank; i++)
+        if (extent_min(type->extents[i]) < 1) return unknown;
+    return of_operand(g, n, 0, depth);
+}
+
+/* The same for their places: none of nothing. */
+static struct range of_place(struct graph *g, const struct node *n, int depth) {
+    (void)depth;
+    const struct extent *places = n->operands[0]->type.extents[node_attr(n, "axis")->i];
+    return extent_min(places) < 1 ? unknown : below(g, places);
+}
+
+static struct range of_order(struct graph *g, const struct node *n, int depth) {
     (void)depth;
     return below(g, n->operands[0]->type.extents[node_attr(n, "axis")->i]);
 }
@@ -158,9 +173,9 @@ static const struct {
              {OP_cast, of_cast, false},
              {OP_iota, of_iota, true},
              {OP_extent, of_extent, true},
-             {OP_argmax, of_argreduce, true},
-             {OP_argmin, of_argreduce, true},
-             {OP_argsort, of_argreduce, true},
+             {OP_argmax, of_place, true},
+             {OP_argmin, of_place, true},
+             {OP_argsort, of_order, true},
              {OP_add, of_add, true},
              {OP_sub, of_sub, true},
              {OP_mul, of_mul, true},
@@ -169,8 +184,8 @@ static const struct {
              {OP_maximum, of_maximum, false},
              {OP_clip, of_clip, false},
              {OP_where, of_where, false},
-             {OP_max, of_view, false},
-             {OP_min, of_view, false}};
+             {OP_max, of_extreme, false},
+             {OP_min, of_extreme, false}};
 
 /* A value that is no node's result: a loop's variable, or nothing is known. */
 static struct range of_argument(struct graph *g, const struct value *v) {
@@ -185,7 +200,7 @@ static struct range range_at(struct graph *g, struct value *v, int depth) {
     if (!v || depth > MAX_DEPTH || dtype_class(v->type.dtype) != CLASS_INTEGER) return unknown;
     const struct node *n = v->def;
     if (!n) return of_argument(g, v);
-    if (n->op == OP_topk && v->index == 1) return of_argreduce(g, n, depth);
+    if (n->op == OP_topk && v->index == 1) return of_order(g, n, depth);
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (rules[i].op != n->op) continue;
         struct range r = rules[i].run(g, n, depth);
