@@ -145,6 +145,7 @@ static void argreduce_step(struct emitter *e, void *data, const struct index *at
     struct point q;
     LLVMValueRef v = step_value(e, r, at, lanes, tail, &q);
     if (!v) return;
+    v = emit_round(e, r->n->operands[0]->type.dtype, v); /* what ties rounded may not before */
     LLVMTypeRef positions = emit_vector(e, e->i32, q.lanes);
     LLVMValueRef here =
         LLVMBuildTrunc(e->builder, index_vector(e, &q.at[r->axes[0]], q.lanes), positions, "");
