@@ -172,7 +172,7 @@ static void choose_computing(struct chooser *c, struct function *f) {
         if (!is_contraction(n)) continue;
         const struct target *t = c->g->target;
         bool pays = op_info(n->op)->family == FAMILY_sdpa && t && (t->dot_bf16 || t->amx);
-        if (c->precision == PRECISION_BF16 || pays) use_bf16(c, n);
+        if (c->precision == PRECISION_BF16 || (c->precision == PRECISION_INT8 && pays)) use_bf16(c, n);
         if (c->precision == PRECISION_INT8) use_int8(c, n);
     }
 }
