@@ -47,7 +47,7 @@ static const char *c_name(struct code *c, const char *name, int number) {
 /* The functions that every model has besides its own: m_open, ... */
 static const char *const every_model_has[] = {"open",         "close",         "error",        "session_new",
                                               "session_free", "session_reset", "session_save", "session_load",
-                                              "model",        "session"};
+                                              "model",        "session",       "descriptor"};
 
 static const struct function *shaped(const struct graph *g, const char *name) {
     for (const struct function *f = g->functions; f; f = f->next) {
