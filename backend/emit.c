@@ -14,13 +14,12 @@ static pthread_mutex_t report = PTHREAD_MUTEX_INITIALIZER;
 
 void emit_error(struct emitter *e, struct loc loc, const char *format, ...) {
     va_list args;
-    va_start(args, format);
-    const char *text = arena_vprintf(e->arena, format, args);
-    va_end(args);
     pthread_mutex_lock(&report);
-    diag_error(e->graph->diag, loc, "%s", text);
-    pthread_mutex_unlock(&report);
+    va_start(args, format);
+    diag_error(e->graph->diag, loc, "%s", arena_vprintf(e->arena, format, args));
+    va_end(args);
     e->errors++;
+    pthread_mutex_unlock(&report);
 }
 
 /* What LLVM's back end has to say; its errors come only here, and emission reports success all the same. */
