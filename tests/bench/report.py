@@ -90,7 +90,7 @@ def part(kind, runs):
 def short(found):
     """Ratios only, a column a CPU."""
     lasts = [runs[-1] for _, runs in found]
-    text = "| work, and whose | " + " | ".join(kind for kind, _ in found) + " |\n|---|" + "---|" * len(found) + "\n"
+    text = "| ours ÷ theirs (above 1: ours is faster) | " + " | ".join(kind for kind, _ in found) + " |\n|---|" + "---|" * len(found) + "\n"
     for name in SHORT:
         rows = [run["rows"].get(name) for run in lasts]
         if any(rows):
