@@ -100,9 +100,9 @@ static bool carry_states(struct graph *g, struct block *b) {
 
 /* ---- Assignments of the function's level ---- */
 
-/* Reads behind the assignment, up to the next one of the same or to node `stop`, behind which it will be, give the value. */
-static void forward(struct graph *g, struct node *assign, const struct node *stop) {
-    for (struct node *n = assign->next, *next; n && n != stop->next; n = next) {
+/* Reads behind the assignment, up to the next one of the same, give the value. */
+static void forward(struct graph *g, struct node *assign) {
+    for (struct node *n = assign->next, *next; n; n = next) {
         next = n->next;
         if (n->op == OP_assign && same_element(n, assign)) return;
         replace_reads(g, n, assign, assign->operands[0]);
@@ -115,7 +115,7 @@ void delay_assignments(struct graph *g, struct function *f, struct node *last) {
     while (at->parent->owner) at = at->parent->owner;
     struct node *stop = at;
     for (struct node *n = f->body->first; n && n != stop; n = next) {
-        if (n->op == OP_assign) forward(g, n, stop);
+        if (n->op == OP_assign) forward(g, n);
         next = n->next; /* forwarded reads are gone */
         if (n->op != OP_assign) continue;
         struct node *behind = at->next;
