@@ -97,16 +97,15 @@ static struct range of_extreme(struct graph *g, const struct node *n, int depth)
     return of_operand(g, n, 0, depth);
 }
 
-/* The same for their places: none of nothing. */
-static struct range of_place(struct graph *g, const struct node *n, int depth) {
-    (void)depth;
-    const struct extent *places = n->operands[0]->type.extents[node_attr(n, "axis")->i];
-    return extent_min(places) < 1 ? unknown : below(g, places);
-}
-
 static struct range of_order(struct graph *g, const struct node *n, int depth) {
     (void)depth;
     return below(g, n->operands[0]->type.extents[node_attr(n, "axis")->i]);
+}
+
+/* The place of the largest or smallest: nothing has none. */
+static struct range of_place(struct graph *g, const struct node *n, int depth) {
+    bool some = extent_min(n->operands[0]->type.extents[node_attr(n, "axis")->i]) >= 1;
+    return some ? of_order(g, n, depth) : unknown;
 }
 
 static struct range of_add(struct graph *g, const struct node *n, int depth) {

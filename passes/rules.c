@@ -18,7 +18,8 @@ struct driver {
 bool always(const struct match *m) { return m != NULL; }
 
 bool floats(const struct match *m) { return dtype_class(m->root->results[0]->type.dtype) == CLASS_FLOAT; }
-bool integers(const struct match *m) { return dtype_class(m->root->results[0]->type.dtype) != CLASS_FLOAT; }
+
+bool integers(const struct match *m) { return !floats(m); }
 
 /* ---- Matching ---- */
 
