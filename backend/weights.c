@@ -102,7 +102,7 @@ struct packing {
     char *data;
     struct weight *next;
     pthread_mutex_t lock;
-    int failed;
+    _Atomic int failed; /* set by any of them */
 };
 
 static struct weight *take(struct packing *p) {
