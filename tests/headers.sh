@@ -42,7 +42,7 @@ refused() {
     mdlc -o libx.so refused.mdl 2>err && { echo "FAIL: a function may be named $1"; failed=1; }
     grep -q 'refused.mdl:3:[0-9]*: error: refused_' err || { echo "FAIL: $1: no error with its place"; cat err; failed=1; }
 }
-for name in open close error session_new session_free session_reset session_save session_load model session f_shape; do
+for name in open close error session_new session_free session_reset session_save session_load model session descriptor f_shape; do
     refused $name
 done
 exit $failed
