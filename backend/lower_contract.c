@@ -43,18 +43,23 @@ static LLVMValueRef outputs_of(struct emitter *e, const struct group *g) {
 
 /* ---- which anchors go together ---- */
 
-static bool depends_on(const struct value *v, const struct value *on) {
-    if (v == on) return true;
-    for (int i = 0; v->def && i < v->def->operands_count; i++)
-        if (v->def->operands[i] && depends_on(v->def->operands[i], on)) return true;
-    return false;
+/* Marks in `seen` [graph's nodes] what v is computed from. */
+static void mark_origins(const struct value *v, bool *seen) {
+    const struct node *n = v->def;
+    if (!n || seen[n->id]) return;
+    seen[n->id] = true;
+    for (int i = 0; i < n->operands_count; i++)
+        if (n->operands[i]) mark_origins(n->operands[i], seen);
 }
 
 /* Whether some result of the kernel needs both. */
 static bool meet(const struct emitter *e, const struct value *a, const struct value *b) {
     const struct block *body = e->kernel->body;
-    for (int i = 0; i < body->results_count; i++)
-        if (depends_on(body->results[i], a) && depends_on(body->results[i], b)) return true;
+    for (int i = 0; i < body->results_count; i++) {
+        bool *seen = arena_new_array(e->arena, bool, (size_t)e->graph->nodes);
+        mark_origins(body->results[i], seen);
+        if (seen[a->def->id] && seen[b->def->id]) return true;
+    }
     return false;
 }
 

@@ -356,7 +356,7 @@ bool trial_domain(struct fuser *f, struct trial *t, enum domain *domain) {
     t->why = NULL;
     gather_facts(&x);
     if (x.roles[ROLE_STRUCTURE]) return refuse(t, "it is no computation");
-    if (!buffers_fit(&x)) return refuse(t, "too many buffers");
+    if (t->count > 1 && !buffers_fit(&x)) return refuse(t, "too many buffers");
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         enum role role = checks[i].role;
         if (role != ROLE_STRUCTURE && !x.roles[role]) continue;

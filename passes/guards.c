@@ -78,19 +78,25 @@ static bool assigned_before(const struct guarding *x, const struct node *read) {
     return false;
 }
 
-/* Whether the value can be computed at the top of the function. */
-static bool can_hoist(const struct guarding *x, const struct value *v) {
+/* Whether the value can be computed at the top of the function; what `seen` [graph's nodes] has was asked. */
+static bool all_can_hoist(const struct guarding *x, const struct value *v, bool *seen) {
     const struct node *n = v->def;
     if (!n) { /* an argument of the function, not of a loop */
         for (int i = 0; i < x->f->body->args_count; i++)
             if (x->f->body->args[i] == v) return true;
         return false;
     }
+    if (seen[n->id]) return true;
+    seen[n->id] = true;
     if (n->body || node_has_effect(n) || n->op == OP_write) return false;
     if (reads_state(n) && (assigned_before(x, n) || n->parent != x->f->body)) return false;
     for (int i = 0; i < n->operands_count; i++)
-        if (n->operands[i] && !can_hoist(x, n->operands[i])) return false;
+        if (n->operands[i] && !all_can_hoist(x, n->operands[i], seen)) return false;
     return true;
+}
+
+static bool can_hoist(const struct guarding *x, const struct value *v) {
+    return all_can_hoist(x, v, arena_new_array(x->g->pass->scratch, bool, (size_t)x->g->nodes));
 }
 
 /* Moves the node and what it uses to the top, operands first. Moved nodes are marked by `rewriting`. */

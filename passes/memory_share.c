@@ -5,18 +5,23 @@
 
 /* ---- Inside a kernel ---- */
 
-/* Whether all uses of `v` in the body lead only to `result`, each through nodes that take of every operand
- * the element at their own index. Reductions of rows may look too: a row is read before it is written. */
-static bool read_in_step(const struct block *body, const struct value *v, const struct value *result,
+/* Whether all uses of the operand in the kernel lead only to `result`, each through nodes that take of every
+ * operand the element at their own index. Reductions of rows may look too: a row is read before it is
+ * written. Nodes on the way there are marked by `rewriting`. */
+static bool read_in_step(const struct block *body, struct value *operand, const struct value *result,
                          bool rows) {
-    for (const struct node *n = body->first; n; n = n->next)
+    for (struct node *n = body->first; n; n = n->next) {
+        bool reads = false;
         for (int k = 0; k < n->operands_count; k++) {
-            if (n->operands[k] != v) continue;
-            enum role role = node_role(n);
-            if (role == ROLE_REDUCE && rows && reduces_last_axis(n)) continue;
-            if (role != ROLE_POINTWISE || !shape_equal(&n->results[0]->type, &result->type)) return false;
-            if (n->results[0] != result && !read_in_step(body, n->results[0], result, rows)) return false;
+            const struct value *v = n->operands[k];
+            reads |= v == operand || (v && v->def && v->def->rewriting == operand);
         }
+        enum role role = node_role(n);
+        n->rewriting = NULL;
+        if (!reads || (role == ROLE_REDUCE && rows && reduces_last_axis(n))) continue;
+        if (role != ROLE_POINTWISE || !shape_equal(&n->results[0]->type, &result->type)) return false;
+        if (n->results[0] != result) n->rewriting = operand;
+    }
     return true;
 }
 
@@ -37,7 +42,8 @@ static bool is_operand_once(const struct node *n, int operand) {
 
 bool may_overwrite(const struct node *kernel, int operand, int result) {
     const struct block *body = kernel->body;
-    const struct value *v = body->args[operand], *made = body->results[result];
+    const struct value *made = body->results[result];
+    struct value *v = body->args[operand];
     if (!made->def || !is_operand_once(kernel, operand)) return false;
     if (made->def->op == OP_write && made->def->operands[0] == v)
         return shape_equal(&v->type, &made->type) && v->type.dtype == made->type.dtype &&

@@ -4,11 +4,21 @@
 #include "passes/build.h"
 #include "passes/pass.h"
 
-enum { MAX_DEPTH = 40 };
+enum { MAX_WALK = 128 };
+
+/* The values looked at for one question, each once: a graph has many more ways to a value than values. */
+struct walk {
+    struct graph *g;
+    int count;
+    struct known {
+        const struct value *value;
+        struct range range;
+    } known[MAX_WALK];
+};
 
 static const struct range unknown = {NULL, NULL};
 
-static struct range range_at(struct graph *g, struct value *v, int depth);
+static struct range range_at(struct walk *w, struct value *v);
 
 static struct range numbers(struct graph *g, int64_t lo, int64_t hi) {
     return (struct range){extent_const(g->extents, lo), extent_const(g->extents, hi)};
@@ -26,17 +36,16 @@ static bool at_most(struct graph *g, const struct extent *a, const struct extent
 }
 
 /* Arithmetic on i32 wraps: bounds hold only where they fit the type for all dims. */
-static struct range fitted(struct graph *g, const struct value *v, struct range r) {
+static struct range fitted(const struct value *v, struct range r) {
     int bits = 8 * dtype_bytes(v->type.dtype) - 1;
     int64_t most = bits >= 63 ? INT64_MAX : (INT64_C(1) << bits) - 1;
-    (void)g;
     if (v->type.dtype == DTYPE_U8 || dtype_class(v->type.dtype) != CLASS_INTEGER) return unknown;
     if (!r.lo || !r.hi || extent_min(r.lo) < -most || extent_max(r.hi) > most) return unknown;
     return r;
 }
 
-static struct range of_operand(struct graph *g, const struct node *n, int i, int depth) {
-    return range_at(g, n->operands[i], depth + 1);
+static struct range of_operand(struct walk *w, const struct node *n, int i) {
+    return range_at(w, n->operands[i]);
 }
 
 static struct range either(struct graph *g, struct range a, struct range b) {
@@ -46,116 +55,111 @@ static struct range either(struct graph *g, struct range a, struct range b) {
     return r;
 }
 
-static struct range of_constant(struct graph *g, const struct node *n, int depth) {
-    (void)depth;
+static struct range of_constant(struct walk *w, const struct node *n) {
     const struct tensor *t = n->constant;
     if (dtype_class(t->dtype) == CLASS_FLOAT) return unknown;
-    const struct array *x = array_from_bytes(g->pass->scratch, t);
+    const struct array *x = array_from_bytes(w->g->pass->scratch, t);
     if (!x->elements) return unknown;
     int64_t lo = x->integers[0], hi = lo;
     for (int64_t i = 1; i < x->elements; i++) {
         if (x->integers[i] < lo) lo = x->integers[i];
         if (x->integers[i] > hi) hi = x->integers[i];
     }
-    return numbers(g, lo, hi);
+    return numbers(w->g, lo, hi);
 }
 
-static struct range of_view(struct graph *g, const struct node *n, int depth) {
-    return of_operand(g, n, 0, depth);
-}
+static struct range of_view(struct walk *w, const struct node *n) { return of_operand(w, n, 0); }
 
-static struct range of_concat(struct graph *g, const struct node *n, int depth) {
-    struct range r = of_operand(g, n, 0, depth);
-    for (int i = 1; i < n->operands_count; i++) r = either(g, r, of_operand(g, n, i, depth));
+static struct range of_concat(struct walk *w, const struct node *n) {
+    struct range r = of_operand(w, n, 0);
+    for (int i = 1; i < n->operands_count; i++) r = either(w->g, r, of_operand(w, n, i));
     return r;
 }
 
-static struct range of_pad(struct graph *g, const struct node *n, int depth) {
+static struct range of_pad(struct walk *w, const struct node *n) {
     int64_t value = (int64_t)node_attr(n, "value")->f;
-    return either(g, of_operand(g, n, 0, depth), numbers(g, value, value));
+    return either(w->g, of_operand(w, n, 0), numbers(w->g, value, value));
 }
 
-static struct range of_cast(struct graph *g, const struct node *n, int depth) {
-    return fitted(g, n->results[0], of_operand(g, n, 0, depth));
+static struct range of_cast(struct walk *w, const struct node *n) {
+    return fitted(n->results[0], of_operand(w, n, 0));
 }
 
-static struct range of_iota(struct graph *g, const struct node *n, int depth) {
-    (void)depth;
-    return below(g, node_attr(n, "n")->e);
+static struct range of_iota(struct walk *w, const struct node *n) {
+    return below(w->g, node_attr(n, "n")->e);
 }
 
-static struct range of_extent(struct graph *g, const struct node *n, int depth) {
-    (void)g, (void)depth;
+static struct range of_extent(struct walk *w, const struct node *n) {
+    (void)w;
     return (struct range){node_attr(n, "n")->e, node_attr(n, "n")->e};
 }
 
 /* Of nothing, the largest and the smallest are what they began with. */
-static struct range of_extreme(struct graph *g, const struct node *n, int depth) {
+static struct range of_extreme(struct walk *w, const struct node *n) {
     const struct type *type = &n->operands[0]->type;
     for (int i = 0; i < type->rank; i++)
         if (extent_min(type->extents[i]) < 1) return unknown;
-    return of_operand(g, n, 0, depth);
+    return of_operand(w, n, 0);
 }
 
-static struct range of_order(struct graph *g, const struct node *n, int depth) {
-    (void)depth;
-    return below(g, n->operands[0]->type.extents[node_attr(n, "axis")->i]);
+static struct range of_order(struct walk *w, const struct node *n) {
+    return below(w->g, n->operands[0]->type.extents[node_attr(n, "axis")->i]);
 }
 
 /* The place of the largest or smallest: nothing has none. */
-static struct range of_place(struct graph *g, const struct node *n, int depth) {
+static struct range of_place(struct walk *w, const struct node *n) {
     bool some = extent_min(n->operands[0]->type.extents[node_attr(n, "axis")->i]) >= 1;
-    return some ? of_order(g, n, depth) : unknown;
+    return some ? of_order(w, n) : unknown;
 }
 
-static struct range of_add(struct graph *g, const struct node *n, int depth) {
-    struct range a = of_operand(g, n, 0, depth), b = of_operand(g, n, 1, depth);
-    return (struct range){extent_add(g->extents, a.lo, b.lo), extent_add(g->extents, a.hi, b.hi)};
+static struct range of_add(struct walk *w, const struct node *n) {
+    struct range a = of_operand(w, n, 0), b = of_operand(w, n, 1);
+    return (struct range){extent_add(w->g->extents, a.lo, b.lo), extent_add(w->g->extents, a.hi, b.hi)};
 }
 
-static struct range of_sub(struct graph *g, const struct node *n, int depth) {
-    struct range a = of_operand(g, n, 0, depth), b = of_operand(g, n, 1, depth);
-    return (struct range){extent_sub(g->extents, a.lo, b.hi), extent_sub(g->extents, a.hi, b.lo)};
+static struct range of_sub(struct walk *w, const struct node *n) {
+    struct range a = of_operand(w, n, 0), b = of_operand(w, n, 1);
+    return (struct range){extent_sub(w->g->extents, a.lo, b.hi), extent_sub(w->g->extents, a.hi, b.lo)};
 }
 
-static struct range of_mul(struct graph *g, const struct node *n, int depth) {
-    struct range a = of_operand(g, n, 0, depth), b = of_operand(g, n, 1, depth);
+static struct range of_mul(struct walk *w, const struct node *n) {
+    struct range a = of_operand(w, n, 0), b = of_operand(w, n, 1);
     if (!a.lo || !b.lo || extent_min(a.lo) < 0 || extent_min(b.lo) < 0) return unknown;
-    return (struct range){extent_mul(g->extents, a.lo, b.lo), extent_mul(g->extents, a.hi, b.hi)};
+    return (struct range){extent_mul(w->g->extents, a.lo, b.lo), extent_mul(w->g->extents, a.hi, b.hi)};
 }
 
 /* The remainder has the divisor's sign. */
-static struct range of_rem(struct graph *g, const struct node *n, int depth) {
-    struct range b = of_operand(g, n, 1, depth);
+static struct range of_rem(struct walk *w, const struct node *n) {
+    struct range b = of_operand(w, n, 1);
     if (!b.lo || !b.hi || extent_min(b.lo) < 1) return unknown;
-    return below(g, b.hi);
+    return below(w->g, b.hi);
 }
 
-static struct range of_minimum(struct graph *g, const struct node *n, int depth) {
-    struct range a = of_operand(g, n, 0, depth), b = of_operand(g, n, 1, depth), r = either(g, a, b);
-    r.hi = !a.hi || at_most(g, b.hi, a.hi) ? b.hi : a.hi;
+static struct range of_minimum(struct walk *w, const struct node *n) {
+    struct range a = of_operand(w, n, 0), b = of_operand(w, n, 1), r = either(w->g, a, b);
+    r.hi = !a.hi || at_most(w->g, b.hi, a.hi) ? b.hi : a.hi;
     return r;
 }
 
-static struct range of_maximum(struct graph *g, const struct node *n, int depth) {
-    struct range a = of_operand(g, n, 0, depth), b = of_operand(g, n, 1, depth), r = either(g, a, b);
-    r.lo = !a.lo || at_most(g, a.lo, b.lo) ? b.lo : a.lo;
+static struct range of_maximum(struct walk *w, const struct node *n) {
+    struct range a = of_operand(w, n, 0), b = of_operand(w, n, 1), r = either(w->g, a, b);
+    r.lo = !a.lo || at_most(w->g, a.lo, b.lo) ? b.lo : a.lo;
     return r;
 }
 
 /* min(max(x, lo), hi) */
-static struct range of_clip(struct graph *g, const struct node *n, int depth) {
-    struct range lo = of_operand(g, n, 1, depth), hi = of_operand(g, n, 2, depth);
-    return (struct range){at_most(g, lo.lo, hi.lo) ? lo.lo : NULL, hi.hi};
+static struct range of_clip(struct walk *w, const struct node *n) {
+    struct range lo = of_operand(w, n, 1), hi = of_operand(w, n, 2);
+    return (struct range){at_most(w->g, lo.lo, hi.lo) ? lo.lo : NULL, hi.hi};
 }
 
-static struct range of_where(struct graph *g, const struct node *n, int depth) {
-    return either(g, of_operand(g, n, 1, depth), of_operand(g, n, 2, depth));
+static struct range of_where(struct walk *w, const struct node *n) {
+    return either(w->g, of_operand(w, n, 1), of_operand(w, n, 2));
 }
 
 static const struct {
     enum op op;
-    struct range (*run)(struct graph *g, const struct node *n, int depth);
+    struct range (*run)(struct walk *w, const struct node *n);
     bool arithmetic; /* may wrap */
 } rules[] = {{OP_constant, of_constant, false},
              {OP_reshape, of_view, false},
@@ -194,22 +198,32 @@ static struct range of_argument(struct graph *g, const struct value *v) {
     return unknown;
 }
 
-static struct range range_at(struct graph *g, struct value *v, int depth) {
-    v = value_now(v);
-    if (!v || depth > MAX_DEPTH || dtype_class(v->type.dtype) != CLASS_INTEGER) return unknown;
+static struct range of_result(struct walk *w, const struct value *v) {
     const struct node *n = v->def;
-    if (!n) return of_argument(g, v);
-    if (n->op == OP_topk && v->index == 1) return of_order(g, n, depth);
+    if (n->op == OP_topk && v->index == 1) return of_order(w, n);
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (rules[i].op != n->op) continue;
-        struct range r = rules[i].run(g, n, depth);
-        return rules[i].arithmetic ? fitted(g, v, r) : r;
+        struct range r = rules[i].run(w, n);
+        return rules[i].arithmetic ? fitted(v, r) : r;
     }
     return unknown;
 }
 
+static struct range range_at(struct walk *w, struct value *v) {
+    v = value_now(v);
+    if (!v || dtype_class(v->type.dtype) != CLASS_INTEGER) return unknown;
+    for (int i = 0; i < w->count; i++)
+        if (w->known[i].value == v) return w->known[i].range;
+    if (w->count == MAX_WALK) return unknown;
+    int at = w->count++;
+    w->known[at].value = v;
+    w->known[at].range = v->def ? of_result(w, v) : of_argument(w->g, v);
+    return w->known[at].range;
+}
+
 struct range range_of(struct graph *g, struct value *v) {
-    return range_at(g, v, 0);
+    struct walk w = {.g = g, .count = 0};
+    return range_at(&w, v);
 }
 
 bool range_within(struct graph *g, struct range r, const struct extent *lo, const struct extent *hi) {
