@@ -145,6 +145,23 @@ LLVMValueRef emit_round(struct emitter *e, enum dtype t, LLVMValueRef value) {
     return narrow ? emit_widen(e, t, emit_narrow(e, t, value)) : value;
 }
 
+/* As f64, for to_bf16. The bits of an i64 that f64 has no place for are rounded to odd first. */
+static LLVMValueRef integer_to_double(struct emitter *e, LLVMValueRef value) {
+    LLVMTypeRef type = LLVMTypeOf(value);
+    if (emit_element(type) == e->i64) {
+        LLVMValueRef none = LLVMConstNull(type),
+                     low = LLVMBuildAnd(e->builder, value, emit_constant_like(type, 0x7ff), "");
+        LLVMValueRef some = LLVMBuildICmp(e->builder, LLVMIntNE, low, none, "");
+        LLVMValueRef odd = LLVMBuildSelect(e->builder, some, emit_constant_like(type, 0x800), none, "");
+        odd = LLVMBuildOr(e->builder, LLVMBuildXor(e->builder, value, low, ""), odd, "");
+        LLVMValueRef above = LLVMBuildAdd(e->builder, value, emit_constant_like(type, 0x1p53), "");
+        LLVMValueRef fits =
+            LLVMBuildICmp(e->builder, LLVMIntULE, above, emit_constant_like(type, 0x1p54), "");
+        value = LLVMBuildSelect(e->builder, fits, value, odd, "");
+    }
+    return LLVMBuildSIToFP(e->builder, value, like(e->f64, value), "");
+}
+
 LLVMValueRef emit_cast(struct emitter *e, enum dtype from, enum dtype to, LLVMValueRef value) {
     bool float_from = dtype_class(from) == CLASS_FLOAT, float_to = dtype_class(to) == CLASS_FLOAT;
     if (to == DTYPE_BOOL) {
@@ -156,6 +173,8 @@ LLVMValueRef emit_cast(struct emitter *e, enum dtype from, enum dtype to, LLVMVa
     if (float_from && float_to) return float_to_float(e, to, value);
     if (float_from) return float_to_integer(e, to, value);
     if (!float_to) return integer_to_integer(e, from, to, value);
+    if (to == DTYPE_BF16 && dtype_bytes(from) >= 4)
+        return emit_widen(e, to, to_bf16(e, integer_to_double(e, value)));
     LLVMTypeRef type = like(emit_compute_type(e, to), value);
     value = is_signed(from) ? LLVMBuildSIToFP(e->builder, value, type, "")
                             : LLVMBuildUIToFP(e->builder, value, type, "");

@@ -137,6 +137,26 @@ static enum dtype working_type(const struct node *n) {
     return DTYPE_BOOL;
 }
 
+/* Whether the smallest change of an operand may change the result by much: no choice that is continuous. */
+static bool jumps(const struct scalar *s) {
+    switch (s->op) {
+    case SCALAR_floor:
+    case SCALAR_ceil:
+    case SCALAR_round:
+    case SCALAR_rem:
+    case SCALAR_lt:
+    case SCALAR_le:
+    case SCALAR_eq:
+    case SCALAR_ne:
+        return true;
+    default:
+        break;
+    }
+    for (int i = s->op == SCALAR_select; i < scalar_arity(s->op); i++)
+        if (jumps(s->operands[i])) return true;
+    return false;
+}
+
 LLVMValueRef emit_family_pointwise(struct emitter *e, const struct node *n, int result,
                                    const struct point *p) {
     const struct type *to = &n->results[result]->type;
@@ -147,7 +167,8 @@ LLVMValueRef emit_family_pointwise(struct emitter *e, const struct node *n, int 
     }
     emit_location(e, n->loc);
     enum dtype t = working_type(n);
-    for (int i = 0; dtype_class(to->dtype) != CLASS_FLOAT && i < n->operands_count; i++)
+    bool exact = dtype_class(to->dtype) != CLASS_FLOAT || jumps(op_info(n->op)->body);
+    for (int i = 0; exact && i < n->operands_count; i++)
         arguments[i] = emit_round(e, n->operands[i]->type.dtype, arguments[i]);
     LLVMTypeRef like = emit_vector(e, emit_compute_type(e, t), p->lanes);
     LLVMValueRef made = body(e, op_info(n->op)->body, t, like, arguments);
