@@ -48,6 +48,8 @@ static const char *c_name(struct code *c, const char *name, int number) {
 static const char *const every_model_has[] = {"open",         "close",         "error",        "session_new",
                                               "session_free", "session_reset", "session_save", "session_load",
                                               "model",        "session",       "descriptor"};
+/* And every model with a mesh. */
+static const char *const every_mesh_has[] = {"comm_open", "comm_close", "comm_threads"};
 
 static const struct function *shaped(const struct graph *g, const char *name) {
     for (const struct function *f = g->functions; f; f = f->next) {
@@ -64,6 +66,8 @@ bool header_names_differ(struct code *c) {
         bool taken = f->exported && shaped(c->graph, f->name);
         for (size_t i = 0; f->exported && i < sizeof every_model_has / sizeof *every_model_has; i++)
             taken |= !strcmp(f->name, every_model_has[i]);
+        for (size_t i = 0; f->exported && c->mesh && i < sizeof every_mesh_has / sizeof *every_mesh_has; i++)
+            taken |= !strcmp(f->name, every_mesh_has[i]);
         if (!taken) continue;
         emit_error(c->emitters[0], f->loc,
                    "%s_%s has another meaning in the model's header: name %s otherwise", m, f->name, f->name);

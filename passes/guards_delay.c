@@ -19,13 +19,15 @@ static bool same_element(const struct node *a, const struct node *b) {
     return a->global == b->global && a->element == b->element;
 }
 
-/* Replaces reads of what `like` reads or assigns, at `n` and inside it, by v. */
-static void replace_reads(struct graph *g, struct node *n, const struct node *like, struct value *v) {
+/* Replaces reads of what `like` assigns, at `n` and inside it, by v. While the assignment is `waiting` for a check
+ * behind them, none may be left that reads it by a variable. */
+static void replace_reads(struct graph *g, struct node *n, const struct node *like, struct value *v,
+                          bool waiting) {
     struct node *stop = n->next, *next;
     for (struct node *at = n; at && at != stop; at = next) {
         next = at == n && !n->body ? NULL : node_walk(n->body, at == n ? NULL : at);
         if (at->op != OP_param || at->global != like->global) continue;
-        if (is_dynamic(at))
+        if (is_dynamic(at) && waiting)
             diag_error(
                 g->diag, at->loc,
                 "%s is read by a variable index after it is assigned and before a check: not supported here",
@@ -50,7 +52,7 @@ static struct value **longer(struct graph *g, struct value **list, int count, st
 static void carry(struct graph *g, struct node *scan, struct node *assign) {
     struct builder before = {g, scan, assign->loc};
     struct block *body = scan->body;
-    struct node *read = node_new(g, OP_param, 1, NULL, assign->loc), *like = assign, *next;
+    struct node *read = node_new(g, OP_param, 1, NULL, assign->loc), *next;
     read->global = assign->global;
     read->element = assign->element;
     struct value *start = build_finish(&before, read);
@@ -58,8 +60,8 @@ static void carry(struct graph *g, struct node *scan, struct node *assign) {
     scan->operands = longer(g, scan->operands, scan->operands_count++, start);
     for (struct node *n = body->first; n; n = next) {
         next = n->next;
-        replace_reads(g, n, like, now);
-        if (n->op != OP_assign || !same_element(n, like)) continue;
+        replace_reads(g, n, assign, now, true);
+        if (n->op != OP_assign || !same_element(n, assign)) continue;
         now = n->operands[0];
         node_remove(n);
     }
@@ -80,11 +82,12 @@ static struct node *first_assignment(struct block *b) {
     return NULL;
 }
 
-/* Inner loops first, so that what they assign is assigned behind them, in the outer loop's body. */
-static bool carry_states(struct graph *g, struct block *b) {
-    for (struct node *scan = b->first; scan; scan = scan->next) {
+/* In loops before `end`. Inner loops first, so that what they assign is assigned behind them, in the outer loop's
+ * body. */
+static bool carry_states(struct graph *g, struct block *b, const struct node *end) {
+    for (struct node *scan = b->first; scan != end; scan = scan->next) {
         if (scan->op != OP_scan) continue;
-        if (!carry_states(g, scan->body)) return false;
+        if (!carry_states(g, scan->body, NULL)) return false;
         for (struct node *assign; (assign = first_assignment(scan->body));) {
             if (is_dynamic(assign)) {
                 diag_error(g->diag, assign->loc,
@@ -100,22 +103,33 @@ static bool carry_states(struct graph *g, struct block *b) {
 
 /* ---- Assignments of the function's level ---- */
 
-/* Reads behind the assignment, up to the next one of the same, give the value. */
-static void forward(struct graph *g, struct node *assign) {
-    for (struct node *n = assign->next, *next; n; n = next) {
+static bool may_set(struct node *n, const struct node *assign) {
+    if (n->op == OP_assign && same_element(n, assign)) return true;
+    for (struct node *in = NULL; n->body && (in = node_walk(n->body, in));)
+        if (in->op == OP_assign && in->global == assign->global &&
+            (is_dynamic(in) || in->element == assign->element))
+            return true;
+    return false;
+}
+
+/* Reads behind the assignment, up to what may assign it again, give the value. It will be behind `stop`. */
+static void forward(struct graph *g, struct node *assign, const struct node *stop) {
+    bool waiting = true;
+    for (struct node *n = assign->next, *next; n && !may_set(n, assign); n = next) {
         next = n->next;
-        if (n->op == OP_assign && same_element(n, assign)) return;
-        replace_reads(g, n, assign, assign->operands[0]);
+        bool last = n == stop;
+        replace_reads(g, n, assign, assign->operands[0], waiting);
+        waiting &= !last;
     }
 }
 
 void delay_assignments(struct graph *g, struct function *f, struct node *last) {
-    if (!carry_states(g, f->body)) return;
     struct node *at = last, *next;
     while (at->parent->owner) at = at->parent->owner;
     struct node *stop = at;
+    if (!carry_states(g, f->body, stop->next)) return;
     for (struct node *n = f->body->first; n && n != stop; n = next) {
-        if (n->op == OP_assign) forward(g, n);
+        if (n->op == OP_assign) forward(g, n, stop);
         next = n->next; /* forwarded reads are gone */
         if (n->op != OP_assign) continue;
         struct node *behind = at->next;

@@ -36,13 +36,14 @@ export fn nothing() = 3.0
 END
 compiles names.mdl
 
-# refused NAME: as an exported function's, beside f with its f_shape.
+# refused NAME: as an exported function's, beside f with its f_shape, in a model with a mesh.
 refused() {
-    printf 'dim N in 1..4\nexport fn f(x: f32[N]) = x + 1\nexport fn %s(x: f32[4]) = x + 1\n' "$1" >refused.mdl
+    printf 'mesh m = <a=2>\ndim N in 1..4\nexport fn f(x: f32[N]) = x + reshape(all_reduce("m.a", x[0:1]), [])\nexport fn %s(x: f32[4]) = x + 1\n' "$1" >refused.mdl
     mdlc -o libx.so refused.mdl 2>err && { echo "FAIL: a function may be named $1"; failed=1; }
-    grep -q 'refused.mdl:3:[0-9]*: error: refused_' err || { echo "FAIL: $1: no error with its place"; cat err; failed=1; }
+    grep -q 'refused.mdl:4:[0-9]*: error: refused_' err || { echo "FAIL: $1: no error with its place"; cat err; failed=1; }
 }
-for name in open close error session_new session_free session_reset session_save session_load model session descriptor f_shape; do
+for name in open close error session_new session_free session_reset session_save session_load model session descriptor f_shape comm_open comm_close \
+    comm_threads; do
     refused $name
 done
 exit $failed
