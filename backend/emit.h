@@ -94,9 +94,9 @@ struct emitter {
     LLVMDIBuilderRef debug;
     LLVMMetadataRef debug_file, debug_unit, debug_scope;
     LLVMTypeRef f64, f32, f16, bf16, i64, i32, i16, i8, i1, ptr;
-    int lanes;                /* f32 in a register: the vector width that loops use */
-    bool threaded;            /* a vector's lanes are the threads of a warp, so that all values are scalars */
-    LLVMValueRef lane;        /* threaded: this thread's, i64 */
+    int lanes;         /* f32 in a register: the vector width that loops use */
+    bool threaded;     /* a vector's lanes are the threads of a warp, so that all values are scalars */
+    LLVMValueRef lane; /* threaded: this thread's, i64 */
     LLVMValueRef block, blocks;   /* of a GPU: the thread block's number, how many there are; i64 */
     LLVMValueRef warp;            /* of a GPU: of this thread in its block, i64 */
     int block_warps;              /* of a GPU: warps of a block */
@@ -108,7 +108,8 @@ struct emitter {
     int64_t part_bytes;           /* of a GPU: of one part; 0: the kernel has none */
     bool narrow;                  /* threaded: indices and extents of the kernel are below 2^31 */
     int buffers_count;            /* threaded: parameters that are buffers; dims follow */
-    struct operand_map *maps;      /* of a GPU: [maps_count] of the kernel's operands; threaded: the last parameters */
+    struct operand_map
+        *maps; /* of a GPU: [maps_count] of the kernel's operands; threaded: the last parameters */
     int maps_count, maps_capacity;
     struct rope_table *ropes; /* of the kernel: emit_rope.c */
     int errors;               /* reported by LLVM or for ops without a lowering */
@@ -143,9 +144,9 @@ void emit_error(struct emitter *e, struct loc loc, const char *format, ...)
 
 /* --- Types and constants --- */
 LLVMTypeRef emit_type(struct emitter *e, enum dtype t); /* as it lies in memory (bool: i8, bf16: i16) */
-LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t); /* as it is computed with */
-LLVMTypeRef emit_vector(struct emitter *e, LLVMTypeRef scalar, int lanes);         /* `scalar` itself for one lane */
-LLVMTypeRef emit_element(LLVMTypeRef t);                        /* of a vector; a scalar's is itself */
+LLVMTypeRef emit_compute_type(struct emitter *e, enum dtype t);            /* as it is computed with */
+LLVMTypeRef emit_vector(struct emitter *e, LLVMTypeRef scalar, int lanes); /* `scalar` itself for one lane */
+LLVMTypeRef emit_element(LLVMTypeRef t); /* of a vector; a scalar's is itself */
 int emit_lanes_of(LLVMValueRef v);
 bool emit_is_float(LLVMTypeRef t);
 LLVMValueRef emit_i64(struct emitter *e, int64_t value);
@@ -171,7 +172,7 @@ LLVMValueRef emit_max(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_add(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_sub(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_mul(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
-LLVMValueRef emit_div(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* both >= 0 */
+LLVMValueRef emit_div(struct emitter *e, LLVMValueRef a, LLVMValueRef b);    /* both >= 0 */
 LLVMValueRef emit_div_up(struct emitter *e, LLVMValueRef a, LLVMValueRef b); /* the same, rounded up */
 LLVMValueRef emit_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_extent(struct emitter *e, const struct extent *x); /* i64, computed at the kernel's entry */
@@ -217,6 +218,8 @@ struct stretch {
 typedef void emit_columns_body(struct emitter *e, void *data, const struct index *column, int lanes,
                                LLVMValueRef tail);
 void emit_columns(struct emitter *e, const struct stretch *s, emit_columns_body *body, void *data);
+/* Lanes of both masks; NULL: all lanes. */
+LLVMValueRef emit_both(struct emitter *e, LLVMValueRef a, LLVMValueRef b);
 /* Lanes l with begin + l < end, as i1s. */
 LLVMValueRef emit_tail_mask(struct emitter *e, LLVMValueRef begin, LLVMValueRef end, int lanes);
 /* `bytes` of this thread's scratch, 64-byte aligned, for the whole kernel. */
@@ -278,13 +281,15 @@ void emit_store_lanes(struct emitter *e, LLVMValueRef value, LLVMValueRef addres
 LLVMValueRef emit_load_at(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes,
                           LLVMValueRef mask);
 /* The same of what nobody writes while the kernel runs; all lanes are there. */
-LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at, int lanes);
+LLVMValueRef emit_load_constant(struct emitter *e, LLVMTypeRef t, LLVMValueRef base, struct index at,
+                                int lanes);
 void emit_store_at(struct emitter *e, LLVMValueRef value, LLVMValueRef base, struct index at, int lanes,
                    LLVMValueRef mask);
 /* Position, in elements, of a point in memory. */
 struct index emit_position(struct emitter *e, const struct buffer *b, const struct point *p);
 /* A thread's load, of an address with that alignment; of what no thread writes, through the cache that need not see writes. */
-LLVMValueRef emit_load_aligned(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, unsigned align, bool constant);
+LLVMValueRef emit_load_aligned(struct emitter *e, LLVMTypeRef t, LLVMValueRef address, unsigned align,
+                               bool constant);
 /* <lanes x ptr> to the elements of size `bytes` at an index; of threads, each its own. */
 LLVMValueRef emit_addresses(struct emitter *e, LLVMValueRef base, struct index at, int64_t bytes, int lanes);
 /* Between memory type and compute type, and between compute types as `cast` converts. */
@@ -339,8 +344,8 @@ struct node *row_write(const struct node *kernel, int result);
 void emit_row_program(struct emitter *e, const struct row_program *p, LLVMValueRef row, LLVMValueRef begin,
                       LLVMValueRef end, int64_t begin_align);
 
-/* --- Lowering a kernel: one function a domain; false after a diagnostic --- */
-typedef bool lower_function(struct emitter *e);
+/* --- Lowering a kernel: one function a domain; emit_error() says what cannot be --- */
+typedef void lower_function(struct emitter *e);
 lower_function lower_loops, lower_rows, lower_ordered; /* lower_loops.c, lower_rows.c, lower_ordered.c */
 lower_function lower_contract, lower_attention;        /* lower_contract.c, lower_attention.c */
 lower_function lower_simt_attention;                   /* simt_attention.c */

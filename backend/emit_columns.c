@@ -2,6 +2,10 @@
  * vector where masks cost nothing (AVX-512), else one element after the other. */
 #include "backend/emit.h"
 
+LLVMValueRef emit_both(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
+    return !a ? b : !b ? a : LLVMBuildAnd(e->builder, a, b, "");
+}
+
 LLVMValueRef emit_tail_mask(struct emitter *e, LLVMValueRef begin, LLVMValueRef end, int lanes) {
     struct index at = index_lanes(begin, 1);
     return LLVMBuildICmp(e->builder, LLVMIntSLT, index_vector(e, &at, lanes), emit_splat(e, end, lanes), "");

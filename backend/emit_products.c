@@ -39,10 +39,6 @@ static void read_result(struct emitter *e, struct products *s, int result, const
     }
 }
 
-static LLVMValueRef both(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
-    return !a ? b : !b ? a : LLVMBuildAnd(e->builder, a, b, "");
-}
-
 /* Where operand k is read; *inside: lanes that are no padding, NULL for all. */
 static struct point operand_point(struct emitter *e, struct products *s, int k, int lanes,
                                   LLVMValueRef *inside) {
@@ -59,9 +55,9 @@ static struct point operand_point(struct emitter *e, struct products *s, int k, 
         if (!a->guarded) continue;
         LLVMValueRef extent = emit_splat(e, emit_extent(e, s->n->operands[k]->type.extents[i]), lanes);
         LLVMValueRef here = LLVMBuildICmp(e->builder, LLVMIntULT, index_vector(e, &at, lanes), extent, "");
-        *inside = both(e, *inside, here);
+        *inside = emit_both(e, *inside, here);
     }
-    q.mask = both(e, q.mask, *inside);
+    q.mask = emit_both(e, q.mask, *inside);
     return q;
 }
 
@@ -246,7 +242,7 @@ static void pool_step(struct emitter *e, void *data, const struct index *at, int
         s->failed = true;
         return;
     }
-    inside = both(e, inside, tail);
+    inside = emit_both(e, inside, tail);
     bool largest = s->n->op == OP_max_pool;
     LLVMValueRef pair[] = {sums[0], v}, one[] = {sums[1], emit_constant_like(LLVMTypeOf(sums[1]), 1)};
     LLVMValueRef next = emit_scalar(e, largest ? SCALAR_max : SCALAR_add, s->sum, pair);
@@ -296,12 +292,12 @@ static struct point spread_point(struct emitter *e, struct products *s, const st
                                            LLVMConstNull(type), "");
         LLVMValueRef at = LLVMBuildSDiv(e->builder, v, by, "");
         LLVMValueRef extent = emit_splat(e, emit_extent(e, s->n->operands[0]->type.extents[i + 2]), lanes);
-        *inside =
-            both(e, *inside,
-                 LLVMBuildAnd(e->builder, whole, LLVMBuildICmp(e->builder, LLVMIntULT, at, extent, ""), ""));
+        *inside = emit_both(
+            e, *inside,
+            LLVMBuildAnd(e->builder, whole, LLVMBuildICmp(e->builder, LLVMIntULT, at, extent, ""), ""));
         q.at[i + 2] = lanes > 1 ? (struct index){.vector = at, .align = 1} : index_uniform(at);
     }
-    q.mask = both(e, s->mask, *inside);
+    q.mask = emit_both(e, s->mask, *inside);
     return q;
 }
 

@@ -68,19 +68,18 @@ BINARY(mul) return IS_FLOAT ? LLVMBuildFMul(e->builder, a, b, "") : LLVMBuildMul
 }
 
 /* Integer quotient towards zero; by zero 0, and INT_MIN / -1 wraps: neither may trap. */
-static LLVMValueRef safe_divisor(struct emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *bad) {
+static LLVMValueRef safe_divisor(struct emitter *e, LLVMValueRef b, LLVMValueRef *bad) {
     LLVMTypeRef t = LLVMTypeOf(b);
     LLVMValueRef zero = LLVMBuildICmp(e->builder, LLVMIntEQ, b, LLVMConstNull(t), "");
     LLVMValueRef minus = LLVMBuildICmp(e->builder, LLVMIntEQ, b, emit_constant_like(t, -1), "");
     *bad = zero;
-    (void)a;
     return LLVMBuildSelect(e->builder, LLVMBuildOr(e->builder, zero, minus, ""), emit_constant_like(t, 1), b,
                            "");
 }
 
 BINARY(div)
 if (IS_FLOAT) return LLVMBuildFDiv(e->builder, a, b, "");
-LLVMValueRef zero, q = LLVMBuildSDiv(e->builder, a, safe_divisor(e, a, b, &zero), "");
+LLVMValueRef zero, q = LLVMBuildSDiv(e->builder, a, safe_divisor(e, b, &zero), "");
 LLVMValueRef minus = LLVMBuildICmp(e->builder, LLVMIntEQ, b, emit_constant_like(LLVMTypeOf(b), -1), "");
 q = LLVMBuildSelect(e->builder, minus, LLVMBuildNeg(e->builder, a, ""), q, "");
 return LLVMBuildSelect(e->builder, zero, LLVMConstNull(LLVMTypeOf(a)), q, "");
@@ -90,7 +89,7 @@ return LLVMBuildSelect(e->builder, zero, LLVMConstNull(LLVMTypeOf(a)), q, "");
 static LLVMValueRef integer_rem(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
     LLVMTypeRef t = LLVMTypeOf(a);
     LLVMValueRef null = LLVMConstNull(t), zero;
-    LLVMValueRef r = LLVMBuildSRem(e->builder, a, safe_divisor(e, a, b, &zero), "");
+    LLVMValueRef r = LLVMBuildSRem(e->builder, a, safe_divisor(e, b, &zero), "");
     LLVMValueRef mixed = LLVMBuildICmp(e->builder, LLVMIntSLT, LLVMBuildXor(e->builder, r, b, ""), null, "");
     LLVMValueRef nonzero = LLVMBuildICmp(e->builder, LLVMIntNE, r, null, "");
     LLVMValueRef shift = LLVMBuildAnd(e->builder, mixed, nonzero, "");

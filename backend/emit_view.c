@@ -92,17 +92,13 @@ LLVMValueRef emit_family_flip(struct emitter *e, const struct node *n, int resul
     return emit_value(e, n->operands[0], &q);
 }
 
-static LLVMValueRef both(struct emitter *e, LLVMValueRef a, LLVMValueRef b) {
-    return !a ? b : !b ? a : LLVMBuildAnd(e->builder, a, b, "");
-}
-
 struct point point_window(struct emitter *e, const struct point *p, int axis, struct index lo,
                           LLVMValueRef extent, LLVMValueRef *inside) {
     struct point q = *p;
     q.at[axis] = index_add(e, p->at[axis], index_scale_by(e, lo, -1, p->lanes), p->lanes);
     LLVMValueRef at = index_vector(e, &q.at[axis], p->lanes); /* below 0 is large when unsigned */
     *inside = LLVMBuildICmp(e->builder, LLVMIntULT, at, emit_splat(e, extent, p->lanes), "");
-    q.mask = both(e, p->mask, *inside);
+    q.mask = emit_both(e, p->mask, *inside);
     return q;
 }
 
@@ -132,7 +128,7 @@ LLVMValueRef emit_family_pad(struct emitter *e, const struct node *n, int result
         LLVMValueRef here;
         q = point_window(e, &q, i, index_constant(e, pads->ints[2 * i]), emit_extent(e, from->extents[i]),
                          &here);
-        inside = both(e, inside, here);
+        inside = emit_both(e, inside, here);
     }
     LLVMValueRef v = emit_value(e, n->operands[0], &q);
     if (!v || !inside) return v;
@@ -177,7 +173,7 @@ static LLVMValueRef find_batch_row(struct emitter *e, struct value *rows, struct
     LLVMValueRef gets = LLVMBuildICmp(e->builder, LLVMIntNE, found, none, "");
     p->at[0] = lanes == 1 ? index_uniform(found) : (struct index){.vector = found, .align = 1};
     gets = emit_splat(e, gets, p->lanes);
-    p->mask = both(e, p->mask, gets);
+    p->mask = emit_both(e, p->mask, gets);
     return gets;
 }
 
@@ -194,5 +190,5 @@ LLVMValueRef emit_family_write(struct emitter *e, const struct node *n, int resu
     LLVMValueRef new = emit_value(e, x, &q);
     if (!new) return NULL;
     new = emit_cast(e, x->type.dtype, n->results[result]->type.dtype, new);
-    return LLVMBuildSelect(e->builder, both(e, gets, inside), new, old, "");
+    return LLVMBuildSelect(e->builder, emit_both(e, gets, inside), new, old, "");
 }

@@ -2,10 +2,9 @@
  */
 #include "backend/code.h"
 #include "backend/pack.h"
+#include "ir/number.h"
 
-static int64_t aligned(int64_t bytes) { return (bytes + MDL_ALIGN - 1) / MDL_ALIGN * MDL_ALIGN; }
-
-int64_t home_bytes(const struct global *g) { return aligned(packed_bytes(g)); }
+int64_t home_bytes(const struct global *g) { return round_up(packed_bytes(g), MDL_ALIGN); }
 
 void homes_place_states(struct code *c) {
     c->state_offsets = arena_new_array(c->arena, int64_t, c->graph->globals_count);

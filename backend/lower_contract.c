@@ -451,13 +451,13 @@ static enum atom atom_of_lanes(enum atom atom) {
     return !atom_of_gpu(atom) ? atom : atom_info(atom)->sum == DTYPE_I32 ? ATOM_dot_int8 : ATOM_fma;
 }
 
-bool lower_contract(struct emitter *e) {
+void lower_contract(struct emitter *e) {
     struct anchor *anchors = arena_new_array(e->arena, struct anchor, MAX_ANCHORS);
     struct group groups[MAX_ANCHORS] = {0};
     struct shape shapes[MAX_ANCHORS];
     int count = find_anchors(e, anchors), groups_count = 0;
     if (!count) ice("kernel %s is scheduled as a contraction and has none", e->kernel->name);
-    if (!schedule_fits(e, anchors, count)) return false;
+    if (!schedule_fits(e, anchors, count)) return;
     for (int i = 0; i < count; i++) {
         struct anchor *a = &anchors[i];
         a->group = group_for(e, groups, &groups_count, a);
@@ -471,15 +471,17 @@ bool lower_contract(struct emitter *e) {
     for (int i = 0; i < groups_count; i++) {
         groups[i].program = row_plan(e, groups[i].anchors[0]->value);
         if (!groups[i].program) ice("kernel %s: no way from its contraction to its results", e->kernel->name);
-        if (e->target->simt && groups[i].program->whole_rows)
-            return lower_loops(e); /* no shared memory is so large */
-        if (!plan_group(e, &groups[i], groups) || !simt_tile_fits(e, &groups[i])) return false;
+        if (e->target->simt && groups[i].program->whole_rows) {
+            lower_loops(e); /* no shared memory is so large */
+            return;
+        }
+        if (!plan_group(e, &groups[i], groups) || !simt_tile_fits(e, &groups[i])) return;
         shapes[i] = shape_of(e, &groups[i]);
         total = emit_add(e, total, shapes[i].total);
     }
     if (e->target->simt) {
         simt_lower_groups(e, groups, shapes, groups_count, total);
-        return e->errors == 0;
+        return;
     }
     LLVMValueRef zero = emit_i64(e, 0), before = zero;
     emit_split(e, total, 1, &begin, &end);
@@ -489,5 +491,4 @@ bool lower_contract(struct emitter *e) {
         lower_group(e, &groups[i], &shapes[i], from, to);
         before = emit_add(e, before, shapes[i].total);
     }
-    return e->errors == 0;
 }

@@ -167,21 +167,12 @@ static void lower_space(struct emitter *e, const struct piece *pieces, int count
     emit_loop_end(e, &unit, NULL);
 }
 
-static bool same_space(const struct type *a, const struct type *b) {
-    if (a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->extents[i] != b->extents[i]) return false;
-    return true;
-}
-
-bool lower_loops(struct emitter *e) {
+void lower_loops(struct emitter *e) {
     struct pieces all = {.count = 0};
-    int errors = e->errors;
     find_pieces(e, &all);
     for (int i = 0, next; i < all.count; i = next) {
         for (next = i + 1; next < all.count; next++)
-            if (!same_space(&all.at[i].value->type, &all.at[next].value->type)) break;
+            if (!shape_equal(&all.at[i].value->type, &all.at[next].value->type)) break;
         lower_space(e, &all.at[i], next - i);
     }
-    return e->errors == errors;
 }

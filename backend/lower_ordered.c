@@ -238,8 +238,7 @@ static void (*const lower[FAMILY_COUNT])(struct emitter *e,
 
 /* The ordered op; everything else in the kernel is a prologue that its operands are computed by, so its
  * results are the kernel's. */
-bool lower_ordered(struct emitter *e) {
-    int errors = e->errors;
+void lower_ordered(struct emitter *e) {
     struct node *found = NULL;
     for (struct node *n = e->kernel->body->first; n; n = n->next)
         if (lower[op_info(n->op)->family]) found = n;
@@ -249,8 +248,7 @@ bool lower_ordered(struct emitter *e) {
         emit_error(e, e->kernel->loc,
                    "kernel %s is scheduled as ordered, but is not one sort, topk, cumsum or scatter",
                    e->kernel->name);
-        return false;
+        return;
     }
     lower[op_info(found->op)->family](e, found);
-    return e->errors == errors;
 }

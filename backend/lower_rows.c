@@ -12,11 +12,13 @@ static struct value *find_anchor(const struct block *b) {
     return NULL;
 }
 
-bool lower_rows(struct emitter *e) {
-    int errors = e->errors;
+void lower_rows(struct emitter *e) {
     struct value *anchor = find_anchor(e->kernel->body);
     const struct row_program *p = anchor ? row_plan(e, anchor) : NULL;
-    if (!p) return lower_loops(e); /* right for any body, if slower */
+    if (!p) {
+        lower_loops(e); /* right for any body, if slower */
+        return;
+    }
     const struct type *t = &anchor->type;
     LLVMValueRef rows = emit_i64(e, 1), begin, end;
     for (int i = 0; i + 1 < t->rank; i++) rows = emit_mul(e, rows, emit_extent(e, t->extents[i]));
@@ -25,5 +27,4 @@ bool lower_rows(struct emitter *e) {
     emit_loop_begin(e, &row, begin, end, 1, 0, NULL);
     emit_row_program(e, p, row.counter, emit_i64(e, 0), emit_extent(e, t->extents[t->rank - 1]), 1 << 20);
     emit_loop_end(e, &row, NULL);
-    return e->errors == errors;
 }

@@ -14,12 +14,6 @@ enum { PAGE = 4096 };
 
 /* ---- The mesh ---- */
 
-static bool has_dim(const struct function *f, const struct dim *d) {
-    for (int i = 0; i < f->dims_count; i++)
-        if (f->dims[i] == d) return true;
-    return false;
-}
-
 void mesh_add_coordinates(struct code *c) {
     for (struct function *f = c->graph->functions; c->mesh && f; f = f->next) {
         int most = f->dims_count + c->mesh->axes_count;
@@ -27,7 +21,7 @@ void mesh_add_coordinates(struct code *c) {
         if (f->dims_count) memcpy(dims, f->dims, (size_t)f->dims_count * sizeof *dims);
         for (int i = 0; i < c->mesh->axes_count; i++) {
             const struct dim *d = c->mesh->axes[i].coordinate;
-            if (!has_dim(f, d)) dims[f->dims_count++] = d;
+            if (!function_has_dim(f, d)) dims[f->dims_count++] = d;
         }
         f->dims = dims;
     }

@@ -6,17 +6,11 @@
  *
  * A stage is one loop along the row; each reduction along the row ends a stage. */
 #include "backend/row.h"
+#include "ir/number.h"
 #include <string.h>
 
 static bool is_family(const struct value *v, enum op_family family) {
     return v->def && op_info(v->def->op)->family == family;
-}
-
-static bool same_shape(const struct type *a, const struct type *b) {
-    if (a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->extents[i] != b->extents[i]) return false;
-    return true;
 }
 
 /* The anchor's shape without its last axis, or with 1 there. */
@@ -35,7 +29,7 @@ bool row_reduces(const struct row_program *p, const struct node *n) {
     const struct attr *axis = node_attr(n, "axis");
     int last = p->anchor->type.rank - 1;
     bool along = family == FAMILY_argreduce ? axis->i == last : axis->count == 1 && axis->ints[0] == last;
-    return along && same_shape(&n->operands[0]->type, &p->anchor->type);
+    return along && shape_equal(&n->operands[0]->type, &p->anchor->type);
 }
 
 /* The operand that carries v's elements on, from which the way back to the anchor's shape goes; NULL: none.
@@ -54,7 +48,7 @@ static struct value *carrier(const struct row_program *p, const struct value *v)
                family == FAMILY_rope;
     if (one) return leads_back(p, n->operands[0]) ? n->operands[0] : NULL;
     for (int i = 0; family == FAMILY_pointwise && i < n->operands_count; i++)
-        if (same_shape(&n->operands[i]->type, &v->type) && leads_back(p, n->operands[i]))
+        if (shape_equal(&n->operands[i]->type, &v->type) && leads_back(p, n->operands[i]))
             return n->operands[i];
     return NULL;
 }
@@ -89,7 +83,7 @@ static bool plan_result(struct emitter *e, struct row_program *p, struct row_res
     }
     r->write = row_write(e->kernel, number);
     if (r->write) r->value = r->write->operands[1];
-    if (!r->write && row_has_one(&p->anchor->type, &v->type) && !same_shape(&v->type, &p->anchor->type)) {
+    if (!r->write && row_has_one(&p->anchor->type, &v->type) && !shape_equal(&v->type, &p->anchor->type)) {
         r->kind = ROW_SCALAR;
         return true;
     }
@@ -132,7 +126,7 @@ static bool *find_in_place(struct emitter *e, const struct value *anchor, const 
     bool *moved = arena_new_array(e->arena, bool, e->graph->values);
     const struct block *b = e->kernel->body;
     for (int i = 0; i < b->args_count; i++)
-        in_place[b->args[i]->id] = dependent[b->args[i]->id] && same_shape(&b->args[i]->type, &anchor->type);
+        in_place[b->args[i]->id] = dependent[b->args[i]->id] && shape_equal(&b->args[i]->type, &anchor->type);
     for (const struct node *n = b->first; n; n = n->next) {
         bool any = op_info(n->op)->family == FAMILY_transpose;
         for (int i = 0; i < n->operands_count; i++)
@@ -140,20 +134,11 @@ static bool *find_in_place(struct emitter *e, const struct value *anchor, const 
         for (int i = 0; i < n->results_count; i++) {
             const struct value *v = n->results[i];
             moved[v->id] = any && dependent[v->id] && v != anchor;
-            in_place[v->id] = dependent[v->id] && !moved[v->id] && same_shape(&v->type, &anchor->type);
+            in_place[v->id] = dependent[v->id] && !moved[v->id] && shape_equal(&v->type, &anchor->type);
         }
     }
     in_place[anchor->id] = true;
     return in_place;
-}
-
-static int64_t common_multiple(int64_t a, int64_t b) {
-    int64_t x = a, y = b;
-    while (y) {
-        int64_t rest = x % y;
-        x = y, y = rest;
-    }
-    return a / x * b;
 }
 
 /* Every op after the anchor: those that work column by column, in groups, along rows; false: something else.
@@ -169,7 +154,7 @@ static bool plan_needs(struct emitter *e, struct row_program *p, const bool *dep
         else if (family == FAMILY_reduce || family == FAMILY_argreduce)
             return false;
         else if (group > 1)
-            p->column_group = common_multiple(p->column_group, group);
+            p->column_group = p->column_group / greatest_common_divisor(p->column_group, group) * group;
         else if (family == FAMILY_slice || family == FAMILY_concat || family == FAMILY_pad ||
                  family == FAMILY_flip || family == FAMILY_gather || family == FAMILY_take_along)
             p->whole_rows = true;

@@ -362,11 +362,11 @@ static void do_units(struct emitter *e, struct simt_attention *a, const struct r
 
 /* Of units that are 16 rows for each warp a kernel has a second form, of 16 rows for all, where it may be
  * given few: there the keys are what there is to share. */
-bool lower_simt_attention(struct emitter *e) {
+void lower_simt_attention(struct emitter *e) {
     const struct schedule *h = e->kernel->schedule;
     struct sdpa s;
-    int errors = e->errors, parts = (int)h->block[0];
-    if (!sdpa_describe(e, &s) || !check_schedule(e, &s)) return false;
+    int parts = (int)h->block[0];
+    if (!sdpa_describe(e, &s) || !check_schedule(e, &s)) return;
     const struct row_program *program = row_plan(e, s.node->results[0]);
     if (!program) ice("kernel %s: no way from its attention to its results", e->kernel->name);
     struct simt_attention many = form_of(e, &s, h->tile[0], parts), few = many;
@@ -388,5 +388,4 @@ bool lower_simt_attention(struct emitter *e) {
     }
     do_units(e, &many, program);
     if (both) emit_if_end(e, &way);
-    return e->errors == errors;
 }

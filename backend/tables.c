@@ -185,13 +185,6 @@ static V functions(struct tables *t, int *count) {
     return array(t->code->emitters[0], items, *count, "functions");
 }
 
-static const char *element_name(struct code *c, const struct global *g, int64_t element) {
-    if (g->counts_rank == 0) return g->name;
-    if (g->counts_rank == 1) return arena_printf(c->arena, "%s[%lld]", g->name, (long long)element);
-    return arena_printf(c->arena, "%s[%lld][%lld]", g->name, (long long)(element / g->counts[1]),
-                        (long long)(element % g->counts[1]));
-}
-
 static bool is_zeros(const struct init *i) { return i->kind == INIT_FILL && i->a == 0; }
 
 static V states(struct tables *t, int *count) {
@@ -203,8 +196,8 @@ static V states(struct tables *t, int *count) {
         for (int64_t i = 0; g->kind == GLOBAL_STATE && i < global_elements(g); i++) {
             int64_t bytes = home_bytes(g),
                     initial = is_zeros(&g->init) ? -1 : weight_of_global(c, g, i)->offset;
-            V item = RECORD(e, text(e, element_name(c, g, i)), i64(e, c->state_offsets[g->id] + i * bytes),
-                            i64(e, bytes), i64(e, initial));
+            V item = RECORD(e, text(e, global_element_name(c->arena, g, i)),
+                            i64(e, c->state_offsets[g->id] + i * bytes), i64(e, bytes), i64(e, initial));
             arena_push(c->arena, items, *count, capacity, item);
         }
     }

@@ -30,13 +30,6 @@ static struct weight *add(struct code *c, struct weight w) {
     return made;
 }
 
-static const char *element_name(struct code *c, const struct global *g, int64_t i) {
-    if (!g->counts_rank) return g->name;
-    if (g->counts_rank == 1) return arena_printf(c->arena, "%s[%lld]", g->name, (long long)i);
-    return arena_printf(c->arena, "%s[%lld][%lld]", g->name, (long long)(i / g->counts[1]),
-                        (long long)(i % g->counts[1]));
-}
-
 /* All tensors of a global; those that a loop walks come one after the other. */
 static void place_global(struct code *c, const struct global *g) {
     if (c->global_weights[g->id]) return;
@@ -44,7 +37,7 @@ static void place_global(struct code *c, const struct global *g) {
         int section = mesh_section(c, sharding_used(g->sharding), c->used[g->id][i]);
         struct weight *w = add(c, (struct weight){.global = g,
                                                   .element = i,
-                                                  .name = element_name(c, g, i),
+                                                  .name = global_element_name(c->arena, g, i),
                                                   .bytes = home_bytes(g),
                                                   .section = section});
         if (!i) c->global_weights[g->id] = w;

@@ -85,6 +85,13 @@ int64_t global_elements(const struct global *global) {
     return elements;
 }
 
+const char *global_element_name(struct arena *a, const struct global *global, int64_t i) {
+    if (!global->counts_rank) return global->name;
+    if (global->counts_rank == 1) return arena_printf(a, "%s[%lld]", global->name, (long long)i);
+    return arena_printf(a, "%s[%lld][%lld]", global->name, (long long)(i / global->counts[1]),
+                        (long long)(i % global->counts[1]));
+}
+
 struct block *block_new(struct graph *g, struct node *owner) {
     struct block *b = arena_new_object(g->arena, struct block);
     b->owner = owner;
@@ -111,6 +118,13 @@ struct value *block_argument(struct graph *g, struct block *b, const struct type
     v->name = name;
     b->args = with(g, b->args, b->args_count++, v);
     return v;
+}
+
+struct value **value_list_with(struct graph *g, struct value **list, int count, struct value *v) {
+    struct value **longer = arena_new_array(g->arena, struct value *, (size_t)count + 1);
+    if (count) memcpy(longer, list, (size_t)count * sizeof *list);
+    longer[count] = v;
+    return longer;
 }
 
 void block_append(struct block *b, struct node *n) {
@@ -223,4 +237,22 @@ bool node_has_effect(const struct node *n) {
     for (struct node *inner = NULL; n->body && (inner = node_walk(n->body, inner));)
         if (is_effect(inner->op)) return true;
     return false;
+}
+
+struct value *node_put_behind(struct graph *g, struct node *n, int result, struct node *behind) {
+    struct value *v = n->results[result], *made = node_add_result(g, behind, &v->type);
+    made->name = v->name;
+    made->sharding = v->sharding;
+    made->def = n;
+    made->index = result;
+    n->results[result] = made;
+    behind->results[0] = v;
+    behind->on = n->on;
+    v->def = behind;
+    v->index = 0;
+    if (n->next)
+        node_insert_before(behind, n->next);
+    else
+        block_append(n->parent, behind);
+    return made;
 }

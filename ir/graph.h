@@ -175,12 +175,19 @@ void function_add_coordinate(struct graph *g, struct function *f, const struct d
 const char *graph_option(const struct graph *g, const char *name); /* the last one given, or NULL */
 int64_t
 global_elements(const struct global *global); /* tensors in it: product of counts, 1 for a single one */
+/* "wq[3]": of tensor number i of it. */
+const char *global_element_name(struct arena *a, const struct global *global, int64_t i);
 
 struct block *block_new(struct graph *g, struct node *owner);
 struct value *block_argument(struct graph *g, struct block *b, const struct type *type, const char *name,
                              struct loc loc);
 void block_append(struct block *b, struct node *n);
+/* A copy of a list of operands or results [count], v behind them. */
+struct value **value_list_with(struct graph *g, struct value **list, int count, struct value *v);
 void node_insert_before(struct node *n, struct node *before);
+/* Node n makes a new value, which is returned, in place of its result; what that was is from now on the result of
+ * `behind`, a node without results, which is put behind it. */
+struct value *node_put_behind(struct graph *g, struct node *n, int result, struct node *behind);
 void node_remove(struct node *n); /* out of its block; its results must be unused or replaced */
 
 /* A node of `op`, not in any block, with empty attributes and no results yet: set operands' order as in the

@@ -66,10 +66,11 @@ int64_t dtype_wrap_integer(enum dtype t, int64_t value) {
 }
 
 bool type_equal(const struct type *a, const struct type *b) {
-    if (a->dtype != b->dtype || a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->extents[i] != b->extents[i]) return false;
-    return true;
+    return a->dtype == b->dtype && shape_equal(a, b);
+}
+
+bool shape_equal(const struct type *a, const struct type *b) {
+    return a->rank == b->rank && !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
 }
 
 const char *type_text(struct arena *a, const struct type *t) {

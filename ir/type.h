@@ -39,6 +39,7 @@ struct type {
     const struct extent *extents[MAX_RANK];
 };
 bool type_equal(const struct type *a, const struct type *b);
+bool shape_equal(const struct type *a, const struct type *b); /* of any two element types */
 const char *type_text(struct arena *a, const struct type *t); /* "f32[S, 576]"; a scalar is "f32" */
 /* Number of elements, and of bytes unpacked; NULL on overflow. */
 const struct extent *type_elements(struct extents *x, const struct type *t);

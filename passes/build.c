@@ -80,7 +80,7 @@ struct value *build_broadcast(struct builder *b, struct value *x, int rank,
 }
 
 struct value *build_slice(struct builder *b, struct value *x, const struct extent *const *start,
-                                 const struct extent *const *extent, const int64_t *step) {
+                          const struct extent *const *extent, const int64_t *step) {
     struct node *n = node_new(b->g, OP_slice, 1, &x, b->loc);
     *node_attr(n, "start") = attr_extents(b->g, x->type.rank, start);
     *node_attr(n, "extent") = attr_extents(b->g, x->type.rank, extent);
@@ -149,10 +149,6 @@ void node_take_shape(struct graph *g, struct node *n, const struct type *t) {
     if (family == FAMILY_reshape || family == FAMILY_broadcast)
         *node_attr(n, "shape") = attr_extents(g, t->rank, t->extents);
     if (family == FAMILY_slice) *node_attr(n, "extent") = attr_extents(g, t->rank, t->extents);
-}
-
-bool shape_equal(const struct type *a, const struct type *b) {
-    return a->rank == b->rank && !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
 }
 
 bool value_is_constant(const struct value *v) { return v && v->def && v->def->op == OP_constant; }

@@ -42,7 +42,6 @@ bool attr_equal(enum attr_kind kind, const struct attr *a, const struct attr *b)
 /* Attributes that give a result's shape, of an op that has them, say that of t. */
 void node_take_shape(struct graph *g, struct node *n, const struct type *t);
 
-bool shape_equal(const struct type *a, const struct type *b);
 /* The constant's one value if all its elements are equal to it, as a double; false for all other values. */
 bool value_splat(struct arena *scratch, const struct value *v, double *splat);
 bool value_is_constant(const struct value *v);

@@ -304,7 +304,7 @@ static double bytes_in(const struct fuser *f, int group) {
             bool inner = v && v->def && f->item_of[v->def->id] >= 0 &&
                          group_contains(f, group, f->item_of[v->def->id]);
             if (!v || inner || value_is_constant(v)) continue;
-            double size = value_elements(f->g, v);
+            double size = value_elements(v);
             bytes += (size < elements ? size : elements) * dtype_bytes(v->type.dtype);
         }
     }
@@ -332,7 +332,7 @@ static void propose_siblings(struct fuser *f, struct candidates *c, const struct
             int group = in->to[k];
             if (is_structure(f, group) || group == last) continue;
             if (last >= 0 && f->groups[last].domain == f->groups[group].domain)
-                propose(f, c, SIDE_BY_SIDE, last, group, value_bytes(f->g, v));
+                propose(f, c, SIDE_BY_SIDE, last, group, value_bytes(v));
             last = group;
         }
     }

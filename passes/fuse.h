@@ -81,8 +81,8 @@ enum role node_role(const struct node *n);
 /* The param that is value `v` of a kernel's body, or NULL. */
 struct global *kernel_param(const struct node *kernel, const struct value *v);
 bool reduces_last_axis(const struct node *n); /* a reduction or quantize along the last axis alone */
-double value_elements(struct graph *g, const struct value *v); /* at the dims' maxima */
-double value_bytes(struct graph *g, const struct value *v);
+double value_elements(const struct value *v); /* at the dims' maxima */
+double value_bytes(const struct value *v);
 void fuser_prepare(struct fuser *f);
 
 /* Calls visit for each group that must run after `group`, as often as there are reasons, until it returns

@@ -55,13 +55,6 @@ static bool value_used_outside(const struct kernel_builder *k, const struct valu
     return false;
 }
 
-static struct value **list_with(struct graph *g, struct value **list, int count, struct value *v) {
-    struct value **longer = arena_new_array(g->arena, struct value *, (size_t)count + 1);
-    if (count) memcpy(longer, list, (size_t)count * sizeof *list);
-    longer[count] = v;
-    return longer;
-}
-
 /* `v` becomes a result of the kernel; whoever used it is rewired when all kernels are made. */
 static void add_result(struct kernel_builder *k, struct node *kernel, struct value *v) {
     struct graph *g = k->f->g;
@@ -69,7 +62,7 @@ static void add_result(struct kernel_builder *k, struct node *kernel, struct val
     struct block *body = kernel->body;
     outer->name = v->name;
     outer->loc = v->loc;
-    body->results = list_with(g, body->results, body->results_count++, inner);
+    body->results = value_list_with(g, body->results, body->results_count++, inner);
     arena_push(k->f->scratch, k->f->pairs, k->f->pairs_count, k->f->pairs_capacity,
                ((struct value_pair){v, outer}));
 }

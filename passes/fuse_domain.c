@@ -80,8 +80,8 @@ static double operand_evals(const struct facts *x, int user, const struct value 
     const struct node *n = member(x, user);
     double evals = x->evals[user] * x->f->items[x->t->members[user]].reads;
     bool parts = n->op == OP_concat || n->op == OP_pad;
-    double size = value_elements(x->f->g, n->results[0]);
-    return parts && size > 0 ? evals * value_elements(x->f->g, operand) / size : evals;
+    double size = value_elements(n->results[0]);
+    return parts && size > 0 ? evals * value_elements(operand) / size : evals;
 }
 
 static void gather_facts(struct facts *x) {
@@ -226,9 +226,8 @@ static bool stays_in_row(const struct facts *x, int i, const struct type *rows) 
     if (role_of(x, i) == ROLE_POINTWISE || is_anchor(role_of(x, i))) return true;
     if (n->op != OP_reshape && n->op != OP_broadcast) return false;
     return has_rows(&n->operands[0]->type, rows) &&
-           (n->op == OP_broadcast
-                ? n->operands[0]->type.rank == n->results[0]->type.rank
-                : value_elements(x->f->g, n->operands[0]) <= value_elements(x->f->g, n->results[0]));
+           (n->op == OP_broadcast ? n->operands[0]->type.rank == n->results[0]->type.rank
+                                  : value_elements(n->operands[0]) <= value_elements(n->results[0]));
 }
 
 static bool check_rows(struct facts *x) {

@@ -75,16 +75,13 @@ static enum role role_here(const struct fuser *f, const struct node *n) {
     return tiles && contraction_of(f->scratch, f->g, n, &axes) ? ROLE_CONTRACT : ROLE_REDUCE;
 }
 
-double value_elements(struct graph *g, const struct value *v) {
+double value_elements(const struct value *v) {
     double elements = 1;
-    (void)g;
     for (int i = 0; i < v->type.rank; i++) elements *= (double)extent_max(v->type.extents[i]);
     return elements;
 }
 
-double value_bytes(struct graph *g, const struct value *v) {
-    return value_elements(g, v) * dtype_bytes(v->type.dtype);
-}
+double value_bytes(const struct value *v) { return value_elements(v) * dtype_bytes(v->type.dtype); }
 
 static double node_reads(const struct fuser *f, const struct node *n) {
     enum role role = node_role(n);
@@ -185,8 +182,8 @@ void fuser_prepare(struct fuser *f) {
         struct item *it = &f->items[i];
         *it = (struct item){.node = n, .role = role_here(f, n), .reads = node_reads(f, n), .home = -1};
         f->item_of[n->id] = i;
-        if (n->results_count) it->elements = value_elements(f->g, n->results[0]);
-        for (int r = 0; r < n->results_count; r++) it->bytes += value_bytes(f->g, n->results[r]);
+        if (n->results_count) it->elements = value_elements(n->results[0]);
+        for (int r = 0; r < n->results_count; r++) it->bytes += value_bytes(n->results[r]);
     }
     for (i = 0; i < f->count; i++) use_all(f, i);
     for (i = 0; i < f->block->results_count; i++) {

@@ -40,13 +40,6 @@ static void replace_reads(struct graph *g, struct node *n, const struct node *li
 
 /* ---- States assigned in a loop ---- */
 
-static struct value **longer(struct graph *g, struct value **list, int count, struct value *v) {
-    struct value **made = arena_new_array(g->arena, struct value *, (size_t)count + 1);
-    if (count) memcpy(made, list, (size_t)count * sizeof *list);
-    made[count] = v;
-    return made;
-}
-
 /* The state that `assign`, in the body of `scan`, sets becomes a value that the loop carries, assigned behind
  * it. */
 static void carry(struct graph *g, struct node *scan, struct node *assign) {
@@ -57,7 +50,7 @@ static void carry(struct graph *g, struct node *scan, struct node *assign) {
     read->element = assign->element;
     struct value *start = build_finish(&before, read);
     struct value *now = block_argument(g, body, &start->type, assign->global->name, assign->loc);
-    scan->operands = longer(g, scan->operands, scan->operands_count++, start);
+    scan->operands = value_list_with(g, scan->operands, scan->operands_count++, start);
     for (struct node *n = body->first; n; n = next) {
         next = n->next;
         replace_reads(g, n, assign, now, true);
@@ -65,7 +58,7 @@ static void carry(struct graph *g, struct node *scan, struct node *assign) {
         now = n->operands[0];
         node_remove(n);
     }
-    body->results = longer(g, body->results, body->results_count++, now);
+    body->results = value_list_with(g, body->results, body->results_count++, now);
     struct value *end = node_add_result(g, scan, &start->type);
     struct node *set = node_new(g, OP_assign, 2, (struct value *[]){end, NULL}, assign->loc);
     set->global = assign->global;

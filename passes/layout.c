@@ -79,25 +79,21 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
     return true;
 }
 
-struct choice {
-    int rank; /* of the reader that chose: 0 none, 1 by hand or float products, 2 integer products */
-    struct loc by;
-};
-
-static void choose(struct graph *g, const struct node *kernel, const struct node *anchor,
-                   struct choice *choices) {
+/* ranks [globals]: whose wish a param follows: 0 nobody's, 1 that of products of floats, 2 of integers, 3 it is
+ * laid out already. */
+static void choose(struct graph *g, const struct node *kernel, const struct node *anchor, int *ranks) {
     struct contraction c;
     struct layout wanted;
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return;
     struct global *w = param_behind(kernel, c.b_value);
     int rank = atom_info(kernel->schedule->atom)->sum == DTYPE_I32 ? 2 : 1;
     if (!w || !wanted_layout(kernel, &c, w, &wanted)) return;
-    struct choice *chosen = &choices[w->id];
-    if (chosen->rank < rank) {
+    int *chosen = &ranks[w->id];
+    if (*chosen < rank) {
         struct layout *made = arena_new_object(g->arena, struct layout);
         *made = wanted;
         w->layout = made;
-        *chosen = (struct choice){rank, anchor->loc};
+        *chosen = rank;
         pass_explain(g, anchor->loc, "%s: %s", w->name, layout_text(g->pass->scratch, made));
     } else if (!layout_equal(w->layout, &wanted)) {
         pass_explain(g, anchor->loc, "%s stays %s, as another reader wants it", w->name,
@@ -160,22 +156,25 @@ static bool lay_out_caches(struct graph *g) {
     return changed;
 }
 
+/* Whether the node is a contraction that its kernel is scheduled for. */
+static bool is_anchor(const struct node *n) {
+    const struct node *kernel = n->parent->owner;
+    return kernel && kernel->op == OP_kernel && kernel->schedule &&
+           kernel->schedule->domain == DOMAIN_contract && node_role(n) == ROLE_CONTRACT;
+}
+
 bool pass_layout(struct graph *g) {
-    struct choice *choices = arena_new_array(g->pass->scratch, struct choice, (size_t)g->globals_count + 1);
+    int *ranks = arena_new_array(g->pass->scratch, int, (size_t)g->globals_count + 1);
     bool changed = !(g->target && g->target->simt) && lay_out_caches(g);
     for (const struct global *w = g->globals; w; w = w->next)
-        if (w->layout) choices[w->id].rank = 3;
+        if (w->layout) ranks[w->id] = 3;
     for (struct function *f = g->functions; f; f = f->next)
         for (struct node *n = NULL; (n = node_walk(f->body, n));)
-            if (n->parent->owner && n->parent->owner->op == OP_kernel && node_role(n) == ROLE_CONTRACT &&
-                n->parent->owner->schedule && n->parent->owner->schedule->domain == DOMAIN_contract)
-                choose(g, n->parent->owner, n, choices);
+            if (is_anchor(n)) choose(g, n->parent->owner, n, ranks);
     for (const struct global *w = g->globals; w; w = w->next)
-        changed |= choices[w->id].rank == 1 || choices[w->id].rank == 2;
+        changed |= ranks[w->id] == 1 || ranks[w->id] == 2;
     for (struct function *f = g->functions; f; f = f->next)
         for (struct node *n = NULL; (n = node_walk(f->body, n));)
-            if (n->parent->owner && n->parent->owner->op == OP_kernel && node_role(n) == ROLE_CONTRACT &&
-                n->parent->owner->schedule && n->parent->owner->schedule->domain == DOMAIN_contract)
-                changed |= follow(g, n->parent->owner, n);
+            if (is_anchor(n)) changed |= follow(g, n->parent->owner, n);
     return changed;
 }

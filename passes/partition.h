@@ -28,9 +28,6 @@ bool partition_dims(struct partition *p);
 /* Puts in front of node `n`, a reshard with its operand local already, what brings its operand there; its
  * value. */
 struct value *partition_reshard(struct partition *p, struct node *n);
-/* Node n makes a new value, which is returned; what it made before is from now on the result of `behind`, a
- * node without results, which is put behind it. */
-struct value *put_behind(struct graph *g, struct node *n, struct node *behind);
 /* n, a gather whose table's rows are cut, on pieces. */
 void partition_gather(struct partition *p, struct node *n);
 /* The result of n, combined over the axes by a word of all_reduce; a node behind n. */

@@ -69,6 +69,6 @@ void partition_gather(struct partition *p, struct node *n) {
     struct value *mine = along_result(p, n, keep_inside(p, n, &r)), *v = n->results[0];
     struct value *nothing = build_cast(&b, build_scalar(&b, DTYPE_F32, 0), v->type.dtype);
     struct node *choice = node_new(p->g, OP_where, 3, (struct value *[]){mine, NULL, nothing}, n->loc);
-    choice->operands[1] = put_behind(p->g, n, choice);
+    choice->operands[1] = node_put_behind(p->g, n, 0, choice);
     if (!node_infer(p->g, choice)) ice("a choice of rows does not infer");
 }

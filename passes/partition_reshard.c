@@ -138,29 +138,13 @@ static void take_step(struct route *r, const struct reshard_step *step) {
     }
 }
 
-struct value *put_behind(struct graph *g, struct node *n, struct node *behind) {
-    struct value *v = n->results[0], *made = node_add_result(g, behind, &v->type);
-    made->name = v->name;
-    made->sharding = v->sharding;
-    made->def = n;
-    n->results[0] = made;
-    behind->results[0] = v;
-    behind->on = n->on;
-    v->def = behind;
-    if (n->next)
-        node_insert_before(behind, n->next);
-    else
-        block_append(n->parent, behind);
-    return made;
-}
-
 void combine_behind(struct partition *p, struct node *n, uint32_t axes, const char *reduce) {
     struct rank_group over = {.mesh = p->mesh};
     for (int i = 0; i < p->mesh->axes_count; i++)
         if (axes >> i & 1) over.axes[over.count++] = (uint8_t)i;
     struct node *c = collective(p, OP_all_reduce, n->results[0], &over, n->loc);
     *node_attr(c, "reduce") = (struct attr){.set = true, .s = reduce};
-    c->operands[0] = put_behind(p->g, n, c);
+    c->operands[0] = node_put_behind(p->g, n, 0, c);
 }
 
 /* What the extents are multiples of, now that dims count units: a way through pieces that nobody has asked

@@ -155,30 +155,12 @@ static struct sharding target_of(struct sharder *s, const struct value *v) {
 /* The node makes another value, and v is what it becomes by a reshard behind it. */
 static void put_reshard_behind(struct sharder *s, struct node *n, int result, const struct sharding *to) {
     struct value *v = n->results[result];
-    struct node *r = node_new(s->g, OP_reshard, 0, NULL, n->loc);
-    struct value *made = node_add_result(s->g, r, &v->type);
-    made->sharding = v->sharding;
-    made->name = v->name;
-    made->def = n;
-    made->index = result;
-    n->results[result] = made;
-    r->operands = arena_new_array(s->g->arena, struct value *, 1);
-    r->operands[0] = made;
-    r->operands_count = 1;
-    r->results[0] = v;
-    r->on = n->on;
-    v->def = r;
-    v->index = 0;
+    struct node *r = node_new(s->g, OP_reshard, 1, &v, n->loc);
+    r->operands[0] = node_put_behind(s->g, n, result, r);
     v->sharding = keep(s, to);
-    if (n->next)
-        node_insert_before(r, n->next);
-    else
-        block_append(n->parent, r);
-    explain_reshard(s, made, r, NULL);
+    explain_reshard(s, r->operands[0], r, NULL);
 }
 
-/* Where the results are made. A maximum over pieces is no state to stay in: it is combined at once, which
- * partitioning does where it sees a cut loop of such a reduction; here it counts as whole. */
 static void place_results(struct sharder *s, struct node *n, const struct factors *f, const struct cut *cut,
                           uint32_t passed) {
     for (int i = 0; i < n->results_count; i++) {

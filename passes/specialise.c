@@ -64,12 +64,6 @@ static struct wish *parse_wish(struct graph *g, const struct option *o) {
     return w;
 }
 
-static bool has_dim(const struct function *f, const struct dim *d) {
-    for (int i = 0; i < f->dims_count; i++)
-        if (f->dims[i] == d) return true;
-    return false;
-}
-
 struct function *function_version(struct graph *g, const struct function *f, const int64_t *fixed) {
     struct function *v = arena_new_object(g->arena, struct function);
     struct clone_map map = clone_map_new(g, g->pass->scratch);
@@ -104,7 +98,7 @@ static void make_versions(struct graph *g, const struct function *f, const struc
         if (any) **end = function_version(g, f, fixed), *end = &(**end)->next;
         return;
     }
-    if (!has_dim(f, w->dim)) {
+    if (!function_has_dim(f, w->dim)) {
         make_versions(g, f, w->next, fixed, any, end);
         return;
     }
