@@ -186,7 +186,6 @@ static void set_up(struct mesh *m, const struct mdl_options *o) {
     const struct mdl_comm_engine *e = m->comm->engine;
     m->rank = m->comm->rank;
     m->ranks = m->comm->size;
-    m->pid = getpid();
     m->timeout = o->timeout_ms < 0 ? INT64_MAX : (int64_t)(o->timeout_ms ? o->timeout_ms : 60000) * 1000000;
     m->devices = e->devices != 0;
     m->use_library = m->devices || (o->algorithm != MDL_RING && e->group && e->collective);
@@ -203,6 +202,7 @@ int mesh_open(struct mdl_model *model, const struct mdl_options *o) {
     pthread_cond_init(&m->done, &monotonic);
     pthread_cond_init(&m->work, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    m->pid = getpid();
     m->model = model;
     model->mesh = m;
     atomic_init(&m->function, MESH_OPENING);
@@ -230,16 +230,17 @@ int mesh_opened(struct mdl_model *model, const struct mdl_options *o, int status
 /* All ranks leave together, so that none takes away what another still needs. */
 static void part(struct mesh *m) {
     char why[512];
-    if (!m->opened || mesh_is_dead(m, why, sizeof why) || m->pid != getpid()) return;
+    if (!m->opened || mesh_is_dead(m, why, sizeof why)) return;
     atomic_store(&m->function, MESH_CLOSING);
     mesh_agree(m, MESH_CLOSING, NULL, why, sizeof why);
 }
 
+/* A forked child has no part in it: the mesh is its parent's, whose thread goes on working with it. */
 void mesh_close(struct mdl_model *model) {
     struct mesh *m = model->mesh;
-    if (!m) return;
+    if (!m || m->pid != getpid()) return;
     part(m);
-    if (m->pid == getpid()) progress_stop(m);
+    progress_stop(m);
     if (m->stuck) return; /* its thread has all of this */
     for (int32_t i = 0; m->groups && i < m->groups_count; i++) {
         if (m->groups[i].library) m->comm->engine->group_free(m->comm, m->groups[i].library);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { RANKS = 4, S = 6, PAGE = 4096 };
@@ -150,6 +151,23 @@ static const char *departure(struct rank *r) {
     return NULL;
 }
 
+/* A forked child may neither call nor wait for the others, but it may close what it has. */
+static const char *forked_child(struct rank *r) {
+    CHECK(mix(r, S, 0) == MDL_OK);
+    pid_t child = r->number == 1 ? fork() : -1;
+    if (child == 0) {
+        alarm(30); /* a close that hangs is ended */
+        int status = mix(r, S, 0);
+        mdl_session_free(r->session);
+        mdl_close(r->model);
+        _exit(status != MDL_PEER);
+    }
+    int ended = 0;
+    CHECK(child < 0 || waitpid(child, &ended, 0) == child);
+    CHECK(ended == 0);
+    return mix(r, S, 0) == MDL_OK ? NULL : "the next call";
+}
+
 /* --- opening --- */
 
 static struct mdl_descriptor other_build;
@@ -281,6 +299,7 @@ int main(void) {
         {"stall", stall, 500, &mdl_descriptor, NULL},
         {"absence", absence, 300, &mdl_descriptor, NULL},
         {"departure", departure, 0, &mdl_descriptor, NULL},
+        {"forked child", forked_child, 0, &mdl_descriptor, NULL},
         {"another build", another_build, 0, &mdl_descriptor, &other_build},
     };
     const struct tale weights_tale = {"sections", sections, 0, &from_file, NULL};
