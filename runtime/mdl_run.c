@@ -1,7 +1,6 @@
 /* mdl-run: calls a function of a compiled model from the command line. */
 #include "config.h"
 #include "runtime/library_ranks.h"
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,7 +182,5 @@ int main(int argc, char **argv) {
     library_close(&library, status);
     run_request_free(&request);
     options_free(&list);
-    if (fflush(stdout) && !status)
-        status = run_error(&request, RUN_IO, "standard output: %s", strerror(errno));
-    return status;
+    return status ? status : run_printed(&request);
 }

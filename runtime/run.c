@@ -303,7 +303,7 @@ int run_finish(const struct run_call *c) {
         printf("%u: ", i);
         run_print_array(stdout, &c->results[i]);
     }
-    if (fflush(stdout)) keep(&status, run_error(c->request, RUN_IO, "standard output: %s", strerror(errno)));
+    keep(&status, run_printed(c->request));
     return status;
 }
 

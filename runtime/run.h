@@ -106,6 +106,8 @@ void run_call_free(struct run_call *c);
 
 /* The exit status for an enum mdl_status. */
 int run_exit_status(int status);
+/* Whether all that was printed has got out: RUN_DONE, or RUN_IO after a message. */
+int run_printed(const struct run_request *r);
 /* "program: message" on stderr; returns `status`. */
 int run_error(const struct run_request *r, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,6 +1,7 @@
 /* What a run does with results: comparing them with what was expected, printing them. */
 #include "runtime/elements.h"
 #include "runtime/run.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,12 @@ void run_print_array(FILE *out, const struct npy_array *a) {
     fprintf(out, "%s%s =%s", element_types[a->dtype].name, shape, a->rank > 1 ? "\n" : " ");
     print_rows(out, a, 0, 0, a->count);
     fputc('\n', out);
+}
+
+int run_printed(const struct run_request *r) {
+    if (fflush(stdout)) return run_error(r, RUN_IO, "standard output: %s", strerror(errno));
+    /* what an earlier flush could not write is no longer there for this one */
+    return ferror(stdout) ? run_error(r, RUN_IO, "standard output: not all of it was written") : RUN_DONE;
 }
 
 struct comparison {

@@ -105,6 +105,16 @@ says 'tensor table is damaged: wrong checksum'
 MDL_WEIGHTS=other.weights gives 1 mdl-run libhandmade.so x=1 ids=1 a=1
 says 'damaged: has 192 bytes, but 384 were written'
 
+# What cannot be printed is said, however it is buffered.
+if [ -w /dev/full ]; then
+    for buffer in 4096 L 0; do
+        for arguments in --list 'x=1 ids=1 a=1'; do
+            gives 3 sh -c "ASAN_OPTIONS=verify_asan_link_order=0 stdbuf -o$buffer mdl-run libhandmade.so $arguments >/dev/full"
+            says 'mdl-run: standard output: '
+        done
+    done
+fi
+
 # Lists, times, traces, documentation.
 gives 0 mdl-run libhandmade.so --list
 prints 'fn mix(x: f32[S], ids: i32[S], a: f32) -> f32[S], i32'
