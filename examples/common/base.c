@@ -1,10 +1,11 @@
-/* Errors in words, views of bytes, growing arrays of token ids, memory. */
+/* Errors in words, views of bytes, growing arrays of token ids, memory, time. */
 #include "base.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 bool fail(struct error *e, const char *format, ...) {
@@ -13,6 +14,12 @@ bool fail(struct error *e, const char *format, ...) {
     vsnprintf(e->text, sizeof e->text, format, arguments);
     va_end(arguments);
     return false;
+}
+
+double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void out_of_memory(void) {

@@ -25,6 +25,9 @@ struct ids {
 /* Writes the message (cut to fit) and returns false, so that `return fail(...)` ends a bool function. */
 bool fail(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Of a clock that only goes forward. */
+double seconds(void);
+
 /* `count` zeroed elements, for free(). When memory is refused, says so and exits with status 3. */
 void *allocate(size_t count, size_t size);
 

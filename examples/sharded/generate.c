@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 extern const struct mdl_descriptor smollm2_descriptor;
 
@@ -37,12 +36,6 @@ struct generation {
     int32_t *tokens;   /* of a call: [sequences, count] */
     size_t position;   /* of each sequence */
 };
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* tokens : i32[micro-batches, sequences of each, S] */
 static int64_t sequences_of_model(void) {

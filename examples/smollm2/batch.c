@@ -9,7 +9,6 @@
 #include "tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { SLOTS = 8, LONGEST = 2048 }; /* as in batch.mdl */
 
@@ -34,12 +33,6 @@ struct batch {
     double prompt_seconds, token_seconds;
     size_t prompt_tokens, token_count, calls;
 };
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool batch_open(struct batch *b, struct error *e) {
     const struct sampling greedy = {.greedy = true};

@@ -8,7 +8,6 @@
 #include "tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* All that a conversation needs. Parts that the options do without stay NULL. */
 struct talk {
@@ -25,12 +24,6 @@ struct talk {
     size_t prompt_tokens, token_count, restored;        /* restored: of the prompt, from --prefix's file */
     bool unwritten;                                     /* what failed is an output file */
 };
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* What --lookup checks its guesses with: the model's choice after each of the tokens. */
 static bool choices(void *context, size_t count, const int32_t *tokens, int32_t position, int32_t *chosen,
