@@ -1,4 +1,4 @@
-/* Errors in words, views of bytes, growing arrays of token ids, memory, time. */
+/* Errors in words, views of bytes, growing arrays of token ids, memory, time, the end of a program. */
 #include "base.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -14,6 +14,14 @@ bool fail(struct error *e, const char *format, ...) {
     vsnprintf(e->text, sizeof e->text, format, arguments);
     va_end(arguments);
     return false;
+}
+
+int end_program(int status) {
+    const char *name = program_invocation_short_name;
+    bool unread = ferror(stdin), unwritten = fflush(stdout) || ferror(stdout);
+    if (!status && unread) fprintf(stderr, "%s: standard input cannot be read\n", name);
+    if (!status && unwritten) fprintf(stderr, "%s: standard output cannot be written\n", name);
+    return unread || unwritten ? 3 : status;
 }
 
 double seconds(void) {

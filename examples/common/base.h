@@ -1,4 +1,4 @@
-/* What the examples' files share: errors in words, views of bytes, growing arrays of token ids, memory. */
+/* What the examples' files share: errors in words, views of bytes, growing arrays of token ids, memory, time. */
 #ifndef EXAMPLES_BASE_H
 #define EXAMPLES_BASE_H
 #include <stdbool.h>
@@ -24,6 +24,10 @@ struct ids {
 
 /* Writes the message (cut to fit) and returns false, so that `return fail(...)` ends a bool function. */
 bool fail(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What main returns: `status`, or 3 where not all of standard input was read or of standard output written,
+ * after a message unless something else has failed before. */
+int end_program(int status);
 
 /* Of a clock that only goes forward. */
 double seconds(void);

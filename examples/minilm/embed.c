@@ -15,7 +15,7 @@ static const char tokenizer_name[] = "tokenizer.json";
 
 struct options {
     const char *tokenizer, *weights; /* NULL: beside this program, beside the library */
-    bool similarity, print_ids;
+    bool similarity, print_ids, help;
     int threads;
     char **texts; /* [count] */
     size_t count;
@@ -48,6 +48,7 @@ static bool parse_option(struct options *o, const char *argument, struct error *
     const char *value;
     if (strcmp(argument, "--similarity") == 0) return o->similarity = true;
     if (strcmp(argument, "--print-ids") == 0) return o->print_ids = true;
+    if (strcmp(argument, "--help") == 0) return o->help = true;
     if ((value = value_of(argument, "--weights"))) return o->weights = value, true;
     if ((value = value_of(argument, "--tokenizer"))) return o->tokenizer = value, true;
     if (!(value = value_of(argument, "--threads")))
@@ -68,6 +69,7 @@ static bool parse(struct options *o, int argc, char **argv, struct error *e) {
     if (i < argc && strcmp(argv[i], "--") == 0) i++;
     o->texts = argv + i;
     o->count = (size_t)(argc - i);
+    if (o->help) return true;
     if (o->count == 0) return fail(e, "give at least one text");
     return o->count <= MOST_TEXTS || fail(e, "%zu texts are more than %d", o->count, MOST_TEXTS);
 }
@@ -160,14 +162,11 @@ static bool run(const struct options *o, struct error *e) {
 int main(int argc, char **argv) {
     struct options o = {0};
     struct error e = {""};
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) return fputs(usage, stdout) < 0 ? 3 : 0;
-    if (!parse(&o, argc, argv, &e)) {
-        fprintf(stderr, "embed: %s\n", e.text);
-        return 2;
-    }
-    if (!run(&o, &e)) {
-        fprintf(stderr, "embed: %s\n", e.text);
-        return 1;
-    }
-    return fflush(stdout) == 0 ? 0 : 3;
+    int status = parse(&o, argc, argv, &e) ? 0 : 2;
+    if (!status && o.help)
+        fputs(usage, stdout);
+    else if (!status)
+        status = run(&o, &e) ? 0 : 1;
+    if (status) fprintf(stderr, "embed: %s\n", e.text);
+    return end_program(status);
 }

@@ -213,5 +213,5 @@ int main(int argc, char **argv) {
         tokenizer_close(&task.tokenizer);
     }
     ids_free(&options.ids);
-    return fflush(stdout) == 0 ? status : 3;
+    return end_program(status);
 }

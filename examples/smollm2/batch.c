@@ -173,7 +173,7 @@ static void print_ended(struct batch *b) {
 static bool run(struct batch *b, struct error *e) {
     bool any = true;
     if (!batch_open(b, e)) return false;
-    while (any) {
+    while (any && !ferror(stdout)) {
         if (!fill_slots(b, e) || !step(b, &any, e)) return false;
         print_ended(b);
     }
@@ -214,5 +214,5 @@ int main(int argc, char **argv) {
         batch_close(b);
     }
     ids_free(&options.ids);
-    return fflush(stdout) == 0 ? status : 3;
+    return end_program(status);
 }

@@ -119,7 +119,7 @@ static bool answer(struct talk *t, const struct ids *prompt, struct error *e) {
     if (!t->session) return true; /* nothing is to be computed */
     if (!read_prompt(t, prompt, e)) return false;
     if (o->tokens == 0) return true;
-    for (int64_t i = 0; i < o->tokens; i++) {
+    for (int64_t i = 0; i < o->tokens && !ferror(stdout); i++) {
         int32_t token = choose(t);
         if (o->chat && tokenizer_ends(&t->tokenizer, token)) break;
         if (o->print_ids)
@@ -224,5 +224,5 @@ int main(int argc, char **argv) {
         talk_close(t);
     }
     ids_free(&options.ids);
-    return fflush(stdout) == 0 ? status : 3;
+    return end_program(status);
 }

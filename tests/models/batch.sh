@@ -45,4 +45,8 @@ printf ' Paris.\\n\\nThe\n' | diff - "$scratch/said" || fail "batch does not say
 if yes word | head -n 3000 | tr '\n' ' ' | $folder/batch 2>"$scratch/said"; then fail "a prompt too long is taken"; fi
 grep -q "from 1 to 2048" "$scratch/said" || fail "it says: $(cat "$scratch/said")"
 if $folder/batch --greedy </dev/null 2>"$scratch/said"; then fail "an option of generate's is taken"; fi
+# What is lost of its input or output is said.
+loses_output sh -c "echo Once | $folder/batch --tokens=3"
+said=$(ends 3 $folder/batch --tokens=3 <. 2>&1)
+[ "$said" = "batch: standard input cannot be read" ] || fail "a folder as input: it says '$said'"
 echo "ok - batch"

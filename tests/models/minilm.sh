@@ -15,4 +15,11 @@ numbers=$($folder/embed "one text" "and another" | wc -lw | tr -s ' ')
 [ "$numbers" = " 2 768" ] || fail "two texts give$numbers lines and numbers"
 $folder/embed --similarity "A cat sat on the mat." "A kitten lay on the rug." "Interest rates rose." |
     awk 'NR == 1 { if (!($1 > 0.999 && $2 > 2 * $3)) exit 1 } END { if (NR != 3) exit 1 }' || fail "the table of similarities"
+for options in --help --similarity\ --help; do
+    # shellcheck disable=SC2086 # options are words
+    $folder/embed $options | grep -q '^  --print-ids' || fail "no help by $options"
+    loses_output "$folder/embed" $options
+done
+loses_output "$folder/embed" --print-ids hello
+loses_output stdbuf -oL "$folder/embed" hello
 echo "ok - embed"

@@ -103,4 +103,5 @@ refused 1 "$work/notes"
 refused 1 "$work"
 refused 3 "$work/none/state"
 [ -z "$(find "$work" -name '*.tmp')" ] || fail "left behind: $(ls "$work")"
+loses_output $folder/generate --prompt=Once --tokens=3
 echo "ok - generate"
