@@ -31,8 +31,8 @@ double seconds(void) {
 }
 
 static void out_of_memory(void) {
-    fputs("out of memory\n", stderr);
-    exit(3);
+    fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+    exit(70);
 }
 
 void *allocate(size_t count, size_t size) {

@@ -32,7 +32,7 @@ int end_program(int status);
 /* Of a clock that only goes forward. */
 double seconds(void);
 
-/* `count` zeroed elements, for free(). When memory is refused, says so and exits with status 3. */
+/* `count` zeroed elements, for free(). When memory is refused, says so and exits with status 70. */
 void *allocate(size_t count, size_t size);
 
 /* `old` (NULL or allocated) with room for at least `needed` elements; *room is what it has. Exits as allocate

@@ -124,6 +124,11 @@ Test(chatml, template_and_prompts) {
     free(later);
 }
 
+Test(memory, that_cannot_be_had_ends_the_program, .exit_code = 70) {
+    size_t room = 0;
+    grow(NULL, &room, SIZE_MAX / 2, 4);
+}
+
 Test(ids, lists) {
     struct error e = {""};
     struct ids ids = {0};
