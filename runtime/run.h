@@ -119,6 +119,8 @@ int run_error(const struct run_request *r, int status, const char *format, ...)
  * its shape is known. */
 int run_read_value(const struct run_request *r, const char *what, const char *value,
                    const struct mdl_tensor *t, struct npy_array *a);
+/* The array of a file, in the file's type. */
+int run_read_file(const struct run_request *r, const char *what, const char *path, struct npy_array *a);
 bool run_is_random(const char *value);
 int run_fill_random(const struct run_request *r, const char *what, const char *value, uint64_t *state,
                     struct npy_array *a);

@@ -130,13 +130,18 @@ static int convert(const struct run_request *r, const char *what, uint32_t dtype
     return RUN_DONE;
 }
 
-static int read_file(const struct run_request *r, const char *what, const char *path, uint32_t dtype,
-                     struct npy_array *a) {
-    static const int exits[] = {[NPY_BROKEN] = RUN_FAILED, [NPY_IO] = RUN_IO, [NPY_NO_MEMORY] = RUN_INTERNAL};
+int run_read_file(const struct run_request *r, const char *what, const char *path, struct npy_array *a) {
+    static const int exits[] = {
+        [NPY_OK] = RUN_DONE, [NPY_BROKEN] = RUN_FAILED, [NPY_IO] = RUN_IO, [NPY_NO_MEMORY] = RUN_INTERNAL};
     char error[256];
     enum npy_status status = npy_read(path, a, error, sizeof error);
-    if (status) return run_error(r, exits[status], "%s: %s: %s", what, path, error);
-    return convert(r, what, dtype, a);
+    return status ? run_error(r, exits[status], "%s: %s: %s", what, path, error) : RUN_DONE;
+}
+
+static int read_file_as(const struct run_request *r, const char *what, const char *path, uint32_t dtype,
+                        struct npy_array *a) {
+    int status = run_read_file(r, what, path, a);
+    return status ? status : convert(r, what, dtype, a);
 }
 
 /* One number of a list; *text moves behind it. */
@@ -189,7 +194,7 @@ bool run_is_random(const char *value) {
 int run_read_value(const struct run_request *r, const char *what, const char *value,
                    const struct mdl_tensor *t, struct npy_array *a) {
     *a = (struct npy_array){.dtype = t->dtype, .rank = t->rank};
-    if (value[0] == '@') return read_file(r, what, value + 1, t->dtype, a);
+    if (value[0] == '@') return read_file_as(r, what, value + 1, t->dtype, a);
     if (run_is_random(value)) return RUN_DONE;
     return read_list(r, what, value, t, a);
 }

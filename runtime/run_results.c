@@ -123,14 +123,11 @@ static int check_array(const struct run_call *c, const char *number, const struc
 /* The expected array: a file in its own type, to be compared as it is; anything else in the result's. */
 static int read_expected(const struct run_call *c, const struct run_pair *p, uint32_t result,
                          struct npy_array *y) {
-    char what[64], error[256];
+    char what[64];
     snprintf(what, sizeof what, "--expect of result %u", result);
     if (p->value[0] != '@')
         return run_read_value(c->request, what, p->value, &c->function->results[result], y);
-    enum npy_status status = npy_read(p->value + 1, y, error, sizeof error);
-    if (!status) return RUN_DONE;
-    return run_error(c->request, status == NPY_BROKEN ? RUN_FAILED : RUN_IO, "%s: %s: %s", what, p->value + 1,
-                     error);
+    return run_read_file(c->request, what, p->value + 1, y);
 }
 
 static int check_one(const struct run_call *c, const struct run_pair *p) {

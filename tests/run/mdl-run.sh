@@ -79,6 +79,13 @@ echo rubbish >rubbish.npy
 gives 1 mdl-run libhandmade.so x=@rubbish.npy ids=1 a=1
 says 'not an .npy file'
 gives 3 mdl-run libhandmade.so x=1 ids=1 a=1 --output=rubbish.npy/sub
+truncate -s 8G large.npy
+if ! grep -q '^SANITIZE = .*-fsanitize' "$build/Makefile"; then # sanitizers take more than that for themselves
+    gives 70 sh -c 'ulimit -v 4000000; mdl-run libhandmade.so x=@large.npy ids=1 a=1'
+    says 'input x: large.npy: out of memory'
+    gives 70 sh -c 'ulimit -v 4000000; mdl-run libhandmade.so x=1 ids=1 a=1 --expect=0=@large.npy'
+    says '--expect of result 0: large.npy: out of memory'
+fi
 
 # Libraries that are none, are for another machine, or end anywhere before their end.
 gives 1 mdl-run rubbish.npy x=1
