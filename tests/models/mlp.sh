@@ -17,4 +17,18 @@ trap 'rm -r "$work"' EXIT
 
 printf '1 -2 0.5 4\n-2 0.5 4 1\n' | examples/mlp/classify |
     awk '{ s = $1 + $2 + $3; if (!(s > 0.9999 && s < 1.0001) || NF != 3) exit 1 } END { if (NR != 2) exit 1 }'
+# classified ROWS STATUS PRINTED: what comes of so many rows.
+classified() {
+    status=0
+    yes 1 2 3 4 | head -n "$1" | examples/mlp/classify >"$work/classes" || status=$?
+    [ "$status $(wc -l <"$work/classes")" = "$2 $3" ] || { echo "$1 rows: status $status, $(wc -l <"$work/classes") lines"; exit 1; }
+}
+classified 0 1 0
+classified 1 0 1
+classified 4096 0 4096
+classified 4097 1 0
 if echo "1 2 3" | examples/mlp/classify; then exit 1; fi
+. "$srcdir/tests/models/weights.sh"
+ends 3 examples/mlp/classify <.
+loses_output sh -c "echo 1 2 3 4 | examples/mlp/classify"
+loses_output sh -c "echo 1 2 3 4 | stdbuf -oL examples/mlp/classify"
