@@ -103,7 +103,7 @@ static bool embed(const struct options *o, const struct batch *b, float *vectors
     minilm_model *model;
     minilm_session *session;
     if (minilm_open(o->weights, &options, &model) != MDL_OK) return false;
-    bool ok = minilm_session_new(model, &session) == MDL_OK || fail(e, "no memory for a session");
+    bool ok = minilm_session_new(model, &session) == MDL_OK || fail(e, "%s", minilm_error(NULL));
     if (ok) {
         ok =
             minilm_embed(session, (int64_t)b->rows, (int64_t)b->length, b->ids, b->mask, vectors) == MDL_OK ||

@@ -94,14 +94,12 @@ static bool share_prompts(struct generation *g, bool ready, struct error *e) {
 }
 
 static bool open_model(struct generation *g, struct error *e) {
-    struct mdl_options options = MDL_OPTIONS;
+    struct mdl_options options = options_of_model(g->task->options, e);
     bool crowd = g->task->options->ranks > 0; /* its ranks share the processors */
-    options.threads = (int32_t)(g->task->options->threads ? g->task->options->threads : crowd);
-    options.error = e->text;
-    options.error_size = sizeof e->text;
+    if (!options.threads) options.threads = crowd;
     options.comm = g->comm;
     if (smollm2_open(g->task->options->weights, &options, &g->model) != MDL_OK) return false;
-    return smollm2_session_new(g->model, &g->session) == MDL_OK || fail(e, "no memory for a session");
+    return smollm2_session_new(g->model, &g->session) == MDL_OK || fail(e, "%s", smollm2_error(NULL));
 }
 
 /* The next `count` tokens of each sequence. */
@@ -186,6 +184,16 @@ static bool on_rank(void *context, struct mdl_comm *comm, struct error *e) {
     return ok;
 }
 
+static int run(const struct options *o, struct error *e) {
+    size_t count = (size_t)sequences_of_model();
+    struct task task = {.options = o, .prompts = allocate(count, sizeof *task.prompts)};
+    int status = ranks_run(&smollm2_descriptor, (int32_t)o->ranks, on_rank, &task, e) ? 0 : 1;
+    for (size_t i = 0; i < count; i++) ids_free(&task.prompts[i]);
+    free(task.prompts);
+    tokenizer_close(&task.tokenizer);
+    return status;
+}
+
 static const char *const takes[] = {"prompt", "tokens",  "print-ids", "stats", "threads",
                                     "ranks",  "weights", "gguf",      NULL};
 static const struct options_program program = {
@@ -197,21 +205,7 @@ static const struct options_program program = {
              "always by the likeliest token. Prints a line for each; newlines in it are written \\n.\n",
     .prompts = "a prompt goes in --prompt=, or is a line of standard input",
     .takes = takes,
+    .run = run,
 };
 
-int main(int argc, char **argv) {
-    struct options options;
-    struct error e = {""};
-    int status = options_parse(&options, &program, argc, argv);
-    if (status < 0) {
-        size_t count = (size_t)sequences_of_model();
-        struct task task = {.options = &options, .prompts = allocate(count, sizeof *task.prompts)};
-        status = ranks_run(&smollm2_descriptor, (int32_t)options.ranks, on_rank, &task, &e) ? 0 : 1;
-        if (status) fprintf(stderr, "generate: %s\n", e.text);
-        for (size_t i = 0; i < count; i++) ids_free(&task.prompts[i]);
-        free(task.prompts);
-        tokenizer_close(&task.tokenizer);
-    }
-    ids_free(&options.ids);
-    return end_program(status);
-}
+int main(int argc, char **argv) { return options_main(&program, argc, argv); }

@@ -36,14 +36,11 @@ struct batch {
 
 static bool batch_open(struct batch *b, struct error *e) {
     const struct sampling greedy = {.greedy = true};
-    struct mdl_options options = MDL_OPTIONS;
-    options.threads = (int32_t)b->options->threads;
-    options.device = b->options->device;
-    options.error = e->text;
-    options.error_size = sizeof e->text;
+    struct mdl_options options = options_of_model(b->options, e);
     if (!tokenizer_open(&b->tokenizer, b->options->gguf, e)) return false;
     if (smollm2_batch_open(b->options->weights, &options, &b->model) != MDL_OK) return false;
-    if (smollm2_batch_session_new(b->model, &b->session) != MDL_OK) return fail(e, "no memory for a session");
+    if (smollm2_batch_session_new(b->model, &b->session) != MDL_OK)
+        return fail(e, "%s", smollm2_batch_error(NULL));
     b->sampler = sampler_new(&greedy, VOCABULARY);
     b->logits = allocate((size_t)SLOTS * VOCABULARY, sizeof *b->logits);
     return true;
@@ -170,7 +167,7 @@ static void print_ended(struct batch *b) {
     fflush(stdout);
 }
 
-static bool run(struct batch *b, struct error *e) {
+static bool go_through(struct batch *b, struct error *e) {
     bool any = true;
     if (!batch_open(b, e)) return false;
     while (any && !ferror(stdout)) {
@@ -189,6 +186,15 @@ static void print_stats(const struct batch *b) {
                 b->calls, (double)b->token_count / b->token_seconds);
 }
 
+static int run(const struct options *o, struct error *e) {
+    struct batch *b = allocate(1, sizeof *b);
+    b->options = o;
+    int status = go_through(b, e) ? 0 : 1;
+    if (o->stats) print_stats(b);
+    batch_close(b);
+    return status;
+}
+
 static const char *const takes[] = {"tokens",  "chat",   "system",  "print-ids", "stats",
                                     "threads", "device", "weights", "gguf",      NULL};
 static const struct options_program program = {
@@ -199,20 +205,7 @@ static const struct options_program program = {
              "always by the likeliest token. Prints a line for each; newlines in it are written \\n.\n",
     .prompts = "prompts are lines of standard input",
     .takes = takes,
+    .run = run,
 };
 
-int main(int argc, char **argv) {
-    struct options options;
-    struct error e = {""};
-    int status = options_parse(&options, &program, argc, argv);
-    if (status < 0) {
-        struct batch *b = allocate(1, sizeof *b);
-        b->options = &options;
-        status = run(b, &e) ? 0 : 1;
-        if (status) fprintf(stderr, "batch: %s\n", e.text);
-        if (options.stats) print_stats(b);
-        batch_close(b);
-    }
-    ids_free(&options.ids);
-    return end_program(status);
-}
+int main(int argc, char **argv) { return options_main(&program, argc, argv); }

@@ -37,15 +37,11 @@ static bool choices(void *context, size_t count, const int32_t *tokens, int32_t 
 }
 
 static bool open_model(struct talk *t, struct error *e) {
-    struct mdl_options options = MDL_OPTIONS;
-    options.threads = (int32_t)t->options->threads;
-    options.device = t->options->device;
-    options.error = e->text;
-    options.error_size = sizeof e->text;
+    struct mdl_options options = options_of_model(t->options, e);
     double begun = seconds();
     if (smollm2_open(t->options->weights, &options, &t->model) != MDL_OK) return false;
     t->open_seconds = seconds() - begun;
-    if (smollm2_session_new(t->model, &t->session) != MDL_OK) return fail(e, "no memory for a session");
+    if (smollm2_session_new(t->model, &t->session) != MDL_OK) return fail(e, "%s", smollm2_error(NULL));
     t->sampler = sampler_new(&t->options->sampling, VOCABULARY);
     t->speculation.model = (struct speculate_model){t, choices, CONTEXT};
     return true;
@@ -165,7 +161,7 @@ static bool chat(struct talk *t, struct error *e) {
     return ok;
 }
 
-static bool run(struct talk *t, struct error *e) {
+static bool talk(struct talk *t, struct error *e) {
     const struct options *o = t->options;
     bool needs_text = !o->have_ids || !o->print_ids;
     if (needs_text && !tokenizer_open(&t->tokenizer, o->gguf, e)) return false;
@@ -184,18 +180,6 @@ static bool check(const struct options *o, struct error *e) {
     return true;
 }
 
-static const char *const takes[] = {"prompt",      "ids",     "tokens", "chat",    "system", "greedy",
-                                    "temperature", "top-p",   "seed",   "lookup",  "prefix", "print-ids",
-                                    "stats",       "threads", "device", "weights", "gguf",   NULL};
-static const struct options_program program = {
-    .name = "generate",
-    .about = "generate (--prompt=TEXT | --ids=1,2,3 | --chat) [OPTION]...\n"
-             "Continues a text with SmolLM2-135M-Instruct, compiled by mdlc.\n",
-    .prompts = "a prompt goes in --prompt=",
-    .takes = takes,
-    .check = check,
-};
-
 static void print_stats(const struct talk *t) {
     fprintf(stderr, "opened in %.1f ms\n", 1e3 * t->open_seconds);
     if (t->prompt_tokens)
@@ -211,18 +195,26 @@ static void print_stats(const struct talk *t) {
                 s->accepted, s->drafted, s->calls, t->token_count);
 }
 
-int main(int argc, char **argv) {
-    struct options options;
-    struct error e = {""};
-    int status = options_parse(&options, &program, argc, argv);
-    if (status < 0) {
-        struct talk *t = allocate(1, sizeof *t);
-        t->options = &options;
-        status = run(t, &e) ? 0 : t->unwritten ? 3 : 1;
-        if (status) fprintf(stderr, "generate: %s\n", e.text);
-        if (options.stats) print_stats(t);
-        talk_close(t);
-    }
-    ids_free(&options.ids);
-    return end_program(status);
+static int run(const struct options *o, struct error *e) {
+    struct talk *t = allocate(1, sizeof *t);
+    t->options = o;
+    int status = talk(t, e) ? 0 : t->unwritten ? 3 : 1;
+    if (o->stats) print_stats(t);
+    talk_close(t);
+    return status;
 }
+
+static const char *const takes[] = {"prompt",      "ids",     "tokens", "chat",    "system", "greedy",
+                                    "temperature", "top-p",   "seed",   "lookup",  "prefix", "print-ids",
+                                    "stats",       "threads", "device", "weights", "gguf",   NULL};
+static const struct options_program program = {
+    .name = "generate",
+    .about = "generate (--prompt=TEXT | --ids=1,2,3 | --chat) [OPTION]...\n"
+             "Continues a text with SmolLM2-135M-Instruct, compiled by mdlc.\n",
+    .prompts = "a prompt goes in --prompt=",
+    .takes = takes,
+    .check = check,
+    .run = run,
+};
+
+int main(int argc, char **argv) { return options_main(&program, argc, argv); }

@@ -1,4 +1,4 @@
-/* The command line of the programs: a table of options, each with its field and range. */
+/* The command line of the programs: a table of options, each with its field and range; their main. */
 #include "options.h"
 #include <errno.h>
 #include <stdio.h>
@@ -105,7 +105,9 @@ static bool read_option(struct options *o, const struct options_program *p, cons
     return fail(e, "there is no option '%s'; --help lists them", argument);
 }
 
-int options_parse(struct options *o, const struct options_program *p, int argc, char **argv) {
+/* Returns -1, or the exit status where there is nothing more to do: 0 after --help, 2 after a mistake, which
+ * it has printed. */
+static int parse(struct options *o, const struct options_program *p, int argc, char **argv) {
     *o = (struct options){.tokens = 128, .sampling = {.temperature = 0.2, .top_p = 0.9, .seed = 1}};
     struct error e;
     for (int i = 1; i < argc; i++) {
@@ -117,4 +119,25 @@ int options_parse(struct options *o, const struct options_program *p, int argc, 
     if (!p->check || p->check(o, &e)) return -1;
     fprintf(stderr, "%s: %s\n", p->name, e.text);
     return 2;
+}
+
+int options_main(const struct options_program *p, int argc, char **argv) {
+    struct options options;
+    struct error e = {""};
+    int status = parse(&options, p, argc, argv);
+    if (status < 0) {
+        status = p->run(&options, &e);
+        if (*e.text) fprintf(stderr, "%s: %s\n", p->name, e.text);
+    }
+    ids_free(&options.ids);
+    return end_program(status);
+}
+
+struct mdl_options options_of_model(const struct options *o, struct error *e) {
+    struct mdl_options options = MDL_OPTIONS;
+    options.threads = (int32_t)o->threads;
+    options.device = o->device;
+    options.error = e->text;
+    options.error_size = sizeof e->text;
+    return options;
 }

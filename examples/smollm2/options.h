@@ -1,8 +1,9 @@
-/* What a user asks `generate` or `batch` for. */
+/* What a user asks the programs for, and what they do alike with it. */
 #ifndef SMOLLM2_OPTIONS_H
 #define SMOLLM2_OPTIONS_H
 #include "../common/base.h"
 #include "../common/sampler.h"
+#include "runtime/mdl.h"
 
 struct options {
     const char *prompt;  /* NULL: not given */
@@ -11,7 +12,7 @@ struct options {
     const char *gguf;    /* NULL: where the build put it */
     const char *weights; /* NULL: beside the library */
     const char *device;  /* NULL: the first that the library is for */
-    struct ids ids;      /* of --ids; its owner is the caller of options_parse */
+    struct ids ids;      /* of --ids; options_main frees them */
     bool have_ids, chat, lookup, print_ids, stats;
     int64_t tokens, threads, ranks; /* ranks: threads of this process; 0: not given */
     struct sampling sampling;
@@ -23,9 +24,12 @@ struct options_program {
     const char *prompts;      /* where they are given */
     const char *const *takes; /* names of options, NULL at the end; NULL: all */
     bool (*check)(const struct options *o, struct error *e); /* what must go together; NULL: nothing */
+    int (*run)(const struct options *o, struct error *e);    /* the exit status; *e: what to say */
 };
 
-/* Fills `o` from the command line. Returns -1, or the exit status where the program has nothing more to do: 0
- * after --help, 2 after a mistake, which it has printed. */
-int options_parse(struct options *o, const struct options_program *p, int argc, char **argv);
+/* All of main: reads the command line, runs the program, prints its mistakes; the exit status. */
+int options_main(const struct options_program *p, int argc, char **argv);
+
+/* How the model is opened; if it cannot be, *e is given the words. */
+struct mdl_options options_of_model(const struct options *o, struct error *e);
 #endif
