@@ -26,7 +26,8 @@ struct batch {
     struct sampler *sampler;
     struct sequence *sequences; /* in the order of their prompts; those before `printed` are forgotten */
     size_t count, room, printed;
-    bool read_all; /* no prompt is left */
+    size_t line;            /* of standard input, that was read last */
+    bool read_all, refused; /* no prompt is left; some were no good */
     bool used[SLOTS];
     size_t in_slot[SLOTS]; /* the sequence of a slot that is used */
     float *logits;         /* [SLOTS, VOCABULARY] */
@@ -62,14 +63,17 @@ static void batch_close(struct batch *b) {
     free(b);
 }
 
-static bool encode(struct batch *b, struct text line, struct ids *ids, struct error *e) {
-    if (b->options->chat) {
-        if (!tokenizer_turn(&b->tokenizer, true, b->options->system, line, ids, e)) return false;
-    } else {
-        bpe_encode(b->tokenizer.bpe, line, ids);
-    }
-    if (ids->count > 0 && ids->count <= LONGEST) return true;
-    return fail(e, "prompt %zu has %zu tokens; from 1 to %d can be continued", b->count, ids->count, LONGEST);
+/* A prompt that the model cannot take is a mistake of its own line: it ends at once, and the others go on. */
+static bool encode(struct batch *b, struct text line, struct sequence *s, struct error *e) {
+    if (!b->options->chat)
+        bpe_encode(b->tokenizer.bpe, line, &s->prompt);
+    else if (!tokenizer_turn(&b->tokenizer, true, b->options->system, line, &s->prompt, e))
+        return false;
+    if (s->prompt.count > 0 && s->prompt.count <= LONGEST) return true;
+    fprintf(stderr, "batch: line %zu has %zu tokens; from 1 to %d can be continued\n", b->line,
+            s->prompt.count, LONGEST);
+    s->prompt.count = 0;
+    return s->ended = b->refused = true;
 }
 
 /* The next line that is not empty becomes a sequence, if there is one. */
@@ -78,13 +82,16 @@ static bool read_prompt(struct batch *b, struct error *e) {
     size_t room = 0;
     ssize_t length;
     bool ok = true;
-    while ((length = getline(&line, &room, stdin)) > 0 && line[0] == '\n') continue;
+    do {
+        length = getline(&line, &room, stdin);
+        b->line++;
+    } while (length > 0 && line[0] == '\n');
     b->read_all = length <= 0;
     if (!b->read_all) {
         b->sequences = grow(b->sequences, &b->room, b->count + 1, sizeof *b->sequences);
         struct sequence *s = &b->sequences[b->count++];
         *s = (struct sequence){.ended = b->options->tokens == 0};
-        ok = encode(b, (struct text){line, (size_t)length - (line[length - 1] == '\n')}, &s->prompt, e);
+        ok = encode(b, (struct text){line, (size_t)length - (line[length - 1] == '\n')}, s, e);
     }
     free(line);
     return ok;
@@ -189,7 +196,7 @@ static void print_stats(const struct batch *b) {
 static int run(const struct options *o, struct error *e) {
     struct batch *b = allocate(1, sizeof *b);
     b->options = o;
-    int status = go_through(b, e) ? 0 : 1;
+    int status = go_through(b, e) && !b->refused ? 0 : 1;
     if (o->stats) print_stats(b);
     batch_close(b);
     return status;
