@@ -3,11 +3,13 @@
 #include "runtime/elements.h"
 #include "runtime/replace.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64, PREFIX = 10 };
 
@@ -212,10 +214,18 @@ static enum npy_status load(FILE *in, char **file, size_t *bytes, char *error, s
     return NPY_IO;
 }
 
+/* A FIFO is not waited for, but refused like others that are no files. */
+static FILE *open_file(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
+    if (fd >= 0 && !file) close(fd);
+    return file;
+}
+
 enum npy_status npy_read(const char *path, struct npy_array *a, char *error, size_t error_size) {
     char *file = NULL;
     size_t bytes;
-    FILE *in = fopen(path, "rb");
+    FILE *in = open_file(path);
     if (!in) return io_error(error, error_size);
     enum npy_status status = load(in, &file, &bytes, error, error_size);
     fclose(in);

@@ -135,7 +135,7 @@ static int read_file(struct weights *w, const struct mdl_descriptor *d, int fd, 
 
 static int open_file(struct weights *w, const struct mdl_descriptor *d, const int64_t *coordinates,
                      struct file *f) {
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no FIFO is waited for */
     if (fd < 0) return fail(f, MDL_IO, "%s", strerror(errno));
     int status = read_file(w, d, fd, f);
     if (!status) status = map_sections(w, d, coordinates, fd, f->error, f->error_size);

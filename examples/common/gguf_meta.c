@@ -114,7 +114,7 @@ static bool read_keys(struct gguf_meta *meta, struct error *e) {
 }
 
 static bool map_file(struct gguf_meta *meta, const char *path, struct error *e) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no FIFO is waited for */
     struct stat status;
     if (file < 0) return fail(e, "cannot be opened: %s", strerror(errno));
     bool ok = fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;

@@ -87,6 +87,15 @@ if ! grep -q '^SANITIZE = .*-fsanitize' "$build/Makefile"; then # sanitizers tak
     says '--expect of result 0: large.npy: out of memory'
 fi
 
+# Where a file is wanted a FIFO is not waited for.
+mkfifo fifo
+for arguments in x=@fifo 'x=1 --expect=0=@fifo' 'x=1 --weights=fifo'; do
+    gives 3 timeout 20 sh -c "mdl-run libhandmade.so ids=1 a=1 $arguments"
+    says 'fifo: not a file'
+done
+gives 1 timeout 20 mdl-run fifo x=1
+says 'fifo: not a compiled model'
+
 # Libraries that are none, are for another machine, or end anywhere before their end.
 gives 1 mdl-run rubbish.npy x=1
 says 'not a shared library of 64 bits'

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { U32 = 4, I32 = 5, STRING = 8, ARRAY = 9 };
@@ -101,6 +102,16 @@ Test(gguf_meta, a_tokenizer_comes_out) {
     cr_expect(ids.count == 2 && ids.data[0] == 2 && ids.data[1] == 0);
     ids_free(&ids);
     bpe_free(b);
+}
+
+Test(gguf_meta, waits_for_no_fifo, .timeout = 20) {
+    char path[64];
+    struct error e;
+    snprintf(path, sizeof path, "/tmp/gguf-fifo-%d", (int)getpid());
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_null(gguf_meta_open(path, &e));
+    cr_expect(strstr(e.text, "not a file"));
+    unlink(path);
 }
 
 Test(gguf_meta, refuses_every_truncation) {
