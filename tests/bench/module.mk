@@ -12,8 +12,8 @@ tests_bench_bench_limits_LDADD = runtime/libcli.a runtime/libmdl-runtime.a -lpth
 
 EXTRA_DIST += tests/bench/README.md tests/bench/RESULTS.md tests/bench/bench.py tests/bench/ladder.sh tests/bench/peer_process.py tests/bench/peers.py tests/bench/readme.sh tests/bench/report.py tests/bench/rows.py tests/bench/runs tests/bench/setup.sh
 
-MDL_CACHE ?= build/cache
-PEERS ?= build/peers
+MDL_CACHE ?= $(abs_builddir)/cache
+PEERS ?= $(abs_builddir)/peers
 bench: mdlc$(EXEEXT) mdl-run$(EXEEXT) tests/bench/bench-llm$(EXEEXT) tests/bench/bench-limits$(EXEEXT) tests/bench/bench-generate$(EXEEXT) \
 	tests/bench/bench-batch$(EXEEXT) tests/models/precision$(EXEEXT)
 	test -x $(PEERS)/run || sh $(srcdir)/tests/bench/setup.sh $(PEERS)
