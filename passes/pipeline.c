@@ -103,7 +103,8 @@ static const char *passes_text(const struct run *r) {
  * than the passes. */
 static void report_crash(void *data, FILE *out) {
     const struct run *r = data;
-    char path[] = "/tmp/mdlc-crash-XXXXXX.mdl";
+    const char *folder = getenv("TMPDIR");
+    char *path = arena_printf(r->own, "%s/mdlc-crash-XXXXXX.mdl", folder && *folder ? folder : "/tmp");
     int fd = r->input ? mkstemps(path, 4) : -1;
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     bool written = f && fwrite(r->input, 1, r->input_size, f) == r->input_size;

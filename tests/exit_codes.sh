@@ -183,10 +183,9 @@ END
 if ${CC:-cc} -D_GNU_SOURCE -I"$top" -shared -fPIC dies.c -o dies.so 2>err && ! nm "$(command -v mdlc)" | grep -q __asan_init; then
     gives 70 env TMPDIR="$dir" mdl-opt --load-pass=./dies.so --passes=fold,dies good.mdl
     says 'internal error in pass dies'
-    again=$(sed -n 's|^ *\(mdl-opt --passes=.fold,dies. .*/tmp/mdlc-crash-.*\.mdl\)$|\1|p' err)
+    again=$(sed -n "s|^ *\(mdl-opt --passes=.fold,dies. .* $dir/mdlc-crash-.*\.mdl\)$|\1|p" err)
     [ -n "$again" ] || fail "does not say how to repeat it"
-    gives 70 sh -c "$again --load-pass=./dies.so"
+    gives 70 env TMPDIR="$dir" sh -c "$again --load-pass=./dies.so"
     says "# before dies"
-    rm -f /tmp/mdlc-crash-*.mdl
 fi
 [ $failures -eq 0 ]
