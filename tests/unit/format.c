@@ -3,7 +3,6 @@
 #include "ir/half.h"
 #include <criterion/criterion.h>
 #include <math.h>
-#include <time.h>
 
 static uint32_t random_bits(void) { /* a linear congruential generator; its upper bits */
     static uint64_t state = 88172645463325252u;
@@ -326,20 +325,4 @@ Test(format, what_cannot_be_quantised_is_refused) {
         values[40] = values[41] = 0;
         cr_assert(format_encode((enum format)f, values, 64, data, &bad));
     }
-}
-
-/* A compile decodes a whole model now and then: 134 million elements within seconds even without
- * optimisation. */
-Test(format, decoding_is_fast) {
-    enum { ELEMENTS = 1 << 22 };
-    static uint8_t data[ELEMENTS / 32 * 20];
-    static float out[ELEMENTS];
-    random_blocks(FORMAT_q4_1, data, ELEMENTS / 32);
-    struct timespec start, end;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
-    format_decode_float(FORMAT_q4_1, data, 0, ELEMENTS, out);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
-    double seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9;
-    cr_log_info("q4_1: %.2f ns an element", seconds / ELEMENTS * 1e9);
-    cr_assert_lt(seconds, ELEMENTS * 50e-9);
 }
