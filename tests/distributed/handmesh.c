@@ -9,16 +9,18 @@
  *         return y, t, count            # t: all_gather over data; refused where x[0] is negative
  *     }
  *     export fn turn(v: i64[6] @m([data, tensor])) -> i64[6], i64[4], f32[4] @m([data, tensor])
- *         # three turns of permute (each rank to the next), then a bundle of two tensors, reduced, and
- * all_to_all export fn wait(ms: i32, who: i32) -> i32 { T times: rank `who` sleeps ms; a sum over all ranks }
+ *         # three turns of permute (each rank to the next), then a bundle of two tensors, reduced, and all_to_all
+ *     export fn wait(ms: i32, who: i32) -> i32 { T times: rank `who` sleeps ms; a sum over all ranks }
  */
 #include "tests/distributed/handmesh.h"
 #include "tests/run/descriptor.h"
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 enum { DATA, TENSOR };
 enum { PAGE = 4096 };
+atomic_bool handmesh_awake;
 
 /* All kernels run in thread 0 alone: what they compute is little. dims: S (units), data, tensor. */
 
@@ -94,9 +96,10 @@ static int32_t join(void *const *b, const int64_t *dims, char *scratch, int64_t 
 static int32_t nap(void *const *b, const int64_t *dims, char *scratch, int64_t thread, int64_t threads) {
     int64_t ms = *(const int32_t *)b[0], rank = 2 * dims[1] + dims[2];
     (void)scratch, (void)threads;
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
     if (thread) return 0;
-    if (rank == *(const int32_t *)b[1]) nanosleep(&t, NULL);
+    bool sleeps = rank == *(const int32_t *)b[1];
+    for (int64_t i = 0; sleeps && i < ms && !handmesh_awake; i++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
     *(int32_t *)b[2] = 1;
     return 0;
 }

@@ -3,8 +3,10 @@
 #define TESTS_HANDMESH_H
 #include "runtime/abi.h"
 #include "runtime/comm.h"
+#include <stdatomic.h>
 
 enum { HANDMESH_MIX, HANDMESH_TURN, HANDMESH_WAIT };
 extern const struct mdl_descriptor mdl_descriptor;
+extern atomic_bool handmesh_awake; /* ends the naps of `wait`, all of them */
 
 #endif

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A random rank killed at a random moment, COUNT times for each MPI (5): all ranks end within 10 s, nobody stays behind, and
+# A random rank killed at a random moment, COUNT times for each MPI (5): all ranks end, nobody stays behind, and
 # what they say has the rank, the collective and its line.      sh tests/distributed/kill.sh [COUNT [SEED]]
 set -u
 . "${srcdir:-.}/tests/distributed/launchers.sh"
@@ -8,6 +8,7 @@ dir=$(mktemp -d) || exit 99
 trap 'rm -rf "$dir"' EXIT
 cp tests/distributed/libhandmesh.so "$dir" || exit 99
 failures=0 silent=0
+PATIENCE=60 # seconds: on an idle machine it is one
 
 random() { # random N: 0..N-1, from the seed
     seed=$(((seed * 1103515245 + 12345) % 2147483648))
@@ -32,19 +33,19 @@ once() {
     last="$1, rank $3 of those found, after $2 ms"
     launch "$1" 4 ./mdl-run --threads=1 --timeout=5 "$dir/libhandmesh.so" wait ms=1 who=2 T=1000000 >"$dir/out" 2>"$dir/err" &
     launcher=$!
+    while kill -0 $launcher 2>/dev/null && [ -z "$(ranks_of "$dir")" ]; do sleep .1; done
     sleep "$(($2 / 1000)).$(printf %03d $(($2 % 1000)))"
     victim=$(ranks_of "$dir" | sed -n "$(($3 + 1))p")
     [ -n "$victim" ] || victim=$(ranks_of "$dir" | head -n 1)
     [ -z "$victim" ] || kill -9 "$victim" 2>/dev/null
     start=$(date +%s)
-    while kill -0 $launcher 2>/dev/null && [ $(($(date +%s) - start)) -le 10 ]; do sleep .1; done
+    while kill -0 $launcher 2>/dev/null && [ $(($(date +%s) - start)) -le $PATIENCE ]; do sleep .1; done
     if kill -0 $launcher 2>/dev/null; then
-        fail 'it is still there after 10 s'
+        fail "it is still there after $PATIENCE s"
         kill -9 $launcher
     fi
     wait $launcher && fail 'exit status 0'
-    sleep .3
-    left=$(ranks_of "$dir")
+    while left=$(ranks_of "$dir") && [ -n "$left" ] && [ $(($(date +%s) - start)) -le $PATIENCE ]; do sleep .1; done
     [ -z "$left" ] || fail "ranks are left: $left"
     for process in $left; do kill -9 "$process" 2>/dev/null; done
     check_lines

@@ -1,6 +1,7 @@
 /* A model over ranks that are threads of this process: what calls give, and what happens when ranks differ,
  * refuse, stall or leave. Under ThreadSanitizer: make check-races-ranks */
 #include "runtime/crc32c.h"
+#include "runtime/mesh.h"
 #include "tests/distributed/handmesh.h"
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RANKS = 4, S = 6, PAGE = 4096 };
+enum { RANKS = 4, S = 6, PAGE = 4096, LONG_MS = 60000 };
 static const char *weights_file;
 
 struct rank {
@@ -125,9 +126,14 @@ static int nap(struct rank *r, int32_t ms, int32_t who) {
     return mdl_call(r->session, HANDMESH_WAIT, (int64_t[]){2}, (const void *[]){&ms, &who}, (void *[]){&sum});
 }
 
+static atomic_int given_up; /* ranks that have */
+
+/* Rank 3 sleeps until the others have given up, whenever that is. */
 static const char *stall(struct rank *r) {
     CHECK(nap(r, 0, 0) == MDL_OK);
-    CHECK(nap(r, 3000, 3) == MDL_PEER);
+    int status = nap(r, LONG_MS, 3);
+    if (++given_up == RANKS - 1) handmesh_awake = true;
+    CHECK(status == MDL_PEER);
     CHECK(says(r, "collective 6 (all_reduce over data,tensor), handmesh.mdl:15:21"));
     CHECK(says(r, "rank 3"));
     CHECK(mix(r, S, 0) == MDL_PEER);
@@ -135,8 +141,12 @@ static const char *stall(struct rank *r) {
     return NULL;
 }
 
+/* Rank 1 comes when it has heard that the others have given up. */
 static const char *absence(struct rank *r) {
-    if (r->number == 1) usleep(1800000);
+    char why[512];
+    CHECK(r->model);
+    for (int ms = 0; r->number == 1 && !mesh_is_dead(r->model->mesh, why, sizeof why) && ms < LONG_MS; ms++)
+        usleep(1000);
     CHECK(mix(r, S, 0) == MDL_PEER);
     CHECK(says(r, r->number == 1 ? "the ranks have parted" : "the start of mix"));
     CHECK(says(r, "rank 1 has not come to it"));
@@ -253,6 +263,8 @@ static int tell(const struct tale *t, int threads) {
     struct rank ranks[RANKS];
     int failures = 0;
     if (mdl_comm_threads(RANKS, comms)) return 1;
+    handmesh_awake = false;
+    given_up = 0;
     for (int i = 0; i < RANKS; i++) {
         const struct mdl_descriptor *d = i == 2 && t->third ? t->third : t->descriptor;
         ranks[i] = (struct rank){.number = i,
@@ -296,8 +308,8 @@ int main(void) {
         {"odd dim", odd_dim, 0, &mdl_descriptor, NULL},
         {"other function", other_function, 0, &mdl_descriptor, NULL},
         {"one guard", one_guard, 0, &mdl_descriptor, NULL},
-        {"stall", stall, 500, &mdl_descriptor, NULL},
-        {"absence", absence, 300, &mdl_descriptor, NULL},
+        {"stall", stall, 2000, &mdl_descriptor, NULL},
+        {"absence", absence, 2000, &mdl_descriptor, NULL},
         {"departure", departure, 0, &mdl_descriptor, NULL},
         {"forked child", forked_child, 0, &mdl_descriptor, NULL},
         {"another build", another_build, 0, &mdl_descriptor, &other_build},
