@@ -5,9 +5,8 @@
  *     loop.c       for, scan                       kernel.c     kernel blocks of dumps
  *     expression.c names and operators             subscript.c  x[a:b, 0, t]
  *     mesh.c       meshes                          sharding.c   @m(tensor, _)       placement.c  stage, on
- *     operation.c  calls of ops                    attribute.c  their attributes      sugar.c  ops that are
- * others constant.c   arithmetic on what is known     literal.c    constants as nodes    scope.c  names in
- * force
+ *     operation.c  calls of ops                    attribute.c  their attributes      sugar.c  ops that are others
+ *     constant.c   arithmetic on what is known     literal.c    constants as nodes    scope.c  names in force
  *
  * An expression evaluates to an item: a value of the graph, or something known at compile time. */
 #ifndef FRONTEND_EXPAND_H

@@ -2,11 +2,11 @@
  *
  *     length:u64 (little-endian), header (JSON, `length` bytes), data
  *     { "__metadata__": { "key": "string" },
- *       "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end] }, ... }   offsets count from
- * the data
+ *       "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end] }, ... }
+ *                                                             offsets count from the data
  *
+ *     model.safetensors.index.json:
  *     { "metadata": {...}, "weight_map": { "name": "file in the same folder", ... } }
- * model.safetensors.index.json
  *
  * Tensors cover the data without gaps or overlaps.
  * Source: README.md, section "Format", of github.com/huggingface/safetensors. */

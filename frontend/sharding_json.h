@@ -9,9 +9,13 @@
  *       },
  *       "functions": {
  *         "forward": {
- *           "arguments": {"x": {"type": "f32[S, 576]", "mesh": "m", "dims": [["data", "?"], []],
- * "priorities": [0, null]}}, "results": [{"type": "f32[576]"}], "values": {"y": {"type": "f32[S, 576]",
- * "mesh": "m", "dims": [[], []], "partial": ["data"]}}
+ *           "arguments": {
+ *             "x": {"type": "f32[S, 576]", "mesh": "m", "dims": [["data", "?"], []], "priorities": [0, null]}
+ *           },
+ *           "results": [{"type": "f32[576]"}],
+ *           "values": {
+ *             "y": {"type": "f32[S, 576]", "mesh": "m", "dims": [[], []], "partial": ["data"]}
+ *           }
  *         }
  *       }
  *     }

@@ -3,8 +3,7 @@
  *     name                      format  shape             bytes     offset
  *     token_embd.weight         q4_1    [49152, 576]   17694720    1793440
  *     ...
- *     272 tensors, 134515008 elements, 98935296 bytes; GGUF 3; 33 metadata values; general.architecture =
- * llama */
+ *     272 tensors, 134515008 elements, 98935296 bytes; GGUF 3; 33 metadata values; general.architecture = llama */
 #include "frontend/weights.h"
 #include "frontend/weights_reader.h"
 #include <inttypes.h>

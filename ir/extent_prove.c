@@ -3,7 +3,7 @@
  *     S - 1 - 2*((S + 1) // 2 - 1) >= 0      floors are replaced by what bounds them: d*(n // d) <= n
  *     S*T - S >= 0  where T >= 1             dims are counted from their minimum: S*(T' + 1) - S = S*T'
  *     S - S*m.tensor >= 0  on 2 ranks        a rank's coordinate is tried at both its ends, as that is where
- * a polynomial of degree 1 in it is least */
+ *                                            a polynomial of degree 1 in it is least */
 #include "ir/extent.h"
 
 enum { MAX_FLOORS = 8 };

@@ -5,11 +5,13 @@
  *     q5_0  d   u32: bit i is bit 4 of code i; 16 bytes with the lower bits, as q4_0
  *     q5_1  d m u32, 16 bytes, as q5_0
  *     q8_0  d   32 signed bytes (codes less 128)
- *     q4_k  d dmin, 12 bytes: eight pairs of 6-bit sc and m; 4 x 32 bytes: low nibbles are the codes of group
- * 2c, high ones those of 2c + 1 q5_k  d dmin, 12 bytes, as q4_k; 32 bytes: bit g of byte i is bit 4 of code i
- * of group g; 4 x 32 bytes, as q4_k q6_k  two halves of 128 elements: 2 x 64 bytes with lower nibbles, 2 x 32
- * bytes with upper pairs of bits; 16 signed bytes sc; d. In a half, element 32*r + i has its nibble in byte
- * 32*(r % 2) + i, low for r < 2, else high, and its upper bits in byte i, from bit 2*r.
+ *     q4_k  d dmin, 12 bytes: eight pairs of 6-bit sc and m; 4 x 32 bytes: low nibbles are the codes of
+ *           group 2c, high ones those of 2c + 1
+ *     q5_k  d dmin, 12 bytes, as q4_k; 32 bytes: bit g of byte i is bit 4 of code i of group g; 4 x 32
+ *           bytes, as q4_k
+ *     q6_k  two halves of 128 elements: 2 x 64 bytes with lower nibbles, 2 x 32 bytes with upper pairs of
+ *           bits; 16 signed bytes sc; d. In a half, element 32*r + i has its nibble in byte 32*(r % 2) + i,
+ *           low for r < 2, else high, and its upper bits in byte i, from bit 2*r.
  *
  * Source: the definitions block_q4_0 ... block_q6_K of ggml-common.h, github.com/ggml-org/ggml. */
 #include "ir/format_blocks.h"

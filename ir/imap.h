@@ -1,7 +1,7 @@
 /* Index maps: an op's iteration space as data (Linalg's indexing maps, Shardy's factors).
  *
- *     linear(x: f32[S, 576], w: f32[192, 576]):   loops s (parallel, S), n (parallel, 192), k (reduction,
- * 576) x: [s, k]   w: [n, k]   result: [s, n]
+ *     linear(x: f32[S, 576], w: f32[192, 576]):   loops s (parallel, S), n (parallel, 192), k (reduction, 576)
+ *                                                 x: [s, k]   w: [n, k]   result: [s, n]
  *
  * From it derive fusion's legality, sharding, layouts, loop nests, and the counts of operations and bytes. */
 #ifndef IR_IMAP_H

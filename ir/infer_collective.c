@@ -1,7 +1,7 @@
 /* Types of what ranks exchange.
  *
- *     all_gather("m.tensor", x: f32[S, 192]) : f32[3, S, 192]     reduce_scatter("m.tensor", x: f32[3, S]) :
- * f32[S] */
+ *     all_gather("m.tensor", x: f32[S, 192]) : f32[3, S, 192]
+ *     reduce_scatter("m.tensor", x: f32[3, S]) : f32[S] */
 #include "ir/collective.h"
 #include "ir/infer.h"
 

@@ -1,7 +1,6 @@
 /* Where a rank's piece lies in a whole tensor.
  *
- *     @m(data, _) over <data=2, tensor=2>     ranks 0 and 1 have the first half of the rows, 2 and 3 the
- * second
+ *     @m(data, _) over <data=2, tensor=2>     ranks 0 and 1 have the first half of the rows, 2 and 3 the second
  */
 #ifndef IR_PIECE_H
 #define IR_PIECE_H

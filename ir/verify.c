@@ -1,8 +1,8 @@
 /* Checks a graph's invariants: first that it hangs together (links, ids, definitions), then function by
  * function that each operand is visible and each type is what inference gives.
  *
- *     kernel k0 (a) -> c {          a body sees its own arguments only: b is an error here, and so are reads
- * of c = a + b                 params, assigns, guards, loops and kernels
+ *     kernel k0 (a) -> c {          a body sees its own arguments only: b is an error here, and so are
+ *         c = a + b                 reads of params, assigns, guards, loops and kernels
  *     }
  *
  * A graph whose links are broken is not looked at further: nothing could be said about it safely. */

@@ -1,7 +1,7 @@
 /* Ranks that are threads of one process: messages are copied from buffer to buffer.
  *
- *     world: lock │ seat of rank 0 │ seat of rank 1 │ …      seat: what others sent it, what it waits for,
- * notes
+ *     world:  lock │ seat of rank 0 │ seat of rank 1 │ …
+ *     seat:   what others sent it, what it waits for, notes
  *
  * Whoever comes second to a message, sender or receiver, copies it, outside the lock. */
 #include "runtime/comm.h"

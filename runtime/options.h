@@ -3,11 +3,13 @@
  *
  *     static const struct option_spec options[] = {
  *         {'o', "output", "FILE", "write the library to FILE", NULL},
- *         {0, "emit", "graph|llvm|so", "what to write", "More about it, a paragraph or several, for the man
- * page."}, {0, "verify-each", NULL, "check the graph after each pass", NULL}, {0}}; static const struct
- * option_program program = {.name = "mdlc", .options = options, ...}; struct option_list list; int status =
- * options_parse(&program, argc, argv, &list); if (status >= 0) return status; // --help was printed (0), or a
- * mistake was reported (2)
+ *         {0, "emit", "graph|llvm|so", "what to write", "More about it, a paragraph or several, for the man page."},
+ *         {0, "verify-each", NULL, "check the graph after each pass", NULL},
+ *         {0}};
+ *     static const struct option_program program = {.name = "mdlc", .options = options, ...};
+ *     struct option_list list;
+ *     int status = options_parse(&program, argc, argv, &list);
+ *     if (status >= 0) return status; // --help was printed (0), or a mistake was reported (2)
  *
  * Accepted: --name=value, --name value, -o value, -ovalue, --name for flags, options and operands in any
  * order, `--` (the rest are operands), `-` (an operand). Every program also has --help, --version, --man and

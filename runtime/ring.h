@@ -1,8 +1,9 @@
 /* Our own collectives, made of messages between two ranks: a machine that is advanced until it is done.
  *
- *     all_reduce, N = 3: [a0 b0 c0] [a1 b1 c1] [a2 b2 c2]     each step every rank sends a chunk to the
- * right, gets one from N-1 steps: what arrives is added to the own chunk      the left: each rank has one
- * chunk's sum N-1 steps: what arrives is the sum                     2 (S - chunk) bytes leave each rank
+ *     all_reduce, N = 3: [a0 b0 c0] [a1 b1 c1] [a2 b2 c2]     in each step every rank sends a chunk to the
+ *                                                             right and gets one from the left
+ *     N-1 steps: what arrives is added to the own chunk       then each rank has the sum of one chunk
+ *     N-1 steps: what arrives is the sum                      2 (S - chunk) bytes leave each rank
  *
  * Chunks are as even as whole elements let them be. The order of additions depends on N and the place in the
  * tensor alone, and all ranks get the same bits. */

@@ -2,8 +2,9 @@
  * interpreter.
  *
  *     run_parse:    options and operands ──► run_request               (nothing is known of a model yet)
- *     run_prepare:  request, executor ──► run_call with inputs read, dims bound, all of them checked against
- * each other run_execute:  calls run_finish:   --expect, --output, or a summary on stdout
+ *     run_prepare:  request, executor ──► run_call                     (inputs are read, dims bound, all checked)
+ *     run_execute:  calls
+ *     run_finish:   --expect, --output, or a summary on stdout
  *
  * An executor describes its functions as a compiled library does (struct mdl_function; `variants` is not
  * looked at). Each step returns the program's exit status, RUN_DONE to go on, after saying on stderr what is

@@ -1,8 +1,8 @@
 /* Sessions: each has its own states, arena and scratch. All memory is taken here, none in a call. (On a
  * device: cuda_session.c.)
  *
- *     arena mapping:  arena │ scratch of thread 0 │ scratch of thread 1 │ …     pages are given at first
- * touch states mapping: zeros, but for the initial values that come from the weights
+ *     arena mapping:   arena │ scratch of thread 0 │ scratch of thread 1 │ …     pages are given at first touch
+ *     states mapping:  zeros, but for the initial values that come from the weights
  */
 #include "runtime/model.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Continues texts with SmolLM2 over several ranks, always by the likeliest token:
  *
- *     rank 0: prompts -> ids ─► all ranks: forward -> the same logits, so the same token -> forward -> … ─►
- * rank 0: text
+ *     rank 0: prompts -> ids ─► all ranks: forward -> the same logits, so the same token -> forward -> …
+ *                            ─► rank 0: text
  *
  * The model takes as many sequences a call as it was compiled for. All are fed together: one whose prompt is
  * not over yet is given the next of its own tokens, the others what they have chosen. */
