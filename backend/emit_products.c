@@ -1,8 +1,8 @@
 /* Sums of products and windows wherever no register tiling was scheduled: linear, matmul, einsum, qlinear,
  * conv, pool, all by their index maps.
  *
- *     conv   x [n, c, 2*l + j - 1] guarded   w [o, c, j]   result [n, o, l]        for c, j: sum += x[...] *
- * w[...] */
+ *     conv   x [n, c, 2*l + j - 1] guarded   w [o, c, j]   result [n, o, l]
+ *            for c, j: sum += x[...] * w[...] */
 #include "backend/emit_family.h"
 #include "backend/emit_fold.h"
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Kernels of domain `ordered`: ops whose iterations depend on each other. One op a kernel, on whole operands.
  *
- *     sort, argsort, topk    a row at a time: gathered into scratch, ordered by the runtime's mdl_argsort,
- * stored cumsum                 down the axis, columns side by side in lanes scatter                x first,
- * then update after update */
+ *     sort, argsort, topk    a row at a time: gathered into scratch, ordered by the runtime's mdl_argsort, stored
+ *     cumsum                 down the axis, columns side by side in lanes
+ *     scatter                x first, then update after update */
 #include "backend/emit_family.h"
 #include "backend/simt.h"
 #include "runtime/abi.h"

@@ -2,8 +2,9 @@
  * of outputs of B, summed over the inputs in registers; an atom (ir/atoms.def) says how one vector of sums is
  * added to.
  *
- *     a[r][k]  one scalar group broadcast      b[k][0 .. vectors * lanes)  adjacent outputs      sums[r *
- * vectors + v] */
+ *     a[r][k]                      one scalar group, broadcast
+ *     b[k][0 .. vectors * lanes)   adjacent outputs
+ *     sums[r * vectors + v] */
 #ifndef BACKEND_MICRO_H
 #define BACKEND_MICRO_H
 #include "backend/emit.h"

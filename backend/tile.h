@@ -1,8 +1,8 @@
 /* Packed tiles: how a weight in a block format lies in the weights file, so that a register tile reads it
  * straight.
  *
- *     tile = 32 outputs x 32 inputs:   scales [groups][32] | minima [groups][32] | codes [32 / step][32
- * outputs][step inputs]
+ *     tile = 32 outputs x 32 inputs:
+ *         scales [groups][32] | minima [groups][32] | codes [32 / step][32 outputs][step inputs]
  *
  * Values are (code - bias) * scale + minimum, as in the file (ir/formats.def). `step` is the atom's number of
  * inputs, so lanes are outputs and no sum ever crosses lanes. Codes of 4 bits lie two a byte, code p in byte

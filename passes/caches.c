@@ -1,8 +1,8 @@
 /* Finds caches: follows each state's contents from where it is read through `write`, through `gather` of a
  * batch's rows and into kernels, and looks at every use on the way.
  *
- *     s0 = k_cache[0]    w0 = write(s0, k, at=pos)    k_cache[0] = w0    a = sdpa(q, w0, ...)      only keys:
- * a cache */
+ *     s0 = k_cache[0]    w0 = write(s0, k, at=pos)    k_cache[0] = w0    a = sdpa(q, w0, ...)
+ *                                                                        only keys: a cache */
 #include "passes/caches.h"
 
 struct search {

@@ -1,9 +1,13 @@
 /* Collectives as early, and waits for them as late, as data allows; small ones together.
  *
- *     k0 (x) -> a        k0 (x) -> a                  A collective begins at its place, and is waited for by
- * the first k1 (x) -> b        s = all_reduce(a)            who reads what it brings (ir/collective.h): so it
- * goes up behind s = all_reduce(a)  k1 (x) -> b                  what makes its operands, and what does not
- * need it goes in front of k2 (s, b) -> y     k2 (s, b) -> y               who does.
+ *     k0 (x) -> a          k0 (x) -> a
+ *     k1 (x) -> b          s = all_reduce(a)
+ *     s = all_reduce(a)    k1 (x) -> b
+ *     k2 (s, b) -> y       k2 (s, b) -> y
+ *
+ * A collective begins at its place, and is waited for by the first who reads what it brings
+ * (ir/collective.h): so it goes up behind what makes its operands, and what does not need it goes in front of
+ * who does.
  *
  * Neighbours of one kind over one group are one message, up to `bucket` bytes (Horovod, arXiv 1802.05799,
  * section 4). Collectives keep their order among themselves: all ranks have the same, and this pass checks

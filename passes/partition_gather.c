@@ -1,9 +1,9 @@
 /* A look-up in a table of which a rank has some rows: rows that others have give zeros, and the sum over
  * ranks is the look-up (so does Megatron-LM embed, arXiv 1909.08053, section 3).
  *
- *     x = gather(table, ids)     =>     guard(ids, 0, V, ...)                         ids outside the whole
- * table stay errors l = ids - first;  mine = l >= 0 and l < rows x = where(mine, gather(table, clip(l, 0,
- * rows - 1)), 0) */
+ *     x = gather(table, ids)     =>     guard(ids, 0, V, ...)      ids outside the whole table stay errors
+ *                                       l = ids - first;  mine = l >= 0 and l < rows
+ *                                       x = where(mine, gather(table, clip(l, 0, rows - 1)), 0) */
 #include "passes/partition.h"
 
 struct rows { /* of the table, that the rank has */

@@ -1,7 +1,8 @@
 /* What the parts of the search for reshard paths share.
  *
- *     reshard_path.c   the search        reshard_moves.c  one step from a sharding        reshard_permute.c
- * who sends to whom */
+ *     reshard_path.c     the search
+ *     reshard_moves.c    one step from a sharding
+ *     reshard_permute.c  who sends to whom */
 #ifndef PASSES_RESHARD_MOVES_H
 #define PASSES_RESHARD_MOVES_H
 #include "passes/reshard_path.h"

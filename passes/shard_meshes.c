@@ -1,10 +1,10 @@
 /* Several meshes of one model, as one.
  *
- *     mesh a = <data=4>                       both name the same four ranks: a.data is b.data and b.tensor,
- * in this order, mesh b = <data=2, tensor=2>             so all is said on  a_b = <data=2, tensor=2>
+ *     mesh a = <data=4>                both name the same four ranks: a.data is b.data and b.tensor, in this
+ *     mesh b = <data=2, tensor=2>      order, so all is said on  a_b = <data=2, tensor=2>
  *
- *     mesh a = <x=2> ranks 0..1               gangs of ranks (Pathways, arXiv 2203.12533): values of each
- * mesh are placed mesh b = <y=2> ranks 2..3               on its gang, all is said on  a_b = <gang=2, x=2>
+ *     mesh a = <x=2> ranks 0..1        gangs of ranks (Pathways, arXiv 2203.12533): values of each mesh are
+ *     mesh b = <y=2> ranks 2..3        placed on its gang, all is said on  a_b = <gang=2, x=2>
  *
  * Ranks are numbers whose digits are coordinates; where the digits of all meshes have a common refinement,
  * every axis is a list of its digits. */
