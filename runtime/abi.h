@@ -127,6 +127,8 @@ enum mdl_collective_kind {
     MDL_RECEIVE
 };
 enum { MDL_COLLECTIVE_KINDS = MDL_RECEIVE + 1 };
+#define MDL_COLLECTIVE_NAMES                                                                                 \
+    "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute", "send", "receive"
 enum mdl_reduction { MDL_SUM, MDL_MAX, MDL_MIN, MDL_PROD };
 struct mdl_collective {
     uint32_t kind, group, dtype, reduction;

@@ -474,8 +474,7 @@ static int64_t mapped_bytes(const struct mdl_descriptor *d, int32_t rank) {
 }
 
 static void print_traffic(int32_t rank, const struct mdl_traffic *t) {
-    static const char *const kinds[MDL_COLLECTIVE_KINDS] = {
-        "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute", "send", "receive"};
+    static const char *const kinds[MDL_COLLECTIVE_KINDS] = {MDL_COLLECTIVE_NAMES};
     printf("rank %d sent:", rank);
     for (int k = 0; k < MDL_RECEIVE; k++)
         if (t->started[k])

@@ -27,8 +27,7 @@ static void put_group(struct out *o, const struct mdl_descriptor *d, const struc
 }
 
 static void put_collective(struct out *o, const struct mdl_descriptor *d, const struct operation *op) {
-    static const char *const kinds[MDL_COLLECTIVE_KINDS] = {
-        "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute", "send", "receive"};
+    static const char *const kinds[MDL_COLLECTIVE_KINDS] = {MDL_COLLECTIVE_NAMES};
     put(o, "collective ");
     put_number(o, (uint64_t)(op->what - d->collectives));
     put(o, " (");
