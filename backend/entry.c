@@ -144,6 +144,7 @@ void entry_emit(struct code *c, LLVMValueRef descriptor) {
     if (c->mesh) {
         forward(c, "comm_threads", e->i32, NULL, "ip");
         forward(c, "comm_open", e->i32, NULL, "ppnp");
+        forward(c, "comm_nccl", e->i32, NULL, "ppnp");
         forward(c, "comm_close", nothing, NULL, "p");
     }
     uint32_t number = 0;

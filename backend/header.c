@@ -49,7 +49,7 @@ static const char *const every_model_has[] = {"open",         "close",         "
                                               "session_free", "session_reset", "session_save", "session_load",
                                               "model",        "session",       "descriptor"};
 /* And every model with a mesh. */
-static const char *const every_mesh_has[] = {"comm_open", "comm_close", "comm_threads"};
+static const char *const every_mesh_has[] = {"comm_threads", "comm_open", "comm_nccl", "comm_close"};
 
 static const struct function *shaped(const struct graph *g, const char *name) {
     for (const struct function *f = g->functions; f; f = f->next) {
@@ -242,15 +242,15 @@ static const char of_ranks[] =
     "that are\n"
     " * threads of this process share what @_comm_threads makes; processes under mpirun open theirs by "
     "@_comm_open (engine\n"
-    " * NULL: the launcher's). runtime/comm.h says the rest. All ranks make the same calls with the same "
-    "dims. Of "
-    "an array that\n"
-    " * lies in pieces, a rank passes its own; of others all pass the same, and get the same. When a rank "
-    "fails or "
-    "stalls, the\n"
-    " * calls of all end with MDL_PEER. */\n"
+    " * NULL: the launcher's); on GPUs NCCL's, made with that by @_comm_nccl, takes its place. "
+    "runtime/comm.h says the rest.\n"
+    " * All ranks make the same calls with the same dims. Of an array that lies in pieces, a rank passes its "
+    "own; of others\n"
+    " * all pass the same, and get the same. When a rank fails or stalls, the calls of all end with "
+    "MDL_PEER. */\n"
     "int @_comm_threads(int32_t ranks, struct mdl_comm **comms /* [ranks] */);\n"
     "int @_comm_open(const char *engine, char *error, uint64_t error_size, struct mdl_comm **comm);\n"
+    "int @_comm_nccl(struct mdl_comm *bootstrap, char *error, uint64_t error_size, struct mdl_comm **comm);\n"
     "void @_comm_close(struct mdl_comm *comm);\n";
 
 static void put_mesh(struct code *c, FILE *out) {

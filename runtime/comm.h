@@ -8,7 +8,7 @@
  *
  * A rank opens a comm, then the model with it (mdl_options.comm), and closes the comm after the model. A comm
  * serves one open model at a time. The functions below are in the library of each model that has a mesh: model m
- * exports m_comm_open, m_comm_threads, m_comm_close, and tools reach all through its descriptor
+ * exports m_comm_threads, m_comm_open, m_comm_nccl, m_comm_close, and tools reach them through its descriptor
  * (mdl_descriptor.distributed).
  *
  * An engine moves messages; rings, deadlines and agreement are made of those, for all engines alike. Anybody

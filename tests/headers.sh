@@ -36,14 +36,22 @@ export fn nothing() = 3.0
 END
 compiles names.mdl
 
-# refused NAME: as an exported function's, beside f with its f_shape, in a model with a mesh.
+printf 'model ranks\nmesh m = <data=2>\nexport fn f(x: f32[4] @m(data)) = x + 1\n' >ranks.mdl
+compiles ranks.mdl
+mdlc -o libranks.so ranks.mdl || failed=1
+for name in $(sed -n 's/^[a-z].*\(ranks_[a-z_]*\)(.*/\1/p' model.h); do
+    nm -D --defined-only libranks.so | grep -q " T $name\$" || { echo "FAIL: $name is in the header, but not in the library"; failed=1; }
+done
+grep -q ranks_comm_nccl model.h || { echo "FAIL: no NCCL for a model with a mesh"; failed=1; }
+
+# refused NAME [MESH]: as an exported function's, beside f with its f_shape, in a model with the mesh.
 refused() {
-    printf 'mesh m = <a=2>\ndim N in 1..4\nexport fn f(x: f32[N]) = x + reshape(all_reduce("m.a", x[0:1]), [])\nexport fn %s(x: f32[4]) = x + 1\n' "$1" >refused.mdl
+    printf 'dim N in 1..4\nexport fn f(x: f32[N]) = x + 1\nexport fn %s(x: f32[4]%s) = x + 1\n%s\n' "$1" "${2:+ @m(data)}" "${2:-}" >refused.mdl
     mdlc -o libx.so refused.mdl 2>err && { echo "FAIL: a function may be named $1"; failed=1; }
-    grep -q 'refused.mdl:4:[0-9]*: error: refused_' err || { echo "FAIL: $1: no error with its place"; cat err; failed=1; }
+    grep -q 'refused.mdl:3:[0-9]*: error: refused_' err || { echo "FAIL: $1: no error with its place"; cat err; failed=1; }
 }
-for name in open close error session_new session_free session_reset session_save session_load model session descriptor f_shape comm_open comm_close \
-    comm_threads; do
+for name in open close error session_new session_free session_reset session_save session_load model session descriptor f_shape; do
     refused $name
 done
+for name in comm_threads comm_open comm_nccl comm_close; do refused $name 'mesh m = <data=2>'; done
 exit $failed
