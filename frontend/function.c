@@ -300,6 +300,8 @@ static void function_results(struct expander *x, const struct decl *d, struct fu
         struct value *v = item_as_value(x, &frame->results[i], DTYPE_ANY, frame->results_locs[i]);
         if (v) f->body->results[f->body->results_count++] = v;
     }
+    if (f->body->results_count < frame->results_count && !x->diag->errors)
+        ice("%s: a result failed without a message", d->name);
     result_shardings(x, d, f);
 }
 

@@ -234,6 +234,8 @@ Test(slices, forms) {
     body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return t[:, ::2]", "slice(t, [0, 0], [2*S, (T + 1) // 2], [1, 2])\n");
+    body_is("return y[::9223372036854775807]", "slice(y, [0], [1], [4])\n");
+    body_is("return t[:, ::9223372036854775807]", "slice(t, [0, 0], [2*S, (T + 8) // 9], [1, 9])\n");
     body_is("return t[::2, 0:T]", "slice(t, [0, 0], [S, T], [2, 1])\n");
     body_is("return y[1:-1]", "slice(y, [1], [2], [1])\n");
     body_is("return y[:]", "return y");
