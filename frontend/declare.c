@@ -207,16 +207,21 @@ static void declare_global(struct expander *x, struct declared *d, const struct 
     global_init(x, e, weights, g);
 }
 
+static void evaluate_all(struct expander *x, enum decl_kind kind) {
+    for (int i = 0; i < x->values.count; i++) {
+        struct declared *d = x->values.entries[i].data;
+        if (d->decl->kind == kind) declared_item(x, d, d->decl->loc);
+    }
+}
+
 void declare(struct expander *x) {
     const struct decl *weights = NULL;
     for (struct decl *d = x->tree->decls; d; d = d->next) declarers[d->kind](x, d);
     check_overrides(x);
-    for (int i = 0; i < x->values.count; i++) {
-        struct declared *d = x->values.entries[i].data;
-        if (d->decl->kind == DECL_DIM || d->decl->kind == DECL_CONST) declared_item(x, d, d->decl->loc);
-    }
+    evaluate_all(x, DECL_DIM);
     for (struct decl *d = x->tree->decls; d; d = d->next)
         if (d->kind == DECL_MESH) declare_mesh(x, d);
+    evaluate_all(x, DECL_CONST); /* which may speak of axes */
     for (struct decl *d = x->tree->decls; d; d = d->next) {
         if (d->kind == DECL_WEIGHTS) weights = d;
         if (d->kind != DECL_PARAM && d->kind != DECL_STATE) continue;

@@ -63,6 +63,26 @@ static struct item coordinate(struct expander *x, const struct expr *e) {
     return item_extent(extent_dim(x->graph->extents, d));
 }
 
+/* Whether a call of the function gives the dims of `e`, as a dim or constant says; ranks know their places. */
+static bool given_extent(struct expander *x, const struct extent *e, const struct declared *d,
+                         struct loc loc) {
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->terms[i].count; j++) {
+            const struct symbol *s = e->terms[i].symbols[j];
+            if (!s->dim && !given_extent(x, s->numerator, d, loc)) return false;
+            if (!s->dim || function_has_dim(x->function, s->dim)) continue;
+            if (s->dim->axis) {
+                function_add_coordinate(x->graph, x->function, s->dim);
+                continue;
+            }
+            diag_error(x->diag, loc, "a call of %s does not give %s: it is no extent of an argument",
+                       x->function->name, s->dim->name);
+            diag_note(x->diag, d->decl->loc, "%s is declared here", d->decl->name);
+            return false;
+        }
+    return true;
+}
+
 static struct item name(struct expander *x, const struct expr *e) {
     struct local *local = scope_find(x, e->text);
     if (local) {
@@ -81,13 +101,9 @@ static struct item name(struct expander *x, const struct expr *e) {
     if (d->broken) return item_error();
     if (d->global && x->block) return global_item(x, d->global, e->loc);
     if (d->decl->kind == DECL_PARAM || d->decl->kind == DECL_STATE) return not_constant(x, d->decl, e->loc);
-    if (d->dim && x->function && !function_has_dim(x->function, d->dim)) {
-        diag_error(x->diag, e->loc, "a call of %s does not give %s: it is no extent of an argument",
-                   x->function->name, d->decl->name);
-        diag_note(x->diag, d->decl->loc, "%s is declared here", d->decl->name);
-        return item_error();
-    }
-    return declared_item(x, d, e->loc);
+    struct item item = declared_item(x, d, e->loc);
+    bool given = !x->function || item.kind != ITEM_EXTENT || given_extent(x, item.extent, d, e->loc);
+    return given ? item : item_error();
 }
 
 /* Whether two elements of a list nest alike. */

@@ -161,6 +161,8 @@ Test(types, extents) {
           "x / 8.0\n    v1 : f32[16] = v0 + 1.0\n");
     refuse("dim S in 1..4\ndim T in 1..4\nexport fn f(x: f32[S]) = broadcast(0.0, [T])\n",
            "a call of f does not give T");
+    refuse("dim S in 1..4, T in 1..4\nconst K = (T + 1)//2\nexport fn f(x: f32[S]) = broadcast(0.0, [K])\n",
+           "a call of f does not give T");
     refuse("export fn f(x: f33[2]) = x\n", "unknown element type 'f33'; did you mean 'f32'?");
 }
 
@@ -254,6 +256,8 @@ Test(slices, forms) {
 Test(mesh, declarations) {
     check("const N = 2\nmesh m = <a=N*2, b=1,> ranks 4..7 on cuda\n",
           "mesh m = <a=4, b=1> ranks 4..7 on cuda\n");
+    check("const C = m.a * 2\nmesh m = <a=2>\nexport fn f(x: f32[4]) = x[C:C+2]\n", "slice(x, [2*m.a], [2]");
+    refuse("mesh m = <a=C>\nconst C = m.a\n", "there is no mesh axis 'm.a'");
     check("mesh m = <a=2> ranks 0..1 on cpu\nmesh n = <a=2>\n", "mesh m = <a=2>\nmesh n = <a=2>\n");
     check("dim S in 1..8 unit 2, T in 1..4 unit 1\n", "dim S in 1..8 unit 2\ndim T in 1..4\n");
     refuse("mesh m = <>\n", "unexpected '>'");
