@@ -34,6 +34,7 @@ static json_t *parse_json(struct reader *r, const uint8_t *bytes, size_t length,
  * Once one is not found (it is escaped, say), neither are the rest, so that all together take linear time. */
 static uint64_t find_name(struct reader *r, const char *name, uint64_t end) {
     size_t length = strlen(name), from = r->at ? r->at : 1;
+    if (!length) return LENGTH_BYTES; /* stands everywhere; and is refused */
     const uint8_t *found = r->bytes + from;
     while ((found = memmem(found, (size_t)(r->bytes + end - found), name, length)) && found[-1] != '"')
         found++;

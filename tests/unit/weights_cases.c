@@ -105,6 +105,7 @@ static const struct header safetensors[] = {
     {"{\"a\\u0000b\":{}}", 0, "the header is not valid JSON"},
     {"{\"a\\u0001b\":{}}", 0, "a tensor's name has a control character, 1"},
     {"{\"\":{}}", 0, "a tensor's name is empty"},
+    {"{\"\\u0061\":{" F32("[1]", "[0,4]") "},\"\":{}}", 4, "a tensor's name is empty (at byte 8)"},
     {"{\"x\":{},\"x\":{}}", 0, "duplicate object key"},
     {"{\"x\":7}", 0, "tensor 'x' is no JSON object (at byte 10)"},
     {"{\"__metadata__\":[]}", 0, "\"__metadata__\" is no JSON object"},
