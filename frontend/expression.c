@@ -106,13 +106,13 @@ static struct item name(struct expander *x, const struct expr *e) {
     return given ? item : item_error();
 }
 
-/* Whether two elements of a list nest alike. */
+/* Whether two elements of a list nest alike: by their first elements, as those of each do already. */
 static bool same_rows(const struct item *a, const struct item *b) {
-    if (a->kind != ITEM_LIST || b->kind != ITEM_LIST) return a->kind != ITEM_LIST && b->kind != ITEM_LIST;
-    if (a->count != b->count) return false;
-    for (int i = 0; i < a->count && a->items[i].kind == ITEM_LIST; i++)
-        if (!same_rows(&a->items[i], &b->items[i])) return false;
-    return !a->count || same_rows(&a->items[0], &b->items[0]);
+    for (; a->kind == ITEM_LIST && b->kind == ITEM_LIST; a = a->items, b = b->items) {
+        if (a->count != b->count) return false;
+        if (!a->count) return true;
+    }
+    return a->kind != ITEM_LIST && b->kind != ITEM_LIST;
 }
 
 static struct item list(struct expander *x, const struct expr *e) {

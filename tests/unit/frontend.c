@@ -232,6 +232,18 @@ Test(loops, scan) {
     body_refused("return w[i]", "or by a scan's variable");
 }
 
+/* No time that grows exponentially with what is nested. */
+Test(text, deep_lists, .timeout = 10) {
+    char text[256], *at = text;
+    for (int i = 0; i < 100; i++) *at++ = '[';
+    *at++ = '1';
+    for (int i = 0; i < 100; i++) *at++ = ']';
+    *at = 0;
+    char *whole;
+    cr_assert(asprintf(&whole, "export fn f(x: f32[1]) = x + %s\n", text) > 0);
+    refuse(whole, "a list nests at most 8 deep");
+}
+
 Test(slices, forms) {
     body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
