@@ -124,6 +124,13 @@ static bool comparison(const char *op, const struct item *a, const struct item *
     return more || (op[1] && equal);
 }
 
+bool report_large_extent(struct expander *x, struct loc loc) {
+    diag_error(x->diag, loc,
+               "this extent is too large: its numbers have 64 bits, its terms are at most 64, %s",
+               "and its dims, those inside of // included, 4096");
+    return false;
+}
+
 static const struct extent *to_extent(struct expander *x, const struct item *i) {
     return i->kind == ITEM_EXTENT ? i->extent : extent_const(x->graph->extents, i->integer);
 }
@@ -143,6 +150,7 @@ static struct item extents(struct expander *x, const char *op, const struct item
                            struct loc loc) {
     struct extents *all = x->graph->extents;
     const struct extent *p = to_extent(x, a), *q = to_extent(x, b), *r;
+    int64_t n;
     if (strchr("/%", *op))
         r = extent_quotient(x, op, p, q);
     else
@@ -151,11 +159,11 @@ static struct item extents(struct expander *x, const char *op, const struct item
     const char *left = item_text(x, a), *right = item_text(x, b);
     if (*op == '/' && !op[1])
         diag_error(x->diag, loc, "(%s) / (%s) is not whole for every value of the dims", left, right);
-    else if (strchr("/%", *op))
+    else if (strchr("/%", *op) && (!extent_is_const(q, &n) || n <= 0))
         diag_error(x->diag, loc, "'%s' of an extent needs a positive integer on its right, not %s", op,
                    right);
     else
-        diag_error(x->diag, loc, "this extent is too large");
+        report_large_extent(x, loc);
     return item_error();
 }
 

@@ -152,6 +152,7 @@ bool constant_binary(struct expander *x, const char *op, const struct item *a, c
                      struct loc loc, struct item *result);
 bool constant_call(struct expander *x, const char *name, const struct item *a, struct loc loc,
                    struct item *result);
+bool report_large_extent(struct expander *x, struct loc loc); /* false */
 /* Conversions; report and return false where the item is something else. `what` begins the message. */
 bool item_to_extent(struct expander *x, const struct item *i, const char *what, struct loc loc,
                     const struct extent **e);

@@ -60,11 +60,6 @@ static const struct extent *constant_extent(struct expander *x, int64_t value) {
     return extent_const(x->graph->extents, value);
 }
 
-static bool too_large(struct expander *x, struct loc loc) {
-    diag_error(x->diag, loc, "this extent is too large");
-    return false;
-}
-
 /* A bound of a slice: negative integers count from the end. `fallback` where it is not written. */
 static bool bound(struct expander *x, const struct expr *e, const struct extent *axis,
                   const struct extent *fallback, const struct extent **result) {
@@ -73,7 +68,7 @@ static bool bound(struct expander *x, const struct expr *e, const struct extent 
     if (!e) return true;
     if (!evaluate_extent(x, e, "a slice's bound", result)) return false;
     if (extent_is_const(*result, &value) && value < 0) *result = extent_add(x->graph->extents, axis, *result);
-    return *result || too_large(x, e->loc);
+    return *result || report_large_extent(x, e->loc);
 }
 
 static bool cut_range(struct expander *x, const struct arg *s, const struct extent *axis, int i,
@@ -103,7 +98,7 @@ static bool cut_range(struct expander *x, const struct arg *s, const struct exte
     c->step[i] = step;
     c->extent[i] = extent_floordiv(all, extent_add(all, length, constant_extent(x, step - 1)), step);
     c->slices |= start != zero || stop != axis || step != 1;
-    return c->extent[i] || too_large(x, s->loc);
+    return c->extent[i] || report_large_extent(x, s->loc);
 }
 
 /* One index: an extent drops the axis, a run-time i32 gathers. */

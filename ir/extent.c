@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TERMS = 64, MAX_DEGREE = 16 };
+enum { MAX_TERMS = 64, MAX_DEGREE = 16, MAX_SYMBOLS = 4096 };
 
 struct extents {
     struct arena *arena;
@@ -97,17 +97,30 @@ static void merge_like_terms(struct sum *s) {
         if (s->terms[i].coefficient) s->terms[s->count++] = s->terms[i];
 }
 
-/* The extent that `s` is, or NULL on overflow. */
+/* Numerators are shared, so that nested floors may hold exponentially many symbols: past the limit, more. */
+static int count_symbols(const struct sum *s) {
+    int count = 0;
+    for (int i = 0; i < s->count; i++)
+        for (int j = 0; j < s->terms[i].count && count <= MAX_SYMBOLS; j++) {
+            const struct symbol *symbol = s->terms[i].symbols[j];
+            count += 1 + (symbol->dim ? 0 : symbol->numerator->size);
+        }
+    return count;
+}
+
+/* The extent that `s` is, or NULL where that is too large. */
 static const struct extent *intern(struct extents *x, struct sum *s) {
     if (!s->overflow) merge_like_terms(s);
     if (s->overflow) return NULL;
     uint64_t at = hash_terms(s->terms, s->count) % (uint64_t)x->capacity;
     for (; x->table[at]; at = (at + 1) % (uint64_t)x->capacity)
         if (equal_extents(x->table[at], s)) return x->table[at];
+    int size = count_symbols(s);
+    if (size > MAX_SYMBOLS) return NULL;
     struct extent *e = arena_new_object(x->arena, struct extent);
     struct term *terms = arena_new_array(x->arena, struct term, s->count);
     if (s->count) memcpy(terms, s->terms, (size_t)s->count * sizeof *terms);
-    *e = (struct extent){s->count, terms, x->count++};
+    *e = (struct extent){s->count, terms, x->count++, size};
     x->table[at] = e;
     if (x->count * 2 > x->capacity) grow_table(x);
     return e;
@@ -268,7 +281,8 @@ static const struct extent *replace_symbol(struct extents *x, const struct symbo
     return by[s->dim->id] ? by[s->dim->id] : extent_dim(x, s->dim);
 }
 
-const struct extent *extent_replace(struct extents *x, const struct extent *e, const struct extent *const *by) {
+const struct extent *extent_replace(struct extents *x, const struct extent *e,
+                                    const struct extent *const *by) {
     const struct extent *total = extent_const(x, 0);
     for (int i = 0; e && i < e->count; i++) {
         const struct extent *product = extent_const(x, e->terms[i].coefficient);

@@ -35,14 +35,15 @@ struct term { /* coefficient * product of symbols; sorted, a power is a repetiti
 struct extent {
     int count; /* terms, sorted; none: zero. A constant term has no symbols and comes last. */
     const struct term *terms;
-    int id; /* dense in the interner */
+    int id;   /* dense in the interner */
+    int size; /* symbols in it, those of floors included: what a walk over it costs */
 };
 
 struct extents; /* the interner; one a graph */
 struct extents *extents_new(struct arena *a);
 
-/* Arithmetic gives NULL when a coefficient overflows int64 or the polynomial passes 64 terms; and NULL of
- * NULL. */
+/* Arithmetic gives NULL when a coefficient overflows int64, or the polynomial passes 64 terms or, with what
+ * its floors hold, 4096 symbols; and NULL of NULL. */
 const struct extent *extent_const(struct extents *x, int64_t value);
 const struct extent *extent_dim(struct extents *x, const struct dim *dim);
 const struct extent *extent_add(struct extents *x, const struct extent *a, const struct extent *b);
@@ -53,7 +54,8 @@ const struct extent *extent_floordiv(struct extents *x, const struct extent *a, 
 /* The q with q * b == a for all dims, or NULL if there is none. For reshape's -1. */
 const struct extent *extent_divide(struct extents *x, const struct extent *a, const struct extent *b);
 /* `e` with every dim d replaced by by[d->id] where that is not NULL. */
-const struct extent *extent_replace(struct extents *x, const struct extent *e, const struct extent *const *by);
+const struct extent *extent_replace(struct extents *x, const struct extent *e,
+                                    const struct extent *const *by);
 
 bool extent_is_const(const struct extent *e, int64_t *value); /* value may be NULL */
 /* Bounds over all values the dims may take; saturate at INT64_MIN/MAX. Sound, exact for sums of single dims.

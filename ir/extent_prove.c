@@ -21,7 +21,7 @@ static const struct extent *without_floor(struct extents *x, const struct extent
     const struct symbol *s = e->terms[at].symbols[0];
     int64_t c = e->terms[at].coefficient, d = s->divisor, slack;
     struct term floor = e->terms[at];
-    const struct extent term = {1, &floor, 0};
+    const struct extent term = {.count = 1, .terms = &floor};
     const struct extent *rest = extent_sub(x, e, &term);
     const struct extent *bound = extent_add(x, extent_mul(x, rest, extent_const(x, d)),
                                             extent_mul(x, s->numerator, extent_const(x, c)));
@@ -106,7 +106,7 @@ static const struct extent *at_coordinate(struct extents *x, const struct extent
         const struct extent *product = extent_const(x, t->coefficient);
         for (int j = 0; j < t->count; j++) {
             const struct term one = {1, 1, &t->symbols[j]};
-            const struct extent symbol = {1, &one, 0};
+            const struct extent symbol = {.count = 1, .terms = &one};
             product = extent_mul(x, product, t->symbols[j]->dim == d ? extent_const(x, value) : &symbol);
         }
         total = extent_add(x, total, product);

@@ -244,6 +244,18 @@ Test(text, deep_lists, .timeout = 10) {
     refuse(whole, "a list nests at most 8 deep");
 }
 
+Test(text, deep_floors, .timeout = 10) {
+    char *text = strdup("dim S in 1..800\nconst K0 = S");
+    for (int i = 1; i < 20; i++)
+        cr_assert(
+            asprintf(&text, "%s, K%d = (K%d*3 + K%d*K%d*5) // %d", text, i, i - 1, i - 1, i - 1, 6 + i) > 0);
+    refuse(text, ": error: this extent is too large");
+    refuse("dim S in 1..8\nconst K = S // 0\n",
+           "'//' of an extent needs a positive integer on its right, not 0");
+    refuse("dim S in 1..8\nconst K = S % S\n",
+           "'%' of an extent needs a positive integer on its right, not S");
+}
+
 Test(slices, forms) {
     body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
