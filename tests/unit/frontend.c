@@ -8,14 +8,14 @@
 static char *messages;
 
 /* The dump of a text without the places, or NULL where it has errors; messages are in `messages`. */
-static char *parse_to(const char *path, const char *text, bool locs) {
+static char *parse_bytes(const char *path, const char *text, size_t size, bool locs) {
     struct arena *a = arena_new();
     struct diag d;
     size_t length, heard;
     char *dump;
     FILE *errors = open_memstream(&messages, &heard);
     diag_init(&d, a, errors);
-    struct graph *g = frontend_parse(a, &d, path, text, strlen(text), NULL);
+    struct graph *g = frontend_parse(a, &d, path, text, size, NULL);
     fclose(errors);
     if (d.errors) return NULL;
     FILE *out = open_memstream(&dump, &length);
@@ -26,6 +26,10 @@ static char *parse_to(const char *path, const char *text, bool locs) {
         memmove(at, end, strlen(end) + 1);
     }
     return dump;
+}
+
+static char *parse_to(const char *path, const char *text, bool locs) {
+    return parse_bytes(path, text, strlen(text), locs);
 }
 
 /* The text's dump holds `wanted` (without places), and gives itself when parsed. */
@@ -230,6 +234,16 @@ Test(loops, scan) {
     body_refused("for u scan 0..2 {\n y = concat(y, y, axis=0)\n}\nreturn y", "keeps its type");
     body_refused("for u in 0..S {\n y = y + 1\n}\nreturn y", "use 'scan'");
     body_refused("return w[i]", "or by a scan's variable");
+}
+
+Test(text, zero_bytes_in_options) {
+    static const char after[] = "option precision = f32\0\nexport fn f() = 1\n",
+                      only[] = "option precision = \0\0";
+    cr_assert_null(parse_bytes("t.mdl", after, sizeof after - 1, true));
+    cr_expect_str_eq(strchr(messages, ' '), " error: an option's value holds no zero byte\n"
+                                            "    option precision = f32\n                       ^\n");
+    cr_assert_null(parse_bytes("t.mdl", only, sizeof only - 1, true));
+    cr_expect(strstr(messages, "t.mdl:1:20: error: an option's value holds no zero byte"), "%s", messages);
 }
 
 /* No time that grows exponentially with what is nested. */
