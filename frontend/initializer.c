@@ -48,9 +48,12 @@ static bool list_initializer(struct expander *x, const struct item *i, const str
 /* One number for all elements, which must fit the element type. */
 static bool fill_initializer(struct expander *x, const struct item *i, const struct expr *e,
                              const struct type *type, struct init *init) {
-    init->kind = INIT_FILL;
+    const int64_t exact = INT64_C(1) << 53; /* beyond it doubles skip integers: a list of rank 0 keeps them */
+    bool large = i->kind == ITEM_INT && (i->integer > exact || i->integer < -exact);
+    init->kind = large && dtype_class(type->dtype) == CLASS_INTEGER ? INIT_LIST : INIT_FILL;
     init->a = i->kind == ITEM_REAL ? i->real : (double)i->integer;
-    return literal_tensor(x, i, type->dtype, e->loc) != NULL;
+    init->list = literal_tensor(x, i, type->dtype, e->loc);
+    return init->list != NULL;
 }
 
 bool initializer(struct expander *x, const struct expr *e, const struct type *type, struct init *init) {

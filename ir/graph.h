@@ -89,7 +89,7 @@ struct init { /* where a global's first contents come from */
     const char *tensor;        /* FILE: name in it, with {i}, {j} */
     struct loc loc;            /* FILE: where the file is named */
     double a, b;               /* FILL: value; NORMAL: std; UNIFORM: lo, hi */
-    const struct tensor *list; /* LIST */
+    const struct tensor *list; /* LIST; of rank 0: every element */
 };
 
 /* One tensor of a param as it lies in its file: format_decode() reads it. `data` is mapped for the whole

@@ -188,6 +188,9 @@ Test(conversions, are_written) {
 }
 
 Test(weights, initialisers) {
+    check("param a : i64 = 9007199254740993\n", "param a : i64 = 9007199254740993\n"); /* 2^53 + 1 */
+    check("state b : i64[2] = 9223372036854775807\n", "state b : i64[2] = 9223372036854775807\n");
+    check("state c[2] : i64 = -9223372036854775808\n", "state c[2] : i64 = -9223372036854775808\n");
     check("param a : f32[2] = normal(std=0.02)\nparam b : f32[2] = uniform(lo=-1, hi=1)\nparam c : i32 = 7\n"
           "param d : f32[2, 1] = [[1], [2.5]]\nparam g : bool = true\nstate s : f16[3] = ones\n",
           "param a : f32[2] = normal(std=0.02)\nparam b : f32[2] = uniform(lo=-1.0, hi=1.0)\nparam c : i32 = "
