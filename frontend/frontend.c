@@ -31,9 +31,9 @@ struct graph *frontend_parse(struct arena *arena, struct diag *diag, const char 
     struct expander x = {.arena = arena, .diag = diag, .graph = g, .options = options ? options : &defaults};
     g->seed = x.options->seed;
     x.tree = parse(arena, diag, source);
-    x.folder = folder_of(arena, x.tree->first_loc.source ? x.tree->first_loc.source->path
-                                : strcmp(path, "-")      ? path
-                                                         : "");
+    bool piped = !strcmp(path, "-"); /* a file's places do not say from which folder it may read */
+    const struct source *first = piped ? x.tree->first_loc.source : NULL;
+    x.folder = folder_of(arena, first ? first->path : piped ? "" : path);
     declare(&x);
     if (!g->name) g->name = model_name(arena, path);
     if (!x.stopped) expand_functions(&x);

@@ -187,6 +187,20 @@ Test(conversions, are_written) {
     refuse("export fn f(x: index) = 1\n", "no argument of type index");
 }
 
+static const char *folder_of_weights(const char *path) {
+    static const char text[] = "weights \"w.npz\"\nparam w : f32[3] loc(\"/etc/m.mdl\":1:1)\n";
+    struct diag d;
+    struct arena *a = arena_new();
+    diag_init(&d, a, stderr);
+    return frontend_parse(a, &d, path, text, sizeof text - 1, NULL)->globals->init.folder;
+}
+
+Test(weights, places_say_the_folder_of_a_piped_dump_only) {
+    cr_expect_str_eq(folder_of_weights("-"), "/etc/");
+    cr_expect_str_eq(folder_of_weights("dir/m.mdl"), "dir/");
+    cr_expect_str_eq(folder_of_weights("m.mdl"), "");
+}
+
 Test(weights, initialisers) {
     check("param a : i64 = 9007199254740993\n", "param a : i64 = 9007199254740993\n"); /* 2^53 + 1 */
     check("state b : i64[2] = 9223372036854775807\n", "state b : i64[2] = 9223372036854775807\n");
