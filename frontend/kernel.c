@@ -6,6 +6,8 @@
  *
  * The body sees only what the list names, spelled as in the list. */
 #include "frontend/expand.h"
+#include "ir/contraction.h"
+#include "ir/schedule.h"
 #include <string.h>
 
 bool find_layout(struct expander *x, const struct marks *m, const struct layout **layout) {
@@ -69,6 +71,22 @@ static bool kernel_schedule(struct expander *x, const struct stmt *s, struct nod
     return n->schedule != NULL;
 }
 
+/* What a schedule carries out must stand in the body. */
+static bool scheduled_op(struct expander *x, const struct stmt *s, const struct node *n) {
+    enum domain domain = n->schedule ? n->schedule->domain : DOMAIN_loops;
+    if (domain != DOMAIN_contract && domain != DOMAIN_attention) return true;
+    for (const struct node *c = n->body->first; c; c = c->next) {
+        struct contraction product;
+        if (domain == DOMAIN_attention ? op_info(c->op)->family == FAMILY_sdpa
+                                       : contraction_of(x->arena, x->graph, c, &product))
+            return true;
+    }
+    diag_error(x->diag, s->schedule_loc, "schedule: %s carries out %s, which kernel %s does not hold",
+               domain_name(domain), domain == DOMAIN_attention ? "an sdpa" : "a product of two operands",
+               n->name);
+    return false;
+}
+
 /* What the body gives, by the names of the kernel's results. */
 static bool kernel_results(struct expander *x, const struct stmt *s, struct node *n) {
     int count = 0;
@@ -119,7 +137,8 @@ void expand_kernel(struct expander *x, struct stmt *s) {
     n->parent = x->block;
     for (int i = 0; i < count; i++)
         block_argument(x->graph, n->body, &operands[i]->type, operands[i]->name, operands[i]->loc);
-    if (!kernel_schedule(x, s, n) || !kernel_body(x, s, n) || !place_node(x, n)) return;
+    if (!kernel_schedule(x, s, n) || !kernel_body(x, s, n) || !scheduled_op(x, s, n) || !place_node(x, n))
+        return;
     int i = 0;
     for (const struct assignee *t = s->targets; t; t = t->next, i++) {
         n->results[i]->name = t->name;

@@ -287,6 +287,16 @@ Test(text, deep_floors, .timeout = 10) {
            "'%' of an extent needs a positive integer on its right, not S");
 }
 
+Test(kernels, schedules_find_what_they_carry_out) {
+    body_refused("kernel k (x) -> z : f32[S, D] schedule(attention) {\n z = x + 1\n}\nreturn z",
+                 "schedule: attention carries out an sdpa, which kernel k does not hold");
+    body_refused("kernel k (x) -> z : f32[S, D] schedule(contract, tile=[4, 16]) {\n z = x + 1\n}\nreturn z",
+                 "schedule: contract carries out a product of two operands, which kernel k does not hold");
+    body_is("kernel k (x, w[0]) -> z : f32[S, D] schedule(contract, tile=[4, 16]) {\n z = linear(x, "
+            "w[0])\n}\nreturn z",
+            "schedule(contract");
+}
+
 Test(slices, forms) {
     body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
