@@ -115,6 +115,18 @@ static bool bind_param(struct expander *x, const struct decl *f, const struct pa
     return true;
 }
 
+/* What passes decide has its place where a caller has it: not where a function is expanded. */
+static bool refuse_placed_params(struct expander *x, struct decl *f) {
+    for (const struct param_expr *p = f->params; p && !f->broken; p = p->next) {
+        f->broken = p->marks.layout || p->marks.space || p->marks.over >= 0;
+        if (f->broken)
+            diag_error(x->diag, p->loc,
+                       "layout, in and over mean nothing beside an argument of %s, which is %s", f->name,
+                       "expanded where it is called");
+    }
+    return !f->broken;
+}
+
 /* All parameters, those of type index first, since types may use them. */
 static bool bind_params(struct expander *x, const struct decl *f, struct item *items, struct loc *locs,
                         const bool *given, struct loc call) {
@@ -184,7 +196,7 @@ static bool expand_body(struct expander *x, struct decl *f, struct frame *frame)
 
 int call_function(struct expander *x, struct decl *f, const struct expr *call, struct item *results) {
     if (f->busy) return report_recursion(x, f, call->loc), -1;
-    if (f->broken) return -1; /* reported */
+    if (f->broken || !refuse_placed_params(x, f)) return -1; /* reported */
     if (x->frames >= MAX_FRAMES) {
         diag_error(x->diag, call->loc, "calls are nested too deeply: %d functions", MAX_FRAMES);
         x->stopped = true;

@@ -47,6 +47,9 @@ static void yyerror(YYLTYPE *where, struct parser *p, const char *message);
 #define APPEND(list, item) ((list).first ? (*(list).last = (item)) : ((list).first = (item)), (list).last = &(item)->next)
 static void append_decl(struct parser *p, struct decl *d);
 static struct marks merge_marks(struct parser *p, struct marks a, struct marks b);
+/* Where marks stand: each place has marks that mean something there. */
+enum marked { BESIDE_VALUE, BESIDE_RESULT, BEHIND_STATEMENT, BEHIND_FUNCTION };
+static struct marks marks_of(struct parser *p, enum marked place, struct marks m);
 static struct type_expr *new_type(struct parser *p, struct loc loc);
 static void absent(struct parser *p, struct loc loc, const char *what);
 static struct expr *number(struct parser *p, struct token t);
@@ -74,7 +77,7 @@ static struct expr *called(struct parser *p, struct expr *e);
 %type <types> result_types
 %type <marks> marks mark some_marks
 %type <target> target kernel_result
-%type <targets> targets kernel_results
+%type <targets> targets kernel_results kernel_results_list
 %type <stmt> stmt
 %type <stmts> stmts
 %type <text> schedule comparator
@@ -121,10 +124,11 @@ decl: MODEL name                { $$ = ast_decl(p, DECL_MODEL, $2.text, @2); }
     | export FN name '(' params ')' function_type '=' expr marks
         { $$ = ast_decl(p, DECL_FUNCTION, $3.text, @3); $$->exported = $1; $$->params = $5.first; $$->type = $7;
           $$->body = ast_stmt(p, STMT_RETURN, $9->loc); $$->body->values = ast_arg(p, NULL, $9, $9->loc);
-          $$->body->marks = $10; }
+          $$->body->marks = marks_of(p, BEHIND_STATEMENT, $10); }
     | export FN name '(' params ')' function_type fixed '{' stmts '}' marks
         { $$ = ast_decl(p, DECL_FUNCTION, $3.text, @3); $$->exported = $1; $$->params = $5.first; $$->type = $7;
-          $$->fixed = $8; $$->body = $10.first; $$->marks = $12; }
+          $$->fixed = $8; $$->body = $10.first;
+          $$->marks = marks_of(p, BEHIND_FUNCTION, $12); }
     ;
 export: %empty                  { $$ = false; }
     | EXPORT                    { $$ = true; }
@@ -157,10 +161,12 @@ params_list: param              { $$.first = NULL; APPEND($$, $1); }
     ;
 param: name ':' type marks
         { $$ = arena_new_object(p->arena, struct param_expr);
-          *$$ = (struct param_expr){.name = $1.text, .loc = @1, .type = $3, .marks = $4}; }
+          *$$ = (struct param_expr){.name = $1.text, .loc = @1, .type = $3,
+                                     .marks = marks_of(p, BESIDE_VALUE, $4)}; }
     | name ':' type marks '=' expr
         { $$ = arena_new_object(p->arena, struct param_expr);
-          *$$ = (struct param_expr){.name = $1.text, .loc = @1, .type = $3, .marks = $4, .fallback = $6}; }
+          *$$ = (struct param_expr){.name = $1.text, .loc = @1, .type = $3,
+                                     .marks = marks_of(p, BESIDE_VALUE, $4), .fallback = $6}; }
     ;
 function_type: %empty           { $$ = NULL; }
     | ARROW result_types        { $$ = $2.first; }
@@ -168,8 +174,8 @@ function_type: %empty           { $$ = NULL; }
 fixed: %empty                   { $$ = NULL; }
     | FIXED '(' args ')'        { $$ = $3.first; }
     ;
-result_types: type marks        { $$.first = NULL; $1->sharding = $2.sharding; APPEND($$, $1); }
-    | result_types ',' type marks   { $$ = $1; $3->sharding = $4.sharding; APPEND($$, $3); }
+result_types: type marks        { $$.first = NULL; $1->sharding = marks_of(p, BESIDE_RESULT, $2).sharding; APPEND($$, $1); }
+    | result_types ',' type marks   { $$ = $1; $3->sharding = marks_of(p, BESIDE_RESULT, $4).sharding; APPEND($$, $3); }
     ;
 
 /* Types and what stands beside them. */
@@ -244,39 +250,41 @@ stmts: %empty                   { $$.first = NULL; }
     | stmts error '{' stmts '}' NEWLINE     { $$ = $1; yyerrok; }
     ;
 stmt: targets '=' expr marks
-        { $$ = ast_stmt(p, STMT_ASSIGN, @1); $$->targets = $1.first; $$->value = $3; $$->marks = $4; }
+        { $$ = ast_stmt(p, STMT_ASSIGN, @1); $$->targets = $1.first; $$->value = $3; $$->marks = marks_of(p, BEHIND_STATEMENT, $4); }
     | postfix '(' args ')' some_marks
-        { $$ = ast_stmt(p, STMT_CALL, @1); $$->value = ast_apply(p, EXPR_CALL, $1, $3.first, @1); $$->marks = $5; }
+        { $$ = ast_stmt(p, STMT_CALL, @1); $$->value = ast_apply(p, EXPR_CALL, $1, $3.first, @1); $$->marks = marks_of(p, BEHIND_STATEMENT, $5); }
     | expr                      { $$ = ast_stmt(p, STMT_CALL, @1); $$->value = called(p, $1); }
     | RETURN                    { $$ = ast_stmt(p, STMT_RETURN, @1); }
-    | RETURN exprs marks        { $$ = ast_stmt(p, STMT_RETURN, @1); $$->values = $2.first; $$->marks = $3; }
+    | RETURN exprs marks        { $$ = ast_stmt(p, STMT_RETURN, @1); $$->values = $2.first; $$->marks = marks_of(p, BEHIND_STATEMENT, $3); }
     | FOR name IN expr RANGE expr '{' stmts '}' marks
         { $$ = ast_stmt(p, STMT_FOR, @1); $$->name = $2.text; $$->from = $4; $$->to = $6; $$->body = $8.first;
-          $$->marks = $10; }
+          $$->marks = marks_of(p, BEHIND_STATEMENT, $10); }
     | FOR name SCAN expr RANGE expr '{' stmts '}' marks
         { $$ = ast_stmt(p, STMT_SCAN, @1); $$->name = $2.text; $$->from = $4; $$->to = $6; $$->body = $8.first;
-          $$->marks = $10; }
+          $$->marks = marks_of(p, BEHIND_STATEMENT, $10); }
     | STAGE expr '{' stmts '}' marks
-        { $$ = ast_stmt(p, STMT_STAGE, @1); $$->from = $2; $$->body = $4.first; $$->marks = $6; }
+        { $$ = ast_stmt(p, STMT_STAGE, @1); $$->from = $2; $$->body = $4.first; $$->marks = marks_of(p, BEHIND_STATEMENT, $6); }
     | FOR name IN expr '{' stmts '}'
         { $$ = NULL;
           if ($4->kind == EXPR_NAME && !strcmp($4->text, "params")) absent(p, @1, "a loop over params");
           else diag_error(p->diag, @4, "a loop runs over a range: for %s in 0..n", $2.text); }
     | KERNEL name '(' args ')' kernel_results schedule '{' stmts '}' marks
         { $$ = ast_stmt(p, STMT_KERNEL, @1); $$->name = $2.text; $$->values = $4.first; $$->targets = $6.first;
-          $$->schedule = $7; $$->schedule_loc = @7; $$->body = $9.first; $$->marks = $11; }
+          $$->schedule = $7; $$->schedule_loc = @7; $$->body = $9.first; $$->marks = marks_of(p, BEHIND_STATEMENT, $11); }
     ;
 targets: target                 { $$.first = NULL; APPEND($$, $1); }
     | targets ',' target        { $$ = $1; APPEND($$, $3); }
     ;
 target: postfix                 { $$ = ast_target(p, $1, NULL, ast_marks()); }
-    | postfix ':' type marks    { $$ = ast_target(p, $1, $3, $4); }
+    | postfix ':' type marks    { $$ = ast_target(p, $1, $3, marks_of(p, BESIDE_VALUE, $4)); }
     ;
 kernel_results: %empty          { $$.first = NULL; }
-    | ARROW kernel_result       { $$.first = NULL; APPEND($$, $2); }
-    | kernel_results ',' kernel_result  { $$ = $1; APPEND($$, $3); }
+    | ARROW kernel_results_list { $$ = $2; }
     ;
-kernel_result: postfix ':' type marks   { $$ = ast_target(p, $1, $3, $4); } ;
+kernel_results_list: kernel_result  { $$.first = NULL; APPEND($$, $1); }
+    | kernel_results_list ',' kernel_result { $$ = $1; APPEND($$, $3); }
+    ;
+kernel_result: postfix ':' type marks   { $$ = ast_target(p, $1, $3, marks_of(p, BESIDE_VALUE, $4)); } ;
 schedule: %empty                { $$ = NULL; }
     | SCHEDULE schedule_open args schedule_close
         { $$ = arena_strndup(p->arena, p->source->text + $2.end, $4.offset - $2.end); }
@@ -488,6 +496,29 @@ static struct marks merge_marks(struct parser *p, struct marks a, struct marks b
     }
     if (twice.source) diag_error(p->diag, twice, "this is given twice");
     return a;
+}
+
+static struct marks marks_of(struct parser *p, enum marked place, struct marks m) {
+    static const char *const places[] = {"beside a value: what may stand there is layout, in, over and @mesh(…)",
+                                         "beside a result: what may stand there is @mesh(…)",
+                                         "behind a statement: what may stand there is @mesh(…), on and loc",
+                                         "behind a function: what may stand there is loc"};
+    bool value = place == BESIDE_VALUE, statement = place == BEHIND_STATEMENT, function = place == BEHIND_FUNCTION;
+    const struct {
+        bool stray;
+        struct loc loc;
+        const char *name;
+    } marks[] = {{m.from, m.from_loc, "from"},
+                 {m.store, m.store_loc, "store"},
+                 {m.layout && !value, m.layout_loc, "layout"},
+                 {m.space && !value, m.space_loc, "in"},
+                 {m.over >= 0 && !value, m.over_loc, "over"},
+                 {m.loc.source && !statement && !function, m.loc_loc, "loc"},
+                 {m.on && !statement, m.on ? m.on->loc : m.loc_loc, "on"},
+                 {m.sharding && function, m.sharding ? m.sharding->loc : m.loc_loc, "@"}};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (marks[i].stray) diag_error(p->diag, marks[i].loc, "'%s' means nothing %s", marks[i].name, places[place]);
+    return m;
 }
 
 struct tree *parse(struct arena *arena, struct diag *diag, const struct source *source) {

@@ -297,6 +297,25 @@ Test(kernels, schedules_find_what_they_carry_out) {
             "schedule(contract");
 }
 
+Test(marks, stand_where_they_mean_something) {
+    body_refused("return y store(f32)", ":8:16: error: 'store' means nothing behind a statement");
+    body_refused("a = y + 1 layout(\"0\")\nreturn a",
+                 ":8:18: error: 'layout' means nothing behind a statement");
+    body_refused("guard(i, lo=0, hi=4) over(1)\nreturn y", "'over' means nothing behind a statement");
+    body_refused("for u in 0..2 {\n y = y + 1\n} in arena(0)\nreturn y",
+                 "'in' means nothing behind a statement");
+    body_refused("a : f32[D] from \"w\" = y + 1\nreturn a", "'from' means nothing beside a value");
+    body_refused("a : f32[D] loc(\"m.mdl\":1:1) = y + 1\nreturn a", "'loc' means nothing beside a value");
+    body_refused("kernel k (y), z : f32[D] {\n z = y + 1\n}\nreturn y", "unexpected ','");
+    body_is("kernel k (y) -> z : f32[D], q : f32[D] {\n z = y + 1\n q = y + 2\n}\nreturn z",
+            "-> z : f32[4], q : f32[4]");
+    refuse("export fn f(x: f32[4] store(f32)) = x\n", ":1:29: error: 'store' means nothing beside a value");
+    refuse("export fn f(x: f32[4]) -> f32[4] in arena(0) = x\n", "'in' means nothing beside a result");
+    refuse("export fn f(x: f32[4]) {\n return x\n} from \"x\"\n", "'from' means nothing behind a function");
+    refuse("fn g(x: f32[4] in arena(0)) = x\nexport fn f(x: f32[4]) = g(x) + g(x)\n",
+           ":1:6: error: layout, in and over mean nothing beside an argument of g");
+}
+
 Test(slices, forms) {
     body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
