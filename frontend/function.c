@@ -127,12 +127,16 @@ static bool refuse_placed_params(struct expander *x, struct decl *f) {
     return !f->broken;
 }
 
-/* All parameters, those of type index first, since types may use them. */
+/* All parameters, those of type index first, since types may use them; then the names that extents bind, for
+ * types before them: (a: f32[N + 1], b: f32[N]). */
 static bool bind_params(struct expander *x, const struct decl *f, struct item *items, struct loc *locs,
                         const bool *given, struct loc call) {
     bool good = true;
     for (int round = 0; round < 2; round++) {
         int i = 0;
+        for (const struct param_expr *p = f->params; p && round; p = p->next, i++)
+            if (given[i] && items[i].kind == ITEM_VALUE) bind_extents(x, p->type, items[i].value);
+        i = 0;
         for (const struct param_expr *p = f->params; p; p = p->next, i++) {
             if (p->type->index != (round == 0)) continue;
             if (!given[i] && !p->fallback) {

@@ -316,6 +316,13 @@ Test(marks, stand_where_they_mean_something) {
            ":1:6: error: layout, in and over mean nothing beside an argument of g");
 }
 
+Test(functions, extents_bind_in_any_order) {
+    check("fn g(a: f32[N + 1], b: f32[N]) = sum(a) + sum(b)\nexport fn f(x: f32[5], y: f32[4]) = g(x, y)\n",
+          "sum(y");
+    refuse("fn g(a: f32[N + 1], b: f32[N]) = sum(a)\nexport fn f(x: f32[5], y: f32[5]) = g(x, y)\n",
+           "g: argument a is f32[5], not f32[6]");
+}
+
 Test(slices, forms) {
     body_is("return x[S-1:S][0]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
     body_is("return x[-1]", "slice(x, [S - 1, 0], [1, 4], [1, 1])\n");
