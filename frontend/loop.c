@@ -77,6 +77,11 @@ static bool scan_range(struct expander *x, const struct stmt *s, const struct ex
         !evaluate_extent(x, s->to, "a loop's bound", &to))
         return false;
     *count = extent_sub(x->graph->extents, to, *from);
+    if (extent_min(*from) < INT32_MIN || extent_max(to) > INT32_MAX) {
+        diag_error(x->diag, s->loc, "a loop's variable is an i32: %s..%s does not fit it",
+                   extent_text(x->arena, *from), extent_text(x->arena, to));
+        return false;
+    }
     if (extent_nonnegative(x->graph->extents, *count)) return true;
     diag_error(x->diag, s->to->loc, "the loop may end (%s) before it starts (%s)", extent_text(x->arena, to),
                extent_text(x->arena, *from));

@@ -316,6 +316,14 @@ Test(marks, stand_where_they_mean_something) {
            ":1:6: error: layout, in and over mean nothing beside an argument of g");
 }
 
+Test(loops, variables_fit_an_i32) {
+    body_refused("for u scan 0..3000000000 {\n y = y + 1\n}\nreturn y",
+                 "a loop's variable is an i32: 0..3000000000");
+    body_refused("for u scan -3000000000..0 {\n y = y + 1\n}\nreturn y",
+                 "a loop's variable is an i32: -3000000000..0");
+    body_is("for u scan 2147483646..2147483647 {\n y = y + 1\n}\nreturn y", "scan");
+}
+
 Test(functions, extents_bind_in_any_order) {
     check("fn g(a: f32[N + 1], b: f32[N]) = sum(a) + sum(b)\nexport fn f(x: f32[5], y: f32[4]) = g(x, y)\n",
           "sum(y");
