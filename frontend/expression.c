@@ -182,7 +182,9 @@ static struct item unary(struct expander *x, const struct expr *e) {
 }
 
 static struct item binary(struct expander *x, const struct expr *e) {
-    struct item operands[2] = {evaluate(x, e->left), evaluate(x, e->right)}, result;
+    struct item operands[2], result;
+    operands[0] = evaluate(x, e->left); /* first, whatever compiler: it makes nodes */
+    operands[1] = evaluate(x, e->right);
     if (operands[0].kind == ITEM_ERROR || operands[1].kind == ITEM_ERROR) return item_error();
     if (item_known(&operands[0]) && item_known(&operands[1]) &&
         constant_binary(x, e->text, &operands[0], &operands[1], e->loc, &result))
