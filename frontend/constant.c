@@ -92,7 +92,7 @@ static struct item integers(struct expander *x, const char *op, int64_t a, int64
     else if (*op == '/')
         return item_real((double)a / (double)b);
     else if (*op == '%')
-        r = a - b * floor_divide(a, b);
+        r = a % b + ((a % b && (a < 0) != (b < 0)) ? b : 0);
     else if (*op == '+')
         fits = !__builtin_add_overflow(a, b, &r);
     else if (*op == '-')

@@ -225,7 +225,8 @@ const struct extent *extent_floordiv(struct extents *x, const struct extent *a, 
     for (int i = 0; i < a->count; i++) {
         struct term q = a->terms[i], r = a->terms[i];
         q.coefficient = floor_div(q.coefficient, divisor);
-        r.coefficient -= q.coefficient * divisor;
+        r.coefficient %= divisor; /* not q * divisor away, which may overflow */
+        if (r.coefficient < 0) r.coefficient += divisor;
         if (q.coefficient) sum_add(&quotient, q);
         if (r.coefficient) sum_add(&rest, r);
     }

@@ -324,6 +324,12 @@ Test(loops, variables_fit_an_i32) {
     body_is("for u scan 2147483646..2147483647 {\n y = y + 1\n}\nreturn y", "scan");
 }
 
+Test(constants, remainders_of_the_smallest) { /* by no product that overflows: UBSan sees one */
+    check("const A = -9223372036854775808 % 3\nexport fn f(x: f32[4]) = x * A\n", "x * 1.0");
+    refuse("dim S in 1..2\nexport fn f(x: f32[S]) = x * (S*-9223372036854775807 // 3)\n",
+           "-3074457345618258603*S + (2*S) // 3 may");
+}
+
 Test(functions, extents_bind_in_any_order) {
     check("fn g(a: f32[N + 1], b: f32[N]) = sum(a) + sum(b)\nexport fn f(x: f32[5], y: f32[4]) = g(x, y)\n",
           "sum(y");
