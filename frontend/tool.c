@@ -166,7 +166,6 @@ static bool read_constants(struct tool *t, struct frontend_options *o) {
 }
 
 int tool_parse(struct tool *t, int n) {
-    size_t length;
     struct frontend_options options = {.seed = 0, .weights = options_value(t->list, "weights")};
     int64_t seed = 0;
     if (options_given(t->list, "seed") && !tool_number(t, "seed", 0, &seed)) return TOOL_USAGE;
@@ -175,10 +174,12 @@ int tool_parse(struct tool *t, int n) {
     t->path = options_operand(t->list, n);
     if (!t->path) return options_error(t->program, "no model was given");
     diag_init(&t->diag, t->arena, stderr);
-    const char *text = tool_read_text(t, t->path, &length);
+    bool again = t->text && !strcmp(t->path, "-"); /* for another target: standard input is read once */
+    const char *text = again ? t->text : tool_read_text(t, t->path, &t->length);
     if (!text) return TOOL_IO;
+    t->text = text;
     ice_context(arena_printf(t->arena, "reading %s", t->path), NULL, NULL);
-    t->graph = frontend_parse(t->arena, &t->diag, t->path, text, length, &options);
+    t->graph = frontend_parse(t->arena, &t->diag, t->path, text, t->length, &options);
     ice_context(NULL, NULL, NULL);
     if (t->diag.errors) return TOOL_INPUT;
     int status = read_plan(t);

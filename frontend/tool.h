@@ -47,7 +47,7 @@ enum { TOOL_DONE = 0, TOOL_INPUT = 1, TOOL_USAGE = 2, TOOL_IO = 3, TOOL_OURS = 7
         0, "seed", "N", "seed of random initialisers, and of inputs that are `random` [0]", NULL             \
     }
 
-/* A row of both programs: the machine. tool_triple reads it. */
+/* A row of both programs: the machine. tool_targets reads it. */
 #define TOOL_TARGET_ROW                                                                                      \
     {                                                                                                        \
         0, "target", "TRIPLE", "the kind of machine to compile for [this one]",                              \
@@ -88,6 +88,8 @@ struct tool {
     struct diag diag;
     struct graph *graph;
     const char *path; /* of the model, "-" for standard input */
+    const char *text; /* of the model parsed last */
+    size_t length;
 };
 
 /* A program's main(): parses the command line, answers fatal signals, releases what `run` used. */

@@ -43,6 +43,7 @@ gives 0 mdlc --target=cuda:sm_80,sm_90a good.mdl -o made/libgood.so
 leaves good.h good.weights libgood.so
 rm -f made/*
 gives 0 mdlc --target=cpu+cuda:sm_90a good.mdl -o made/libgood.so
+gives 0 sh -c 'mdlc --target=cpu+cuda:sm_90a - -o made/libgood.so <good.mdl'
 leaves good.h good.sm_90a.weights good.weights libgood.so
 gives 0 mdlc --target=cuda:sm_90a,sm_80 --emit=ptx good.mdl
 [ "$(sed -n '/^\/\/ sm_/p; s/^\.target //p' out | tr '\n' ' ')" = '// sm_90a sm_90a // sm_80 sm_80 ' ] || fail "not the PTX of each architecture under its name"
