@@ -38,6 +38,9 @@ static const struct option_program program = {
 static int choose_target(struct tool *t) {
     struct tool_target given;
     if (!tool_targets(t, &given, 1)) return TOOL_USAGE;
+    if (given.emulated)
+        return options_error(&program, "--target=emulate:%s: only mdlc emulates; name the target itself",
+                             given.emulated);
     if (!given.cpu && !given.triple) return TOOL_DONE;
     t->graph->target = target_find(given.triple, given.cpu ? given.cpu : "generic");
     return t->graph->target

@@ -129,6 +129,8 @@ gives 2 mdlc --mcpu=x86-64-v33 good.mdl
 says "did you mean 'x86-64-v3'?"
 gives 2 mdlc --target=riscv64-linux-gnu good.mdl
 says 'known are cpu, cuda:ARCH,..., x86_64-linux-gnu, aarch64-linux-gnu'
+gives 2 mdl-opt --target=emulate:bogus good.mdl
+says 'only mdlc emulates'
 gives 2 mdl-opt --target=aarch64 good.mdl
 says 'known are cpu, cuda:ARCH,..., x86_64-linux-gnu, aarch64-linux-gnu'
 gives 2 mdlc --mcpu=neoverse-n1 --target=x86_64-linux-gnu good.mdl
