@@ -1,5 +1,6 @@
 /* Messages with a place, their counting, and the compiler's own failures. */
 #include "ir/diag.h"
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +83,10 @@ enum { LONGEST_WORD = 64 };
 
 /* Levenshtein distance with transpositions of neighbours counted as one (optimal string alignment). */
 static int edit_distance(const char *a, const char *b) {
+    for (; *a && *a == *b; b++) a++; /* what both begin and end with costs nothing, however long */
     int n = (int)strlen(a), m = (int)strlen(b);
-    if (n > LONGEST_WORD || m > LONGEST_WORD) return LONGEST_WORD;
+    for (; n && m && a[n - 1] == b[m - 1]; m--) n--;
+    if (n > LONGEST_WORD || m > LONGEST_WORD) return INT_MAX;
     int rows[3][LONGEST_WORD + 1];
     for (int j = 0; j <= m; j++) rows[0][j] = j;
     for (int i = 1; i <= n; i++) {

@@ -144,3 +144,13 @@ Test(text, layouts_and_schedules_survive_printing) {
     cr_assert(strstr(error, "dot_int9"));
     cr_assert_null(schedule_parse(g->arena, "loops, tile=[1, ", &error));
 }
+
+Test(diag, nearest_of_long_names) {
+    char word[201], near[201], far[201];
+    const char *const both[] = {far, near};
+    memset(word, 'a', 200), memset(near, 'a', 200), memset(far, 'b', 200);
+    word[200] = near[200] = far[200] = 0;
+    near[100] = 'c';
+    cr_expect_eq(diag_nearest(word, both, 1), NULL);
+    cr_expect_eq(diag_nearest(word, both, 2), near);
+}
