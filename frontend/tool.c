@@ -268,6 +268,8 @@ int tool_main(const struct option_program *program, int argc, char **argv, int (
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of output like others */
     ice_on_signals();
     status = run(&tool);
+    int unsaid = tool.diag.limit ? tool.diag.errors - tool.diag.limit : 0;
+    if (unsaid > 0) fprintf(stderr, "%s: %d more error%s\n", program->name, unsaid, unsaid == 1 ? "" : "s");
     arena_release(tool.arena);
     options_free(&list);
     return status;

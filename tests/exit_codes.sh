@@ -91,6 +91,9 @@ for kind in graph kernels llvm asm obj so header; do
 done
 gives 1 mdl-opt bad.mdl
 gives 1 mdlc interpret bad.mdl
+{ echo 'export fn f(x: f32[3]) {'; for i in $(seq 57); do echo "a$i = none"; done; echo 'return x'; echo '}'; } >many.mdl
+gives 1 mdlc many.mdl
+says 'mdlc: 7 more errors'
 gives 1 mdlc unbound.mdl -o made/libunbound.so
 says none.gguf
 leaves
