@@ -23,7 +23,7 @@ void expand_for(struct expander *x, struct stmt *s) {
     int64_t from, to;
     bool good = for_bound(x, s->from, &from);
     if (!for_bound(x, s->to, &to) || !good) {
-        s->body = NULL; /* so that nothing is reported again in the next expansion */
+        s->failed = true; /* so that nothing is reported again in the next expansion */
         return;
     }
     x->frame->loops++;

@@ -284,7 +284,7 @@ static void expand_statement(struct expander *x, struct stmt *s) {
     x->on = on;
     if (x->diag->errors == errors) return;
     report_calls(x);
-    s->failed = s->kind != STMT_FOR && s->kind != STMT_STAGE;
+    s->failed |= s->kind != STMT_FOR && s->kind != STMT_STAGE;
     if (s->failed) poison(x, s);
 }
 

@@ -221,6 +221,8 @@ static bool offset_index(struct expander *x, struct element *el, const struct ar
     if (e->kind != EXPR_BINARY || !strchr("+-", *e->text) || !is_simple(e->left) || !is_simple(e->right))
         return false;
     struct item a = evaluate(x, e->left), b = evaluate(x, e->right);
+    *good = false;
+    if (a.kind == ITEM_ERROR || b.kind == ITEM_ERROR) return true; /* reported */
     bool swap = a.kind == ITEM_INT && *e->text == '+';
     struct item *variable = swap ? &b : &a, *number = swap ? &a : &b;
     if (variable->kind != ITEM_VALUE || number->kind != ITEM_INT ||

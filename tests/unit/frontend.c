@@ -330,6 +330,19 @@ Test(constants, remainders_of_the_smallest) { /* by no product that overflows: U
            "-3074457345618258603*S + (2*S) // 3 may");
 }
 
+static void refuse_once(const char *text, const char *wanted) {
+    refuse(text, wanted);
+    const char *first = strstr(messages, wanted);
+    cr_expect(first && !strstr(first + 1, wanted), "%s", messages);
+}
+
+Test(errors, are_reported_once) {
+    refuse_once(IN("for u in 0..2 {\n for v in 0..none {\n y = y + 1\n }\n}\nreturn y"),
+                "unknown name 'none'");
+    refuse_once(IN("for t scan 0..2 {\n y = y + k[t + none]\n}\nreturn y"), "unknown name 'none'");
+    refuse_once(IN("return w[1 + none]"), "unknown name 'none'");
+}
+
 Test(functions, extents_bind_in_any_order) {
     check("fn g(a: f32[N + 1], b: f32[N]) = sum(a) + sum(b)\nexport fn f(x: f32[5], y: f32[4]) = g(x, y)\n",
           "sum(y");
