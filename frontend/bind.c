@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct opened { /* a weight file, or why it could not be read (reported once) */
-    struct weights *weights;
+struct opened {              /* a weight file */
+    struct weights *weights; /* NULL: missing, or could not be read, which was reported */
 };
 struct binder {
     struct graph *graph;
@@ -117,8 +117,8 @@ static bool check_tensor(struct binder *b, const struct global *g, const struct 
     }
     struct type whole = piece_whole(b->graph, &g->type, g->sharding);
     if (!same_shape(&whole, t)) {
-        diag_error(d, g->loc, "shapes differ: %s is %s, but '%s' in %s is %s", g->name,
-                   type_text(a, &whole), name, w->path, shape_text(a, t->rank, t->dims));
+        diag_error(d, g->loc, "shapes differ: %s is %s, but '%s' in %s is %s", g->name, type_text(a, &whole),
+                   name, w->path, shape_text(a, t->rank, t->dims));
         return false;
     }
     if (convertible(g->type.dtype, format_info(t->format)->dtype)) return true;

@@ -135,7 +135,7 @@ static int sugar_stack(struct expander *x, const struct sugar_call *c, struct va
     return one(n ? n->results[0] : NULL, results);
 }
 
-/* The sizes of split, with -1 filled in: what the others leave. NULL in *rest where it may be negative. */
+/* The sizes of split, with -1 filled in: what the others leave. False after reporting. */
 static bool split_sizes(struct expander *x, const struct sugar_call *c, const struct extent *whole,
                         const struct extent **sizes) {
     const struct attr *a = sugar_attr(c, "sizes");

@@ -18,8 +18,8 @@ enum op_level {
     LEVEL_STRUCTURE /* has a syntax of its own: params, constants, kernels, loops */
 };
 
-/* Families share rules for types, index maps and evaluation; each is a column of infer.c, imap.c, interp.c.
- */
+/* Families share rules for types, index maps and evaluation; each is a row of infer.c, imap.c,
+ * eval_structure.c, and of tables of passes/ and backend/. */
 enum op_family {
 #define FAMILY(name) FAMILY_##name,
 #include "ir/families.def"

@@ -77,7 +77,8 @@ static void check_init(struct verify *v, const struct global *global) {
         verify_error(v, global->loc, "%s has an empty initialiser", global->name);
 }
 
-/* All ids, in order, and names that differ: quadratic, but of declarations, of which there are tens. */
+/* All ids, in order, and names that differ: quadratic in the declarations, of which a
+ * model that shares arrays has tens. */
 static void check_names(struct verify *v) {
     for (const struct global *a = v->g->globals; a; a = a->next)
         for (const struct global *b = v->g->globals; b != a; b = b->next)
