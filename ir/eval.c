@@ -213,6 +213,12 @@ void array_copy(struct array *to, int64_t to_first, const struct array *from, in
         memcpy(to->integers + to_first, from->integers + from_first, (size_t)count * sizeof *to->integers);
 }
 
+struct array *array_copy_of(struct arena *a, const struct array *x) {
+    struct array *copy = array_new(a, x->dtype, x->rank, x->extents);
+    array_copy(copy, 0, x, 0, x->elements);
+    return copy;
+}
+
 /* Towards zero; what does not fit becomes the nearest that does; NaN becomes 0. */
 static int64_t integer_of_float(enum dtype t, double value) {
     int bits = 8 * dtype_bytes(t) - (t != DTYPE_U8);

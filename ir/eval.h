@@ -106,6 +106,7 @@ int64_t array_outer(const struct array *x, int axis), array_inner(const struct a
 /* `count` elements; both of the same class. */
 void array_copy(struct array *to, int64_t to_first, const struct array *from, int64_t from_first,
                 int64_t count);
+struct array *array_copy_of(struct arena *a, const struct array *x);
 /* Element `j` of `from`, as cast() converts it to the type of `to`. */
 void array_cast_element(struct array *to, int64_t i, const struct array *from, int64_t j);
 static inline double array_float(const struct array *x, int64_t i) {

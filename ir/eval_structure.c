@@ -48,19 +48,13 @@ static bool element_of(struct eval *e, const struct node *n, int k, int64_t *ele
                      (long long)count);
 }
 
-static struct array *copy_of(struct arena *a, const struct array *x) {
-    struct array *copy = array_new(a, x->dtype, x->rank, x->extents);
-    array_copy(copy, 0, x, 0, x->elements);
-    return copy;
-}
-
 /* Reading shares the numbers; in a loop, whose assignments reuse the buffer, it copies them. */
 bool eval_param(struct eval *e, const struct node *n) {
     int64_t element;
     if (!element_of(e, n, 0, &element)) return false;
     struct cell cell = interp_global(e->interp, n->global, element);
     struct slot *slot = &e->interp->slots[n->global->id][element];
-    if (n->global->assigned && e->depth && !cell.stored) cell.array = copy_of(e->arena, cell.array);
+    if (n->global->assigned && e->depth && !cell.stored) cell.array = array_copy_of(e->arena, cell.array);
     if (!e->depth) slot->reusable = false;
     e->cells[n->results[0]->id] = cell;
     return true;
@@ -141,7 +135,7 @@ bool eval_scan(struct eval *e, const struct node *n) {
     bool good = true;
     for (int s = 0; s < 2; s++) {
         sets[s] = arena_new_array(outer, struct array *, (size_t)n->results_count);
-        for (int k = 0; k < n->results_count; k++) sets[s][k] = copy_of(outer, eval_operand(e, n, k));
+        for (int k = 0; k < n->results_count; k++) sets[s][k] = array_copy_of(outer, eval_operand(e, n, k));
     }
     e->arena = step;
     e->depth++;

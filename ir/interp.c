@@ -157,12 +157,6 @@ static bool bind(struct eval *e, const struct function *f, struct array *const *
     return true;
 }
 
-static struct array *copied(struct arena *a, const struct array *x) {
-    struct array *copy = array_new(a, x->dtype, x->rank, x->extents);
-    array_copy(copy, 0, x, 0, x->elements);
-    return copy;
-}
-
 static bool same_numbers(const struct array *a, const struct array *b) {
     return a && b && a->floats == b->floats && a->integers == b->integers;
 }
@@ -174,7 +168,7 @@ static void set_aside(struct interp *p, struct arena *call, struct slot *slot) {
         for (int64_t i = 0; i < global_elements(global); i++) {
             const struct slot *other = &p->slots[global->id][i];
             if (other == slot || !other->pending || !same_numbers(slot->pending, other->now)) continue;
-            slot->pending = copied(call, slot->pending);
+            slot->pending = array_copy_of(call, slot->pending);
             return;
         }
 }
@@ -202,8 +196,8 @@ static void give_results(struct eval *e, const struct function *f, struct array 
     const struct block *b = f->body;
     for (int k = 0; k < b->results_count; k++) {
         const struct cell *cell = &e->cells[value_now(b->results[k])->id];
-        results[k] =
-            cell->stored ? eval_decoded(e->interp->arena, cell) : copied(e->interp->arena, cell->array);
+        results[k] = cell->stored ? eval_decoded(e->interp->arena, cell)
+                                  : array_copy_of(e->interp->arena, cell->array);
     }
 }
 
