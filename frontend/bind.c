@@ -6,6 +6,7 @@
 #include "frontend/frontend.h"
 #include "frontend/table.h"
 #include "frontend/weights.h"
+#include "ir/literal.h"
 #include "ir/piece.h"
 #include <errno.h>
 #include <string.h>
@@ -82,13 +83,6 @@ static const char *tensor_name(struct arena *a, const struct global *g, int64_t 
     return arena_printf(a, "%s%s", name, text);
 }
 
-static const char *shape_text(struct arena *a, int rank, const int64_t *dims) {
-    const char *text = "[";
-    for (int i = 0; i < rank; i++)
-        text = arena_printf(a, "%s%s%lld", text, i ? ", " : "", (long long)dims[i]);
-    return arena_printf(a, "%s]", text);
-}
-
 static bool same_shape(const struct type *type, const struct weight_tensor *t) {
     bool same = type->rank == t->rank;
     for (int i = 0; same && i < t->rank; i++) {
@@ -118,7 +112,7 @@ static bool check_tensor(struct binder *b, const struct global *g, const struct 
     struct type whole = piece_whole(b->graph, &g->type, g->sharding);
     if (!same_shape(&whole, t)) {
         diag_error(d, g->loc, "shapes differ: %s is %s, but '%s' in %s is %s", g->name, type_text(a, &whole),
-                   name, w->path, shape_text(a, t->rank, t->dims));
+                   name, w->path, ints_text(a, t->dims, t->rank));
         return false;
     }
     if (convertible(g->type.dtype, format_info(t->format)->dtype)) return true;

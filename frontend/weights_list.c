@@ -6,14 +6,9 @@
  *     272 tensors, 134515008 elements, 98935296 bytes; GGUF 3; 33 metadata values; general.architecture = llama */
 #include "frontend/weights.h"
 #include "frontend/weights_reader.h"
+#include "ir/literal.h"
 #include <inttypes.h>
 #include <string.h>
-
-static const char *shape_text(struct arena *a, const struct weight_tensor *t) {
-    const char *text = "[";
-    for (int i = 0; i < t->rank; i++) text = arena_printf(a, "%s%s%" PRId64, text, i ? ", " : "", t->dims[i]);
-    return arena_printf(a, "%s]", text);
-}
 
 /* Characters, not bytes, of a UTF-8 text; more exact widths are the terminal's business. */
 static int width(const char *text) {
@@ -28,13 +23,13 @@ static void print_tensors(struct arena *a, const struct weights *w, FILE *out) {
     int name = width("name"), shape = width("shape");
     for (int i = 0; i < w->count; i++) {
         name = wider(name, width(w->tensors[i].name));
-        shape = wider(shape, width(shape_text(a, &w->tensors[i])));
+        shape = wider(shape, width(ints_text(a, w->tensors[i].dims, w->tensors[i].rank)));
     }
     fprintf(out, "%-*s  %-6s  %-*s  %12s  %12s\n", name, "name", "format", shape, "shape", "bytes", "offset");
     for (int i = 0; i < w->count; i++) {
         const struct weight_tensor *t = &w->tensors[i];
         fprintf(out, "%s%*s  %-6s  %-*s  %12zu  %12" PRIu64, t->name, name - width(t->name), "",
-                format_name(t->format), shape, shape_text(a, t), t->bytes, t->offset);
+                format_name(t->format), shape, ints_text(a, t->dims, t->rank), t->bytes, t->offset);
         if (strcmp(t->file, w->path)) fprintf(out, "  %s", t->file);
         fputc('\n', out);
     }

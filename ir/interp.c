@@ -2,6 +2,7 @@
 #include "ir/interp.h"
 #include "ir/eval.h"
 #include "ir/exchange.h"
+#include "ir/literal.h"
 #include "ir/piece.h"
 #include "ir/ranks.h"
 #include "ir/tensor.h"
@@ -55,13 +56,6 @@ static const char *argument_name(const struct function *f, int k) {
     return f->body->args[k]->name ? f->body->args[k]->name : "argument";
 }
 
-static const char *shape_text(struct arena *a, const struct array *x) {
-    const char *text = "[";
-    for (int d = 0; d < x->rank; d++)
-        text = arena_printf(a, "%s%s%lld", text, d ? ", " : "", (long long)x->extents[d]);
-    return arena_printf(a, "%s]", text);
-}
-
 static bool mentions(const struct extent *e, const struct dim *dim) {
     for (int t = 0; t < e->count; t++)
         for (int s = 0; s < e->terms[t].count; s++) {
@@ -110,7 +104,7 @@ static bool check_input(struct eval *e, const struct function *f, int k, const s
     const struct type *t = &f->body->args[k]->type;
     if (x->dtype != t->dtype || x->rank != t->rank)
         return fail(e, f, "%s is %s%s, but %s is wanted", argument_name(f, k), dtype_name(x->dtype),
-                    x->rank ? shape_text(e->arena, x) : "", type_text(e->arena, t));
+                    x->rank ? ints_text(e->arena, x->extents, x->rank) : "", type_text(e->arena, t));
     return true;
 }
 
@@ -138,8 +132,8 @@ static bool check_extents(struct eval *e, const struct function *f, int k, const
         int64_t wanted = eval_length(e, t->extents[d]);
         if (wanted != x->extents[d])
             return fail(e, f, "%s has shape %s, but %s = %lld in %s", argument_name(f, k),
-                        shape_text(e->arena, x), extent_text(e->arena, t->extents[d]), (long long)wanted,
-                        type_text(e->arena, t));
+                        ints_text(e->arena, x->extents, x->rank), extent_text(e->arena, t->extents[d]),
+                        (long long)wanted, type_text(e->arena, t));
     }
     return true;
 }

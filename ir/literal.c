@@ -72,7 +72,7 @@ const char *tensor_text(struct arena *a, const struct tensor *t) {
     return collected(a, out, &text, &length);
 }
 
-static const char *ints_text(struct arena *a, const int64_t *ints, int count) {
+const char *ints_text(struct arena *a, const int64_t *ints, int count) {
     const char *text = "[";
     for (int i = 0; i < count; i++)
         text = arena_printf(a, "%s%s%lld", text, i ? ", " : "", (long long)ints[i]);
