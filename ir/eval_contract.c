@@ -1,8 +1,7 @@
 /* Interprets contractions: linear, matmul, einsum, and linear of an input quantised in blocks. */
+#include "ir/einsum.h"
 #include "ir/eval.h"
-#include <ctype.h>
 #include <math.h>
-#include <string.h>
 
 /* Four sums, so that the additions of a row do not wait for each other. */
 static double dot(const double *a, const double *b, int64_t n) {
@@ -135,47 +134,30 @@ bool eval_matmul(struct eval *e, const struct node *n) {
 }
 
 /* An einsum: a walk over the letters of the result, and in it one over those that are summed. */
-struct einsum {
+struct letters {
     int operands;
     const struct array *x[MAX_OPERANDS];
-    int64_t extents[128];               /* of each letter */
-    int64_t strides[MAX_OPERANDS][128]; /* of each operand along each letter; summed on a diagonal */
-    bool seen[128];
     struct walk kept, summed;
 };
 
-/* Reads the letters of operand `k` up to its comma or arrow; gives where they end. */
-static const char *read_letters(struct einsum *s, int k, const char *p) {
-    int64_t own[MAX_RANK];
-    array_strides(s->x[k], own);
-    for (int d = 0; *p && *p != ',' && *p != '-'; p++) {
-        if (!isalpha((unsigned char)*p) || d >= s->x[k]->rank) continue;
-        s->extents[(int)*p] = s->x[k]->extents[d];
-        s->strides[k][(int)*p] += own[d++];
-        s->seen[(int)*p] = true;
-    }
-    return *p == ',' ? p + 1 : p;
-}
-
-static void add_letter(struct einsum *s, struct walk *w, int letter) {
-    w->extents[w->rank] = s->extents[letter];
-    for (int k = 0; k < s->operands; k++) w->strides[k][w->rank] = s->strides[k][letter];
-    w->rank++;
-}
-
-static void read_spec(struct einsum *s, const char *spec) {
-    for (int k = 0; k < s->operands; k++) spec = read_letters(s, k, spec);
+/* A letter that an operand has twice walks its diagonal: strides add up. */
+static void walk_letters(struct letters *s, const struct einsum *m) {
     s->kept.streams = s->summed.streams = s->operands;
-    for (spec = strchr(spec, '>'); spec && *spec; spec++) {
-        if (!isalpha((unsigned char)*spec)) continue;
-        add_letter(s, &s->kept, *spec);
-        s->seen[(int)*spec] = false;
+    s->kept.rank = m->result_rank;
+    s->summed.rank = m->letters - m->result_rank;
+    for (int k = 0; k < s->operands; k++) {
+        int64_t strides[MAX_RANK];
+        array_strides(s->x[k], strides);
+        for (int d = 0; d < m->ranks[k]; d++) {
+            int loop = m->axes[k][d], inner = loop - m->result_rank;
+            struct walk *w = inner < 0 ? &s->kept : &s->summed;
+            w->extents[inner < 0 ? loop : inner] = s->x[k]->extents[d];
+            w->strides[k][inner < 0 ? loop : inner] += strides[d];
+        }
     }
-    for (int letter = 0; letter < 128; letter++)
-        if (s->seen[letter]) add_letter(s, &s->summed, letter);
 }
 
-static double sum_floats(struct einsum *s) {
+static double sum_floats(struct letters *s) {
     double sum = 0;
     for (bool more = walk_start(&s->summed); more; more = walk_next(&s->summed)) {
         double product = 1;
@@ -185,7 +167,7 @@ static double sum_floats(struct einsum *s) {
     return sum;
 }
 
-static int64_t sum_integers(struct einsum *s) {
+static int64_t sum_integers(struct letters *s) {
     uint64_t sum = 0;
     for (bool more = walk_start(&s->summed); more; more = walk_next(&s->summed)) {
         uint64_t product = 1;
@@ -197,12 +179,15 @@ static int64_t sum_integers(struct einsum *s) {
 }
 
 bool eval_einsum(struct eval *e, const struct node *n) {
-    struct einsum s = {.operands = n->operands_count};
+    struct letters s = {.operands = n->operands_count};
+    struct einsum letters;
     struct array *y = eval_result(e, n, 0);
     int64_t i = 0;
     if (!y) return false;
     for (int k = 0; k < s.operands; k++) s.x[k] = eval_factor(e, n, k);
-    read_spec(&s, node_attr(n, "spec")->s);
+    const char *wrong = einsum_parse(e->arena, node_attr(n, "spec")->s, &letters);
+    if (wrong) ice("einsum: %s", wrong);
+    walk_letters(&s, &letters);
     for (bool more = walk_start(&s.kept); more; more = walk_next(&s.kept), i++)
         if (y->floats)
             y->floats[i] = sum_floats(&s);
