@@ -154,10 +154,11 @@ static bool write_library(struct code *codes, int count, const struct output *o)
 
 /* ---- artifacts ---- */
 
-/* m.h and m.weights stand beside libm.so, named after the library's file without "lib" and ".so". */
+/* m.h and m.weights stand beside libm.so, named after the library's file without "lib" and ".so", unless that is
+ * all of it; runtime/weights.c looks for them by the same rule. */
 static const char *beside(struct code *c, const char *output, const char *suffix) {
     const char *slash = strrchr(output, '/'), *base = slash ? slash + 1 : output, *dot = strstr(base, ".so");
-    const char *stem = !strncmp(base, "lib", 3) ? base + 3 : base;
+    const char *stem = !strncmp(base, "lib", 3) && base[3] && base[3] != '.' ? base + 3 : base;
     int length = dot && dot > stem ? (int)(dot - stem) : (int)strlen(stem);
     return arena_printf(c->arena, "%.*s%.*s%s", (int)(base - output), output, length, stem, suffix);
 }

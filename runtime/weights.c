@@ -153,15 +153,16 @@ static const char *from_environment(const char *model) {
     return path && *path ? path : NULL;
 }
 
-/* Beside the library that `d` is in: folder/libNAME.so -> folder/NAME.weights, or what its suffix is. */
+/* Beside the library that `d` is in: folder/libNAME.so -> folder/NAME.weights, or what its suffix is;
+ * names without a NAME as backend/backend.c takes them. */
 static bool beside_library(const struct mdl_descriptor *d, char *path, size_t size) {
     Dl_info info;
     if (!dladdr(d, &info) || !info.dli_fname) return false;
     const char *slash = strrchr(info.dli_fname, '/'), *base = slash ? slash + 1 : info.dli_fname;
     int folder = (int)(base - info.dli_fname);
-    if (strncmp(base, "lib", 3) == 0) base += 3;
+    if (strncmp(base, "lib", 3) == 0 && base[3] && base[3] != '.') base += 3;
     const char *end = strstr(base, ".so");
-    int stem = end ? (int)(end - base) : (int)strlen(base);
+    int stem = end && end > base ? (int)(end - base) : (int)strlen(base);
     int n = snprintf(path, size, "%.*s%.*s%s", folder, info.dli_fname, stem, base, d->weights_suffix);
     if (n < 0 || (size_t)n >= size) return false;
     if (access(path, F_OK) == 0) return true;

@@ -50,4 +50,13 @@ expect 3 "o o/0.npy" mdl-run "$dir/libmlp.so" x=random N=2 --output=o
 prepare='ln -s /dev/full t'
 expect 3 "t" mdl-run "$dir/libmlp.so" x=random N=2 --trace=t
 [ -h t ] || fail "a link to a device was replaced"
+
+# A library is found by its weights whatever it is called.
+printf 'model named\nparam w : f32[512, 512] = ones\nexport fn f(x: f32[512]) = linear(x, w)\n' >"$dir/named.mdl"
+for name in lib.so .so lib x libx.so.1; do
+    rm -rf "$dir/at" && mkdir "$dir/at"
+    gives 0 mdlc -o "$dir/at/$name" "$dir/named.mdl"
+    ls -A "$dir/at" | grep -q "\.weights$" || fail "$name: no weights file"
+    gives 0 mdl-run "$dir/at/$name" x=random
+done
 [ $failures -eq 0 ]
