@@ -135,13 +135,20 @@ static bool may_replace(const struct plan *p, const struct node *n, const struct
     return true;
 }
 
+/* Whether v has been assigned before: its home is the first state that it is assigned to. */
+static bool assigned_before(const struct plan *p, const struct value *v, const struct node *assign) {
+    for (const struct use *u = p->uses[v->id]; u; u = u->next)
+        if (u->node && u->node->op == OP_assign && u->position < p->position[assign->id]) return true;
+    return false;
+}
+
 /* Puts the value that is assigned into the state's own buffer, if nobody misses the old contents and no check
  * can fail any more. */
 static void place_in_state(struct plan *p, const struct node *assign) {
     struct value *v = assign->operands[0], *old;
     int over = -1;
     if (!made_by_kernel(v) || v->place.space || p->same[v->id] || v->def->parent != assign->parent) return;
-    if (p->position[v->def->id] < p->last_guard) return;
+    if (p->position[v->def->id] < p->last_guard || assigned_before(p, v, assign)) return;
     for (struct node *n = NULL; (n = node_walk(p->f->body, n));)
         if ((old = value_in_state(n, assign)) && !may_replace(p, n, old, assign, &over)) return;
     v->place.space = SPACE_STATE;
