@@ -84,17 +84,15 @@ static bool is_inside(const struct node *n, const struct node *scan) {
     return false;
 }
 
-/* Whether somebody looks at `old`, a value in the state's buffer, after `kernel` has put the new one there.
- */
-static bool looked_at_later(const struct plan *p, const struct value *old, const struct node *kernel) {
-    const struct node *scan = scan_around(kernel);
-    for (const struct use *u = p->uses[old->id]; u; u = u->next) {
-        if (u->node == kernel ||
-            (u->node && u->node->op == OP_assign && u->position < p->position[kernel->id]))
-            continue;
-        if (!u->node || u->position > p->position[kernel->id]) return true;
-        if (scan && !is_inside(old->def, scan) && is_inside(u->node, scan))
-            return true; /* in the next round */
+/* Whether somebody looks at v after `n` has been carried out: behind it, or in the next round of a loop around n that
+ * does not make v anew. */
+static bool looked_at_later(const struct plan *p, const struct value *v, const struct node *n) {
+    const struct node *again = NULL; /* the outermost of such loops */
+    for (const struct node *scan = scan_around(n); scan && !is_inside(v->def, scan); scan = scan_around(scan))
+        again = scan;
+    for (const struct use *u = p->uses[v->id]; u; u = u->next) {
+        if (u->position > p->position[n->id]) return true;
+        if (again && u->node && is_inside(u->node, again)) return true;
     }
     return false;
 }
@@ -121,7 +119,8 @@ static bool may_replace(const struct plan *p, const struct node *n, const struct
     const struct value *v = assign->operands[0];
     struct node *kernel = v->def;
     int at = p->position[n->id];
-    if (n->op == OP_assign && at > p->position[assign->id]) return last_use(p, v) <= at; /* the next change */
+    if (n->op == OP_assign && at > p->position[assign->id])
+        return !looked_at_later(p, v, n); /* the next change */
     if (n->op == OP_assign && at > p->position[kernel->id]) return false;
     if (n->op == OP_assign && old->place.space != SPACE_STATE) return true; /* it was copied there */
     if (at > p->position[assign->id] && !scan_around(assign)) return true;
