@@ -1,4 +1,5 @@
 /* Ops that are made of others into those: the rules of decompose.def. */
+#include "passes/decompose_f64.h"
 #include "passes/passes.h"
 #include "passes/rules.h"
 

@@ -9,7 +9,7 @@ passes_libpasses_a_SOURCES = \
 	passes/clone.c \
 	passes/cse.c \
 	passes/dce.c \
-	passes/decompose.c passes/decompose.def \
+	passes/decompose.c passes/decompose.def passes/decompose_f64.c passes/decompose_f64.h \
 	passes/factors.c passes/factors.h \
 	passes/fastmath.def \
 	passes/fold.c \
