@@ -4,8 +4,10 @@
 
 bool step(struct expander *x, struct loc loc) {
     if (x->stopped) return false;
-    if (++x->steps <= MAX_STEPS && x->graph->nodes - x->first_node <= MAX_NODES) return true;
-    diag_error(x->diag, loc, "this expands to too much: more than %d operations", MAX_NODES);
+    bool large = x->graph->nodes - x->first_node > MAX_NODES;
+    if (++x->steps <= MAX_STEPS && !large) return true;
+    diag_error(x->diag, loc, "this expands to too much: more than %d %s", large ? MAX_NODES : MAX_STEPS,
+               large ? "operations" : "statements and expressions");
     x->stopped = true;
     return false;
 }

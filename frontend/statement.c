@@ -225,16 +225,9 @@ static void place_returned(struct expander *x, const struct stmt *s, int first) 
     if (!v) f->failed = true;
 }
 
-static void expand_return(struct expander *x, struct stmt *s) {
+/* Into the frame's lists, which have room. */
+static void evaluate_returned(struct expander *x, struct stmt *s) {
     struct frame *f = x->frame;
-    f->returned = true;
-    if (f->loops) {
-        diag_error(x->diag, s->loc, "return stands at the end of a function, not inside a loop or kernel");
-        f->failed = true;
-        return;
-    }
-    f->results = arena_new_array(x->arena, struct item, MAX_RESULTS);
-    f->results_locs = arena_new_array(x->arena, struct loc, MAX_RESULTS);
     if (s->values && !s->values->next && s->values->value->kind == EXPR_CALL && f->function->type &&
         f->function->type->next) {
         f->results_count = evaluate_call(x, s->values->value, f->results);
@@ -253,6 +246,26 @@ static void expand_return(struct expander *x, struct stmt *s) {
         f->results[f->results_count++] = evaluate(x, a->value);
     }
     if (s->marks.sharding) place_returned(x, s, first);
+}
+
+static void expand_return(struct expander *x, struct stmt *s) {
+    struct frame *f = x->frame;
+    struct item results[MAX_RESULTS];
+    struct loc locs[MAX_RESULTS];
+    f->returned = true;
+    if (f->loops) {
+        diag_error(x->diag, s->loc, "return stands at the end of a function, not inside a loop or kernel");
+        f->failed = true;
+        return;
+    }
+    f->results = results;
+    f->results_locs = locs;
+    evaluate_returned(x, s);
+    size_t count = (size_t)f->results_count; /* mostly one: calls are many */
+    f->results = arena_new_array(x->arena, struct item, count);
+    f->results_locs = arena_new_array(x->arena, struct loc, count);
+    if (count) memcpy(f->results, results, count * sizeof *results);
+    if (count) memcpy(f->results_locs, locs, count * sizeof *locs);
 }
 
 /* A statement that failed before makes nothing; its names stand for errors already reported. */
