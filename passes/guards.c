@@ -129,6 +129,28 @@ static bool guarded_already(const struct guarding *x, const struct node *guard) 
     return false;
 }
 
+/* 1 if the loops around the node make a round at all, else 0. */
+static const struct extent *runs(struct graph *g, const struct node *n) {
+    const struct extent *runs = extent_const(g->extents, 1);
+    for (const struct node *loop = n->parent->owner; loop; loop = loop->parent->owner) {
+        int64_t most = extent_max(loop->count);
+        if (most < 1) return extent_const(g->extents, 0);
+        if (extent_min(loop->count) > 0) continue;
+        const struct extent *up = extent_add(g->extents, loop->count, extent_const(g->extents, most - 1));
+        runs = extent_mul(g->extents, runs, extent_floordiv(g->extents, up, most));
+    }
+    return runs;
+}
+
+/* What the guard of node n looks at where no loop is around it: nothing if n is never reached. */
+static struct value *reached(struct guarding *x, struct node *n, struct value *ids) {
+    const struct extent *extents[MAX_RANK] = {runs(x->g, n)};
+    struct builder b = {x->g, n, n->loc};
+    if (extents[0] == extent_const(x->g->extents, 1) || ids->type.rank == MAX_RANK) return ids;
+    memcpy(extents + 1, ids->type.extents, (size_t)ids->type.rank * sizeof *extents);
+    return build_broadcast(&b, ids, ids->type.rank + 1, extents);
+}
+
 static void add_guard(struct guarding *x, struct node *n, struct value *ids, int64_t lo,
                       const struct extent *hi, const char *what) {
     struct graph *g = x->g;
@@ -142,6 +164,7 @@ static void add_guard(struct guarding *x, struct node *n, struct value *ids, int
     x->changed = true;
     pass_explain(g, n->loc, "%s: %s", what, top ? "checked before anything else" : "checked where it stands");
     if (top) {
+        guard->operands[0] = reached(x, n, ids);
         hoist(x, guard);
         return;
     }
