@@ -155,6 +155,16 @@ static void order_assignment(struct fuser *f, int assign, const struct global *g
     }
 }
 
+/* A place that a guard has checked is not to be looked up before, and a write may be in place: after all checks. */
+static void order_checked(struct fuser *f, int guard, int i) {
+    const struct node *n = f->items[i].node;
+    bool read = n->op == OP_param && n->operands_count && n->operands[0];
+    for (int k = 0; read && k < f->items[i].users.count; k++) order(f, guard, f->items[i].users.to[k]);
+    if (n->op == OP_write || n->op == OP_gather || n->op == OP_take_along || n->op == OP_scatter ||
+        n->op == OP_scan)
+        order(f, guard, i);
+}
+
 static void order_effects(struct fuser *f) {
     int last = -1, guard = -1;
     for (int i = 0; i < f->count; i++) {
@@ -164,7 +174,7 @@ static void order_effects(struct fuser *f) {
             if (last >= 0) order(f, last, i);
             last = i;
         }
-        if (n->op == OP_write && guard >= 0) order(f, guard, i); /* it may be in place: after all checks */
+        if (guard >= 0) order_checked(f, guard, i);
         for (const struct global *global = f->g->globals; node_has_effect(n) && global; global = global->next)
             if (touches(n, OP_assign, global)) order_assignment(f, i, global);
     }
