@@ -1,6 +1,6 @@
 /* Attention and rotary embedding of f64 out of other ops, since their own kernels compute in f32.
  *
- *     sdpa(q, k, v)  =>  p = softmax(where(seen, scale * q k, -inf) + mask);  p v        heads in groups of a key head
+ *     sdpa(q, k, v)  =>  s = where(seen, scale * q k, -inf) + mask;  p = exp(s - max(s));  p v / sum(p)
  *     rope(x)        =>  [a cos - b sin, b cos + a sin]        a, b the two of each pair */
 #include "passes/decompose_f64.h"
 #include <math.h>
@@ -91,6 +91,16 @@ static struct value *add_mask(struct builder *b, struct value *mask, struct valu
     return build2(b, OP_add, scores, build_cast(b, mask, DTYPE_F64));
 }
 
+/* A reduction along the last axis, which stays, as 1. */
+static struct value *over_keys(struct builder *b, enum op op, struct value *x) {
+    int64_t last = x->type.rank - 1;
+    struct node *made = node_new(b->g, op, 1, &x, b->loc);
+    *node_attr(made, "axis") = attr_ints(b->g, 1, &last);
+    *node_attr(made, "keep") = (struct attr){.set = true, .i = 1};
+    return build_finish(b, made);
+}
+
+/* Divided last, so that of no keys the result is 0 / 0, as the kernels' is. */
 struct value *attention_of_f64(struct builder *b, const struct match *m) {
     const struct node *n = m->root;
     struct value *q = n->operands[0], *at = n->operands_count > 3 ? n->operands[3] : NULL,
@@ -106,9 +116,12 @@ struct value *attention_of_f64(struct builder *b, const struct match *m) {
     scores = build2(b, OP_mul, scores, scalar(b, node_attr(n, "scale")->f));
     if (node_attr(n, "causal")->i) scores = hide_later(b, &h, at, scores);
     if (mask) scores = add_mask(b, mask_in_groups(b, &h, mask), scores);
-    struct value *weights = build1(b, OP_softmax, scores);
-    struct value *made = einsum(b, h.batch ? "bgrst,btgd->bsgrd" : "grst,tgd->sgrd", weights, v);
-    return build_reshape(b, made, result->rank, result->extents);
+    struct value *weights = build1(b, OP_exp, build2(b, OP_sub, scores, over_keys(b, OP_max, scores)));
+    struct value *sums = einsum(b, h.batch ? "bgrst,btgd->bgrsd" : "grst,tgd->grsd", weights, v);
+    struct value *made = build2(b, OP_div, sums, over_keys(b, OP_sum, weights));
+    static const int64_t back[2][5] = {{2, 0, 1, 3},
+                                       {0, 3, 1, 2, 4}}; /* [batch, rows, groups, heads of each, dim] */
+    return build_reshape(b, build_transpose(b, made, back[h.batch]), result->rank, result->extents);
 }
 
 /* ---- rope ---- */

@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/numeric/blocks.mdl \
 	tests/numeric/caches.mdl \
 	tests/numeric/convnet.mdl \
+	tests/numeric/deep.mdl \
 	tests/numeric/double.mdl \
 	tests/numeric/einsum.mdl \
 	tests/numeric/empty.mdl \
