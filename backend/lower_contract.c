@@ -52,21 +52,29 @@ static void mark_origins(const struct value *v, bool *seen) {
         if (n->operands[i]) mark_origins(n->operands[i], seen);
 }
 
-/* Whether some result of the kernel needs both. */
-static bool meet(const struct emitter *e, const struct value *a, const struct value *b) {
+/* Of each result of the kernel [results], what it is computed from [graph's nodes]. */
+static bool **origins_of_results(struct emitter *e) {
     const struct block *body = e->kernel->body;
+    bool **origins = arena_new_array(e->arena, bool *, (size_t)body->results_count);
     for (int i = 0; i < body->results_count; i++) {
-        bool *seen = arena_new_array(e->arena, bool, (size_t)e->graph->nodes);
-        mark_origins(body->results[i], seen);
-        if (seen[a->def->id] && seen[b->def->id]) return true;
+        origins[i] = arena_new_array(e->arena, bool, (size_t)e->graph->nodes);
+        mark_origins(body->results[i], origins[i]);
     }
+    return origins;
+}
+
+/* Whether some result of the kernel needs both. */
+static bool meet(const struct emitter *e, bool **origins, const struct value *a, const struct value *b) {
+    for (int i = 0; i < e->kernel->body->results_count; i++)
+        if (origins[i][a->def->id] && origins[i][b->def->id]) return true;
     return false;
 }
 
-static struct group *group_for(struct emitter *e, struct group *groups, int *count, const struct anchor *a) {
+static struct group *group_for(struct emitter *e, bool **origins, struct group *groups, int *count,
+                               const struct anchor *a) {
     for (int i = 0; i < *count; i++)
         for (int j = 0; j < groups[i].count; j++)
-            if (meet(e, groups[i].anchors[j]->value, a->value)) return &groups[i];
+            if (meet(e, origins, groups[i].anchors[j]->value, a->value)) return &groups[i];
     return &groups[(*count)++];
 }
 
@@ -458,9 +466,10 @@ void lower_contract(struct emitter *e) {
     int count = find_anchors(e, anchors), groups_count = 0;
     if (!count) ice("kernel %s is scheduled as a contraction and has none", e->kernel->name);
     if (!schedule_fits(e, anchors, count)) return;
+    bool **origins = origins_of_results(e);
     for (int i = 0; i < count; i++) {
         struct anchor *a = &anchors[i];
-        a->group = group_for(e, groups, &groups_count, a);
+        a->group = group_for(e, origins, groups, &groups_count, a);
         a->group->anchors[a->group->count++] = a;
         a->panels.atom = atom_of_lanes(e->kernel->schedule->atom);
         a->panels.outputs =
