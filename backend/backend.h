@@ -7,6 +7,9 @@
  * this machine (its features included). triple: as target_triple() gives it; NULL: this machine's. Returns
  * NULL if it is unknown, *error says what is near. */
 const struct target *backend_target(struct arena *a, const char *triple, const char *cpu, const char **error);
+/* A machine of `triple` by what LLVM says of it, the CPU's name and "+a,-b,..." features: the name's row, or the row most like it if there is
+ * none (a new CPU, or one that a virtual machine numbers as another), but for what is hidden of it. */
+const struct target *backend_host(struct arena *a, const char *triple, const char *name, const char *features);
 /* This machine with the schedules of a GPU or of an x86 (`--target=emulate:NAME`); NULL: no such processor. */
 const struct target *backend_emulated(struct arena *a, const char *cpu);
 /* This machine's triple, in targets.def's spelling; NULL: it is not there. */

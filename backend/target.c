@@ -1,6 +1,7 @@
 /* CPUs: "native" found out, and what compiled code asks of the machine it runs on. */
 #include "backend/code.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define AMX "amx-tile amx-bf16 amx-int8"
@@ -90,12 +91,35 @@ static enum byte_dot host_dot(const char *features, bool avx512) {
     return has(features, "ssse3") ? DOT_maddubs : DOT_widen;
 }
 
-/* This machine: its CPU's row if there is one and nothing of it is hidden (by a virtual machine), else by
- * what it has. */
-static const struct target *native(struct arena *a, const char *triple) {
-    char *name = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+/* Of those of `wanted` that are in `features`, the number; -1 unless all are. */
+static int count_all(const char *features, const char *wanted) {
+    int count = 0;
+    char name[16];
+    for (int length; sscanf(wanted, " %15s%n", name, &length) == 1; wanted += length, count++)
+        if (!has(features, name)) return -1;
+    return count;
+}
+
+/* A CPU that LLVM does not know, or a virtual machine hides behind another's number: the row with most of what it
+ * has beyond its class, the last of several; NULL: it has nothing. */
+static const struct target *alike(const char *triple, const char *features) {
+    const struct target *best = NULL, *base = target_find(triple, host_class(features));
+    int most = 0;
+    for (size_t i = 0; i < sizeof extras / sizeof *extras; i++) {
+        const struct target *t = target_find(triple, extras[i].cpu);
+        int count = count_all(features, extras[i].features);
+        if (!t || t->vector_bytes != base->vector_bytes || count < most) continue;
+        best = t;
+        most = count;
+    }
+    return best;
+}
+
+const struct target *backend_host(struct arena *a, const char *triple, const char *name,
+                                    const char *features) {
     struct target *t = arena_new_object(a, struct target);
     const struct target *known = target_find(triple, name), *base = target_find(triple, host_class(features));
+    if (!known) known = alike(triple, features);
     bool avx512 = base->vector_bytes == 64;
     *t = known ? *known : *base;
     t->vector_bytes = base->vector_bytes;
@@ -105,8 +129,14 @@ static const struct target *native(struct arena *a, const char *triple) {
     t->dot_bf16 = t->bf16 && (known ? known->dot_bf16 : avx512);
     t->byte_dot = host_dot(features, avx512);
     t->amx = avx512 && has(features, "amx-tile") && has(features, "amx-bf16") && has(features, "amx-int8");
-    t->cpu = arena_strdup(a, name);
+    t->cpu = arena_strdup(a, known ? known->cpu : name);
     t->features = arena_strdup(a, features);
+    return t;
+}
+
+static const struct target *native(struct arena *a, const char *triple) {
+    char *name = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+    const struct target *t = backend_host(a, triple, name, features);
     LLVMDisposeMessage(name);
     LLVMDisposeMessage(features);
     return t;

@@ -207,3 +207,34 @@ Test(backend, checksum) {
     cr_expect_eq(checksum("123456789", 9), 0xe3069283u); /* RFC 3720's check value */
     cr_expect_eq(checksum("", 0), 0);
 }
+
+/* ---- machines that are not what they say they are ---- */
+
+#define AVX2 "+sse2,+ssse3,+avx,+avx2,+fma,+f16c"
+#define AVX512 AVX2 ",+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
+#define VNNI AVX512 ",+avx512vnni,+avx512bf16,+avx512vbmi,+avx512vbmi2,+avx512ifma,+gfni"
+#define AMX VNNI ",+avx512fp16,+amx-tile,+amx-bf16,+amx-int8"
+
+static const struct target *host(const char *name, const char *features) {
+    return backend_host(arena, "x86_64-linux-gnu", name, features);
+}
+
+Test(hosts, takes_the_row_most_like_an_unknown_one, .init = begin, .fini = end) {
+    const struct target *large = host("rocketlake", AMX), *zen = host("znver9", VNNI), *old = host("odd", AVX2),
+                        *plain = host("odd", AVX512);
+    cr_expect_str_eq(large->cpu, "graniterapids");
+    cr_expect(large->amx && large->bf16 && !large->dot_bf16 && large->l2_bytes == 2 << 20);
+    cr_expect_str_eq(zen->cpu, "znver5");
+    cr_expect(!zen->amx && zen->dot_bf16 && zen->l2_bytes == 1 << 20);
+    cr_expect_str_eq(old->cpu, "odd");
+    cr_expect(old->vector_bytes == 32 && old->byte_dot == DOT_maddubs);
+    cr_expect_str_eq(plain->cpu, "odd");
+    cr_expect(plain->vector_bytes == 64 && plain->byte_dot == DOT_maddubs && !plain->bf16);
+}
+
+Test(hosts, leaves_out_what_is_hidden_of_a_known_one, .init = begin, .fini = end) {
+    const struct target *less = host("graniterapids", AVX512), *none = host("graniterapids", AVX2);
+    cr_expect_str_eq(less->cpu, "graniterapids");
+    cr_expect(!less->amx && !less->bf16 && less->byte_dot == DOT_maddubs && less->vector_bytes == 64);
+    cr_expect(none->vector_bytes == 32 && none->vector_registers == 16 && !none->amx);
+}
