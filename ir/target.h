@@ -32,6 +32,9 @@ struct target {
     int64_t shared_bytes; /* of a GPU: what a thread block may have (CUDA Programming Guide, table of technical specifications) */
 };
 
+/* Whether L2 is as large as Intel's servers have it, whose L3 is on the other side of a mesh: reading it takes twice as long as elsewhere. */
+static inline bool target_l3_is_far(const struct target *t) { return !t->simt && t->l2_bytes >= 2 << 20; }
+
 /* A GPU that code is made for; one whose lanes and warps this machine stands in for. */
 static inline bool target_is_gpu(const struct target *t) { return t->simt && !t->emulated; }
 static inline bool target_emulates_gpu(const struct target *t) { return t->simt && t->emulated; }
