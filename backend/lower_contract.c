@@ -409,7 +409,9 @@ static bool plan_group(struct emitter *e, struct group *g, const struct group *g
     g->block_outputs = panel / greatest_common_divisor(panel, group) * group;
     if (s->block[1] > 0) g->block_outputs = round_up(s->block[1], g->block_outputs);
     int64_t most = extent_max(first->panels.c.map->loops[first->panels.c.outputs].extent);
-    bool several = !e->target->simt && g->block_outputs < OUTPUTS_AT_ONCE;
+    /* Nobody asks for a thread's first block ahead: where L3 is far, and rows may be few, it is a small one. */
+    bool first_waits = s->atom == ATOM_fma && target_l3_is_far(e->target);
+    bool several = !e->target->simt && !first_waits && g->block_outputs < OUTPUTS_AT_ONCE;
     g->blocks_at_once = several ? OUTPUTS_AT_ONCE / g->block_outputs : 1;
     g->mma = atom_of_gpu(s->atom);
     g->amx = atom_info(s->atom)->unit == UNIT_tile;
