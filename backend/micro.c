@@ -77,9 +77,8 @@ static void dot_bf16_step(struct emitter *e, const struct micro *m, LLVMValueRef
 typedef void step_function(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef *sums);
 
 static void ask_for_next(struct emitter *e, const struct micro *m, LLVMValueRef k) {
-    int64_t group = atom_info(m->atom)->k, bytes = m->vectors * m->lanes * group * dtype_bytes(m->b_type);
-    LLVMValueRef behind = LLVMBuildMul(e->builder, emit_div(e, k, emit_i64(e, group)), m->b_step, "");
-    ask_for(e, emit_offset(e, m->next, behind), bytes, TO_L2);
+    LLVMValueRef group = emit_div(e, k, emit_i64(e, atom_info(m->atom)->k));
+    ask_for(e, emit_offset(e, m->next, LLVMBuildMul(e->builder, group, m->b_step, "")), 1, TO_L2);
 }
 
 static void loop_over_inputs(struct emitter *e, const struct micro *m, step_function *step,

@@ -365,8 +365,10 @@ void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, 
     if (!p->b_packed) return;
     struct micro next = {.lanes = m->lanes};
     panels_outputs(e, p, first, first, at, &next);
-    LLVMValueRef there = emit_offset(e, next.b, emit_mul(e, part, next.b_step));
-    LLVMValueRef is_part = LLVMBuildICmp(e->builder, LLVMIntSLT, part, emit_i64(e, m->unroll), "");
+    LLVMValueRef line = emit_i64(e, 64), lines = emit_div_up(e, next.b_step, line),
+                 parts = emit_mul(e, emit_i64(e, m->unroll), lines);
+    LLVMValueRef there = emit_offset(e, next.b, emit_mul(e, part, line));
+    LLVMValueRef is_part = LLVMBuildICmp(e->builder, LLVMIntSLT, part, parts, "");
     m->next = LLVMBuildSelect(e->builder, is_part, there, m->b, "");
 }
 
