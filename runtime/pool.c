@@ -12,8 +12,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A pause of the processor is 15 to 50 ns: at most some tens of microseconds are spun away. */
-enum { CACHE_LINE = 64, MOST_PAUSES = 1024, LEAST_PAUSES = 64, FEW_FAILURES = 4, FULL_TRY_EVERY = 16 };
+/* A pause of the processor is 15 to 50 ns. In a virtual machine a sleeper wakes after some tens of microseconds, and threads' shares of a kernel
+ * end as far apart: so a wait spins for some hundreds, unless there are fewer processors than threads. */
+enum {
+    CACHE_LINE = 64,
+    MOST_PAUSES = 8192,
+    CROWDED_PAUSES = 1024,
+    LEAST_PAUSES = 64,
+    FEW_FAILURES = 2,
+    FULL_TRY_EVERY = 32
+};
 
 /* One thread's own; thread 0 is whoever calls. */
 struct seat {
@@ -26,7 +34,7 @@ struct seat {
 /* Fields that different threads write stand on lines of their own; those that threads wait for are counters.
  */
 struct pool {
-    int threads;
+    int threads, most_pauses;
     atomic_int *in_parent; /* 1; on a page that fork() zeroes in the child */
     pool_body *body;       /* of the current job; NULL tells workers to end */
     void *context;
@@ -73,7 +81,7 @@ static void advance(struct pool *p, atomic_uint *word) {
  * now and again, as a sleeper wakes so slowly that the others would never see it in time. */
 static void wait_for_phase(struct pool *p, unsigned phase, unsigned *failures) {
     bool full = *failures < FEW_FAILURES || *failures % FULL_TRY_EVERY == 0;
-    if (spin_while(&p->phase, phase, full ? MOST_PAUSES : LEAST_PAUSES)) {
+    if (spin_while(&p->phase, phase, full ? p->most_pauses : LEAST_PAUSES)) {
         *failures = 0;
     } else {
         ++*failures;
@@ -96,7 +104,7 @@ static void *work(void *argument) {
     struct seat *seat = argument;
     struct pool *p = seat->pool;
     for (unsigned job = 0;; job++) {
-        if (!spin_while(&p->job, job, MOST_PAUSES)) sleep_while(p, &p->job, job);
+        if (!spin_while(&p->job, job, p->most_pauses)) sleep_while(p, &p->job, job);
         if (!p->body) return NULL;
         p->body(p->context, seat->number, p->threads);
         pool_barrier(p, seat->number, p->threads);
@@ -163,6 +171,7 @@ struct pool *pool_new(int threads) {
     if (!p) return NULL;
     memset(p, 0, bytes);
     p->threads = 1;
+    p->most_pauses = threads > processors() ? CROWDED_PAUSES : MOST_PAUSES;
     p->in_parent = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p->in_parent == MAP_FAILED) {
         free(p);
