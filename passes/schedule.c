@@ -43,7 +43,7 @@ enum {
     MANY_BLOCK_BYTES =
         8 << 20, /* ... of so many bytes at most, since a thread may have to bring them to scratch */
     TILE_BLOCK_ROWS = 256, /* where products are faster than weights come, and rows are brought to scratch */
-    FAR_BLOCK_ROWS = 512   /* where L3 is far: B is read once for more rows, which need not stay in L2 */
+    FAR_BLOCK_ROWS = 512   /* where L3 is far: B is read once for more rows */
 };
 
 static const struct target *target_of(const struct graph *g) {
@@ -101,13 +101,13 @@ static struct tile_choice choose_tile(const struct target *t, double outputs) {
     for (int v = 1; v <= MAX_VECTORS; v++) {
         int rows = schedule_tile_rows(t, v);
         if (rows < 1) break;
+        if (v == 3 && rows > 8) rows = 8; /* there are more often 128 rows than 126 */
         double panel = (double)v * lanes_of(t), panels = (double)(int64_t)((outputs + panel - 1) / panel);
         double used = panels > 0 ? outputs / (panels * panel) : 1;
         double score = (double)rows * v / (rows + far * v) * used;
         if (score > best.score * 1.001) best = (struct tile_choice){rows, v, score};
     }
     if (best.vectors == 4 && best.rows > 6) best.rows = 6;
-    if (best.vectors == 3 && best.rows > 8) best.rows = 8; /* there are more often 128 rows than 126 */
     return best;
 }
 
@@ -270,13 +270,14 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
         s->tile[0] = c.rows;
         s->tile[1] = c.vectors * lanes_of(t);
     }
-    /* Rows of A that stay in half of L2 while panels of B pass by (Low et al., TOMS 2016, section 4); rope keeps the angles of as many. */
+    /* Rows of A that stay in half of L2, or more of a large one, while panels of B pass by (Low et al., TOMS 2016, section 4); rope keeps the
+     * angles of as many. */
     bool far = !tile && target_l3_is_far(t);
     int64_t most = tile ? TILE_BLOCK_ROWS : far ? FAR_BLOCK_ROWS : BLOCK_ROWS;
     bool unpacked = blocks && !integers && !has_op(kernel, OP_rope);
     if (unpacked) most = MANY_BLOCK_ROWS;
     double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a),
-           bytes = far || unpacked ? MANY_BLOCK_BYTES : (double)(t->l2_bytes / 2);
+           bytes = unpacked ? MANY_BLOCK_BYTES : (double)t->l2_bytes * (far ? 0.75 : 0.5);
     int64_t rows = row_bytes > 0 ? (int64_t)(bytes / row_bytes) : most;
     rows = t->simt ? s->tile[0] : rows > most ? most : rows < s->tile[0] ? s->tile[0] : rows;
     s->block[0] = rows / s->tile[0] * s->tile[0];
