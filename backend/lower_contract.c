@@ -25,7 +25,7 @@ enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
     LEAST_SHARE = 4, /* pairs of a thread, so that one more makes little difference */
-    LEAST_TILES = 16, /* of rows in a block of them that is made for a thread's sake */
+    LEAST_TILES = 16, /* in a block of rows that is made for a thread's sake */
     UNPACKED_ROWS =
         8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
     MOST_UNPACKED_ROWS = 11, /* whose addresses x86's general registers hold */
@@ -292,17 +292,13 @@ static int largest_tile(const struct group *g) {
     return g->unpacked_rows > g->tile_rows ? g->unpacked_rows : g->tile_rows;
 }
 
-/* As many blocks of rows as there are, or so many more that each thread has as many, where blocks of outputs cannot be shared evenly and there
- * are rows enough. */
-static LLVMValueRef even_row_blocks(struct emitter *e, const struct shape *s) {
-    LLVMValueRef pairs = emit_mul(e, s->row_blocks, s->output_blocks),
-                 whole = emit_mul(e, emit_div_up(e, s->row_blocks, e->threads), e->threads);
-    LLVMValueRef uneven =
-        LLVMBuildICmp(e->builder, LLVMIntNE, emit_rem(e, pairs, e->threads), emit_i64(e, 0), "");
-    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSLE,
-                                        emit_mul(e, whole, emit_i64(e, LEAST_TILES)), s->row_tiles, "");
-    return LLVMBuildSelect(e->builder, LLVMBuildAnd(e->builder, uneven, enough, ""), whole, s->row_blocks,
-                           "");
+/* As many blocks of rows as there are, or so many more that each thread has as many, where there are rows enough: shares are even, and rows that a
+ * kernel leaves in a core's L2 are those that the core reads in the next one. */
+static LLVMValueRef shared_row_blocks(struct emitter *e, const struct shape *s) {
+    LLVMValueRef whole = emit_mul(e, emit_div_up(e, s->row_blocks, e->threads), e->threads),
+                 tiles = emit_mul(e, whole, emit_i64(e, LEAST_TILES));
+    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSLE, tiles, s->row_tiles, "");
+    return LLVMBuildSelect(e->builder, enough, whole, s->row_blocks, "");
 }
 
 static struct shape shape_of(struct emitter *e, const struct group *g) {
@@ -318,7 +314,7 @@ static struct shape shape_of(struct emitter *e, const struct group *g) {
         LLVMValueRef even = emit_div_up(e, pairs, emit_max(e, s.output_blocks, emit_i64(e, 1)));
         s.row_blocks = emit_max(e, s.row_blocks, emit_min(e, even, s.row_tiles));
     }
-    if (!e->target->simt) s.row_blocks = even_row_blocks(e, &s);
+    if (!e->target->simt) s.row_blocks = shared_row_blocks(e, &s);
     s.strips = emit_mul(e, contraction_count(e, c, &c->outer), s.row_blocks);
     s.total = emit_mul(e, s.strips, s.output_blocks);
     return s;

@@ -8,8 +8,8 @@
 enum locality { TO_L2 = 2, TO_L1 = 3 }; /* as llvm.prefetch counts */
 
 static void ask_for(struct emitter *e, LLVMValueRef address, int64_t bytes, enum locality near) {
-    enum { LINE = 64, READ = 0, DATA = 1 };
-    for (int64_t at = 0; at < bytes; at += LINE) {
+    enum { READ = 0, DATA = 1 };
+    for (int64_t at = 0; at < bytes; at += CACHE_LINE) {
         LLVMValueRef line = emit_offset(e, address, emit_i64(e, at));
         LLVMValueRef arguments[] = {line, emit_i32(e, READ), emit_i32(e, near), emit_i32(e, DATA)};
         emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, arguments, 4);
@@ -78,7 +78,7 @@ typedef void step_function(struct emitter *e, const struct micro *m, LLVMValueRe
 
 static void ask_for_next(struct emitter *e, const struct micro *m, LLVMValueRef k) {
     LLVMValueRef group = emit_div(e, k, emit_i64(e, atom_info(m->atom)->k));
-    ask_for(e, emit_offset(e, m->next, LLVMBuildMul(e->builder, group, m->b_step, "")), 1, TO_L2);
+    ask_for(e, emit_offset(e, m->next, LLVMBuildMul(e->builder, group, m->b_step, "")), CACHE_LINE, TO_L2);
 }
 
 static void loop_over_inputs(struct emitter *e, const struct micro *m, step_function *step,

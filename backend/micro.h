@@ -10,14 +10,14 @@
 #include "backend/emit.h"
 #include "backend/tile.h"
 
-enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32 };
+enum { MAX_TILE_ROWS = 16, MAX_TILE_SUMS = 32, CACHE_LINE = 64 /* bytes, for prefetches */ };
 
 struct micro {
     enum atom atom;
     int rows, vectors, lanes;
     int unroll;                    /* input groups written out in a loop's body */
     bool ahead;                    /* whether B's bytes are prefetched */
-    LLVMValueRef next; /* ptr to an input group of B that is multiplied later: each loop's body asks for the one so far behind its first; or NULL */
+    LLVMValueRef next; /* ptr to a line of B that is multiplied later: a loop's body that begins k inputs on asks for the line k inputs on; or NULL */
     LLVMValueRef a[MAX_TILE_ROWS]; /* ptr to input 0 of each row, inputs adjacent, in `a_type` */
     int64_t a_align,
         k_align; /* a's rows are aligned to so many bytes; the step's k is a multiple of so many inputs */

@@ -365,10 +365,9 @@ void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, 
     if (!p->b_packed) return;
     struct micro next = {.lanes = m->lanes};
     panels_outputs(e, p, first, first, at, &next);
-    LLVMValueRef line = emit_i64(e, 64), lines = emit_div_up(e, next.b_step, line),
-                 parts = emit_mul(e, emit_i64(e, m->unroll), lines);
-    LLVMValueRef there = emit_offset(e, next.b, emit_mul(e, part, line));
-    LLVMValueRef is_part = LLVMBuildICmp(e->builder, LLVMIntSLT, part, parts, "");
+    LLVMValueRef line = emit_i64(e, CACHE_LINE), body = emit_mul(e, emit_i64(e, m->unroll), next.b_step),
+                 there = emit_offset(e, next.b, emit_mul(e, part, line));
+    LLVMValueRef is_part = LLVMBuildICmp(e->builder, LLVMIntSLT, part, emit_div_up(e, body, line), "");
     m->next = LLVMBuildSelect(e->builder, is_part, there, m->b, "");
 }
 

@@ -56,8 +56,8 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
 void panels_outputs(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef block_begin,
                     const struct index *at, struct micro *m);
 
-/* Has micro ask for a part of the panel that starts at output `first`, where weights lie in panels: group number `part` of each loop's body,
- * if that has so many. */
+/* Has micro ask for a part of the panel that starts at output `first`, where weights lie in panels: line number `part` of what each loop's
+ * body multiplies, if that is so many. */
 void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef part, const struct index *at,
                  struct micro *m);
 

@@ -116,7 +116,7 @@ static const struct target *alike(const char *triple, const char *features) {
 }
 
 const struct target *backend_host(struct arena *a, const char *triple, const char *name,
-                                    const char *features) {
+                                  const char *features) {
     struct target *t = arena_new_object(a, struct target);
     const struct target *known = target_find(triple, name), *base = target_find(triple, host_class(features));
     if (!known) known = alike(triple, features);
