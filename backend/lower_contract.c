@@ -24,7 +24,7 @@
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,
-    LEAST_SHARE = 4, /* pairs of a thread, so that one more makes little difference */
+    LEAST_SHARE = 4,  /* pairs of a thread, so that one more makes little difference */
     LEAST_TILES = 16, /* in a block of rows that is made for a thread's sake */
     UNPACKED_ROWS =
         8, /* from so many rows on it pays to unpack weights in blocks once, rather than in each tile */
