@@ -220,8 +220,8 @@ static const struct target *host(const char *name, const char *features) {
 }
 
 Test(hosts, takes_the_row_most_like_an_unknown_one, .init = begin, .fini = end) {
-    const struct target *large = host("rocketlake", AMX), *zen = host("znver9", VNNI), *old = host("odd", AVX2),
-                        *plain = host("odd", AVX512);
+    const struct target *large = host("rocketlake", AMX), *zen = host("znver9", VNNI),
+                        *old = host("odd", AVX2), *plain = host("odd", AVX512);
     cr_expect_str_eq(large->cpu, "graniterapids");
     cr_expect(large->amx && large->bf16 && !large->dot_bf16 && large->l2_bytes == 2 << 20);
     cr_expect_str_eq(zen->cpu, "znver5");
