@@ -19,8 +19,8 @@
 #include "backend/simt.h"
 #include "ir/number.h"
 
-/* Threads share blocks of outputs, which are small so that shares are even; finishing rows of several blocks
- * at once keeps the row program's own overhead small. */
+/* Threads have rows of their own where there are enough of them, else share blocks of outputs, which are small so that
+ * shares are even; finishing rows of several blocks at once keeps the row program's own overhead small. */
 enum {
     DEFAULT_BLOCK_ROWS = 96,
     OUTPUTS_AT_ONCE = 128,

@@ -107,7 +107,6 @@ static struct tile_choice choose_tile(const struct target *t, double outputs) {
         double score = (double)rows * v / (rows + far * v) * used;
         if (score > best.score * 1.001) best = (struct tile_choice){rows, v, score};
     }
-    if (best.vectors == 4 && best.rows > 6) best.rows = 6;
     return best;
 }
 

@@ -76,7 +76,7 @@ static void advance(struct pool *p, atomic_uint *word) {
     if (atomic_load(&p->sleepers)) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Waits for the phase to change. Where spinning was in vain several times in a row, some thread has no
+/* Waits for the phase to change. Where spinning was in vain twice in a row, some thread has no
  * processor, and spinning may be what keeps it from one: then this thread spins little, but for a full try
  * now and again, as a sleeper wakes so slowly that the others would never see it in time. */
 static void wait_for_phase(struct pool *p, unsigned phase, unsigned *failures) {
