@@ -71,29 +71,47 @@ static void each_sum(struct emitter *e, void (*move)(struct emitter *, int, V, V
     }
 }
 
+void amx_clear_sums(struct emitter *e) {
+    for (int i = 0; i < SIDES * SIDES; i++) clear(e, SUMS + i);
+}
+
+void amx_store_sums(struct emitter *e, V to, V stride) { each_sum(e, store, to, stride); }
+
 static void begin_sums(struct emitter *e, V more, V at, V stride) {
     struct emit_if again;
-    for (int i = 0; i < SIDES * SIDES; i++) clear(e, SUMS + i);
+    amx_clear_sums(e);
     emit_if_begin(e, &again, more);
     each_sum(e, load, at, stride);
     emit_if_end(e, &again);
 }
 
+static void load_sides(struct emitter *e, int to, V from) {
+    for (int side = 0; side < SIDES; side++)
+        load(e, to + side, emit_offset(e, from, emit_i64(e, side * AMX_ROWS * AMX_BYTES)),
+             emit_i64(e, AMX_BYTES));
+}
+
+void amx_load_rows(struct emitter *e, V from) { load_sides(e, ROWS, from); }
+
+void amx_load_weights(struct emitter *e, V from) { load_sides(e, WEIGHTS, from); }
+
+void amx_add_half(struct emitter *e, int half) {
+    for (int side = 0; side < SIDES; side++)
+        multiply(e, SUMS + SIDES * half + side, ROWS + half, WEIGHTS + side);
+}
+
 /* sums += products of all inputs; of few rows, whose products wait for memory, weights are asked for ahead. */
 static void add_products(struct emitter *e, V a, V b, V inputs, bool ahead) {
-    enum { REGISTER = AMX_ROWS * AMX_BYTES, STEP = SIDES * REGISTER };
+    enum { STEP = AMX_TILE * AMX_BYTES };
     struct emit_loop steps;
     struct micro m = {.ahead = ahead};
-    V line = emit_i64(e, AMX_BYTES);
     emit_loop_begin(e, &steps, emit_i64(e, 0), inputs, AMX_INPUTS, 0, NULL);
     V bytes = emit_mul(e, steps.counter, emit_i64(e, STEP / AMX_INPUTS));
     V rows = emit_offset(e, a, bytes), weights = emit_offset(e, b, bytes);
     micro_prefetch(e, &m, weights, STEP);
-    for (int side = 0; side < SIDES; side++) {
-        load(e, WEIGHTS + side, emit_offset(e, weights, emit_i64(e, side * REGISTER)), line);
-        load(e, ROWS + side, emit_offset(e, rows, emit_i64(e, side * REGISTER)), line);
-    }
-    for (int i = 0; i < SIDES * SIDES; i++) multiply(e, SUMS + i, ROWS + i / SIDES, WEIGHTS + i % SIDES);
+    amx_load_weights(e, weights);
+    amx_load_rows(e, rows);
+    for (int half = 0; half < SIDES; half++) amx_add_half(e, half);
     emit_loop_end(e, &steps, NULL);
 }
 
@@ -106,7 +124,7 @@ void amx_multiply_bf16(struct emitter *e, const struct amx_floats *f, V to, V st
     emit_if_begin(e, &many, LLVMBuildNot(e->builder, f->few, ""));
     add_products(e, f->a, f->b, f->inputs, false);
     emit_if_end(e, &many);
-    each_sum(e, store, to, stride);
+    amx_store_sums(e, to, stride);
 }
 
 /* ---- 16 rows: a register of them, the others' for weights ---- */

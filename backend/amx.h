@@ -22,7 +22,34 @@ struct amx_floats {
 /* C of 32 rows by 32 outputs, f32, to `to`, `stride` bytes from one row to the next. */
 void amx_multiply_bf16(struct emitter *e, const struct amx_floats *f, LLVMValueRef to, LLVMValueRef stride);
 
-/* The same of 16 rows by up to 64 outputs, of operands that lie anywhere: bytes from one row (of pairs of inputs, for b) to the next, and from
+/* What it is made of: sums of nothing; rows, or weights, of 32 inputs, 2 KiB; the products of the upper rows (half 0), or the lower ones (1); sums
+ * to memory. */
+void amx_clear_sums(struct emitter *e);
+void amx_load_rows(struct emitter *e, LLVMValueRef from);
+void amx_load_weights(struct emitter *e, LLVMValueRef from);
+void amx_add_half(struct emitter *e, int half);
+void amx_store_sums(struct emitter *e, LLVMValueRef to, LLVMValueRef stride);
+
+/* --- amx_f32.c: floats as sums of three bf16 ---
+ *
+ * A part is the leading eight bits of what those before it leave. Of the nine products of parts six are added up; the others are below 2^-21 of
+ * the whole, 2^-24 as a rule (Henry, Tang and Heinecke, arXiv 1904.06376, section 3). Parts below 2^-126 count as zero (TDPBF16PS).
+ *
+ *     C [32 rows][32 outputs] = A [inputs / 32][3 parts][32 rows][32] x B [inputs][32 outputs] of f32 */
+enum { AMX_PARTS = 3, AMX_PART_BYTES = AMX_TILE * AMX_BYTES /* from a part of 32 inputs to the next */ };
+
+/* 32 inputs of a row, in two vectors, to such an A. */
+void amx_store_parts(struct emitter *e, LLVMValueRef left, LLVMValueRef right, LLVMValueRef to);
+
+struct amx_parts {
+    LLVMValueRef a, b, inputs;
+    LLVMValueRef rows;       /* i64: as many of the tile's as are wanted */
+    LLVMValueRef parts;      /* B's, [inputs / 32][3] of what a step of bf16 has */
+    LLVMValueRef first, few; /* i1: parts are made now, and read by others if there are not few */
+};
+void amx_multiply_f32(struct emitter *e, const struct amx_parts *p, LLVMValueRef to, LLVMValueRef stride);
+
+/* The same of bf16, of 16 rows by up to 64 outputs, of operands that lie anywhere: bytes from one row (of pairs of inputs, for b) to the next, and from
  * 32 inputs to the next. */
 struct amx_wide {
     LLVMValueRef a, b, inputs;

@@ -5,7 +5,7 @@
  *             for tile of rows:  products
  *
  * A tile's inputs are taken in chunks that stay in L1 while the block's panels pass by; if there is one tile only, weights are taken as
- * they lie. */
+ * they lie. Of floats, six products a step leave L2 the time to bring all inputs. */
 #include "backend/amx.h"
 #include "backend/contract.h"
 #include "ir/number.h"
@@ -16,6 +16,7 @@ struct amx_operand {
     const struct panels *panels;
     V rows;   /* of a strip, [tiles][inputs / 32][32 rows][32] bf16 */
     V staged; /* i64 in scratch: which strip's they are, -1: none's */
+    V parts;  /* of amx_f32, the block's weights, [outputs / 32][inputs / 32][3][2 KiB] */
 };
 
 bool amx_schedule_fits(struct emitter *e, const struct anchor *anchors, int count) {
@@ -26,16 +27,26 @@ bool amx_schedule_fits(struct emitter *e, const struct anchor *anchors, int coun
         return false;
     }
     for (int i = 0; i < count; i++) {
-        int64_t inner = contraction_inner_inputs(&anchors[i].panels.c);
-        if (contraction_inputs(&anchors[i].panels.c) && inner && inner % AMX_INPUTS == 0) continue;
-        emit_error(e, anchors[i].value->loc, "schedule: %s takes a multiple of %d inputs", name, AMX_INPUTS);
-        return false;
+        const struct contraction *c = &anchors[i].panels.c;
+        int64_t inner = contraction_inner_inputs(c);
+        bool whole = contraction_inputs(c) && inner && inner % AMX_INPUTS == 0,
+             blocks = contract_in_blocks(e, c->b_value);
+        if (!whole)
+            emit_error(e, anchors[i].value->loc, "schedule: %s takes a multiple of %d inputs", name, AMX_INPUTS);
+        else if (blocks)
+            emit_error(e, anchors[i].value->loc, "schedule: %s takes no weights in blocks; fma does", name);
+        if (!whole || blocks) return false;
     }
     return true;
 }
 
+static int parts_of(const struct panels *p) { return p->atom == ATOM_amx_f32 ? AMX_PARTS : 1; }
+
+/* Bytes of a row or an output as registers take it. */
+static int64_t bytes_of_inputs(const struct panels *p) { return p->inputs_max * 2 * parts_of(p); }
+
 /* Bytes of a strip's tile of rows. */
-static int64_t bytes_of_tile(const struct panels *p) { return p->inputs_max * AMX_TILE * 2; }
+static int64_t bytes_of_tile(const struct panels *p) { return bytes_of_inputs(p) * AMX_TILE; }
 
 static bool same_rows(const struct contraction *a, const struct contraction *b) {
     return a->node->op == b->node->op && a->node->operands[a->a] == b->node->operands[b->a] &&
@@ -61,7 +72,19 @@ static void reserve(struct emitter *e, struct amx_operand *o, int64_t rows) {
     emit_entry_end(e, back);
 }
 
+/* What is taken apart stays in an eighth of L2. */
+static void shorten_blocks(struct emitter *e, struct group *g) {
+    int64_t bytes = 0;
+    for (int i = 0; i < g->count; i++) bytes += bytes_of_inputs(&g->anchors[i]->panels);
+    while (g->blocks_at_once > 1 && g->stride * bytes > e->target->l2_bytes / 8) {
+        g->blocks_at_once /= 2;
+        g->stride = g->blocks_at_once * g->block_outputs;
+    }
+}
+
 void amx_plan(struct emitter *e, struct group *g, const struct group *groups) {
+    bool in_parts = parts_of(&g->anchors[0]->panels) > 1;
+    if (in_parts) shorten_blocks(e, g);
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
         const struct amx_operand *before = found_before(groups, g, i);
@@ -69,6 +92,8 @@ void amx_plan(struct emitter *e, struct group *g, const struct group *groups) {
         if (before) *a->amx = *before;
         a->amx->panels = &a->panels;
         if (!before) reserve(e, a->amx, g->block_rows);
+        if (in_parts)
+            a->amx->parts = emit_scratch(e, round_up(g->stride, AMX_TILE) * bytes_of_inputs(&a->panels));
     }
 }
 
@@ -86,7 +111,8 @@ static void copy_rows(struct emitter *e, const struct amx_operand *o, const stru
     V to = emit_add(e, emit_mul(e, emit_div(e, loop.counter, tile), emit_i64(e, bytes_of_tile(o->panels))),
                     emit_mul(e, emit_rem(e, loop.counter, tile), emit_i64(e, AMX_BYTES)));
     contraction_unflatten(e, &o->panels->c, &o->panels->c.rows, row, at);
-    panels_stage_row(e, o->panels, emit_offset(e, o->rows, to), AMX_TILE * AMX_BYTES, at);
+    panels_stage_row(e, o->panels, emit_offset(e, o->rows, to),
+                     (int64_t)AMX_TILE * AMX_BYTES * parts_of(o->panels), at);
     emit_loop_end(e, &loop, NULL);
 }
 
@@ -115,16 +141,24 @@ static V chunk_of_inputs(struct emitter *e, const struct panels *p, V few) {
     return LLVMBuildSelect(e->builder, few, emit_i64(e, inputs), emit_i64(e, part), "");
 }
 
+/* A strip's tile of rows, from where it is staged. */
+static V rows_of_tile(struct emitter *e, const struct anchor *a, V row, const struct strip *s) {
+    V tile = emit_div(e, emit_sub(e, row, s->begin), emit_i64(e, AMX_TILE));
+    return emit_offset(e, a->amx->rows, emit_mul(e, tile, emit_i64(e, bytes_of_tile(&a->panels))));
+}
+
+static V is_one_tile(struct emitter *e, const struct strip *s) {
+    return LLVMBuildICmp(e->builder, LLVMIntSLE, emit_sub(e, s->end, s->begin), emit_i64(e, AMX_TILE), "");
+}
+
 /* A tile of rows by all of the block's outputs. */
-static void multiply(struct emitter *e, const struct group *g, const struct anchor *a, V row,
+static void multiply_bf16(struct emitter *e, const struct group *g, const struct anchor *a, V row,
                      const struct strip *s, struct index *at) {
     struct emit_loop chunks, panels;
     struct micro m = {0};
     struct amx_floats f = {0};
-    V tile = emit_div(e, emit_sub(e, row, s->begin), emit_i64(e, AMX_TILE)),
-      all = emit_i64(e, a->panels.inputs_max);
-    V rows = emit_offset(e, a->amx->rows, emit_mul(e, tile, emit_i64(e, bytes_of_tile(&a->panels))));
-    f.few = LLVMBuildICmp(e->builder, LLVMIntSLE, emit_sub(e, s->end, s->begin), emit_i64(e, AMX_TILE), "");
+    V rows = rows_of_tile(e, a, row, s), all = emit_i64(e, a->panels.inputs_max);
+    f.few = is_one_tile(e, s);
     V chunk = chunk_of_inputs(e, &a->panels, f.few);
     emit_loop_begin(e, &chunks, emit_i64(e, 0), emit_div_up(e, all, chunk), 1, 0, NULL);
     V first = emit_mul(e, chunks.counter, chunk);
@@ -140,13 +174,35 @@ static void multiply(struct emitter *e, const struct group *g, const struct anch
     emit_loop_end(e, &chunks, NULL);
 }
 
+/* The same of floats: the first tile takes the block's weights apart. */
+static void multiply_f32(struct emitter *e, const struct group *g, const struct anchor *a, V row,
+                         const struct strip *s, struct index *at) {
+    struct emit_loop panels;
+    struct micro m = {0};
+    struct amx_parts p = {.a = rows_of_tile(e, a, row, s),
+                          .inputs = emit_i64(e, a->panels.inputs_max),
+                          .rows = emit_min(e, emit_sub(e, s->end, row), emit_i64(e, AMX_TILE)),
+                          .first = LLVMBuildICmp(e->builder, LLVMIntEQ, row, s->begin, ""),
+                          .few = is_one_tile(e, s)};
+    emit_loop_begin(e, &panels, s->block, s->block_end, AMX_TILE, 0, NULL);
+    panels_outputs(e, &a->panels, panels.counter, s->block, at, &m);
+    V column = emit_sub(e, panels.counter, s->block), bytes = emit_i64(e, bytes_of_inputs(&a->panels));
+    p.b = m.b;
+    p.parts = emit_offset(e, a->amx->parts, emit_mul(e, column, bytes));
+    amx_multiply_f32(e, &p, contract_sums_at(e, g, a->tile, emit_i64(e, 0), column), emit_i64(e, g->stride * 4));
+    emit_loop_end(e, &panels, NULL);
+}
+
 void amx_block(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
     struct emit_loop tiles;
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
     amx_begin(e, emit_sub(e, s->end, s->begin));
     emit_loop_begin(e, &tiles, s->begin, s->end, AMX_TILE, 0, NULL);
-    for (int i = 0; i < g->count; i++) multiply(e, g, g->anchors[i], tiles.counter, s, at);
+    for (int i = 0; i < g->count; i++) {
+        const struct anchor *a = g->anchors[i];
+        (a->amx->parts ? multiply_f32 : multiply_bf16)(e, g, a, tiles.counter, s, at);
+    }
     contract_finish_rows(e, g, emit_i64(e, AMX_TILE), tiles.counter, s, at);
     emit_loop_end(e, &tiles, NULL);
     amx_end(e);

@@ -48,6 +48,8 @@ struct shape { /* of a group's work */
     LLVMValueRef rows, row_tiles, outputs, row_blocks, output_blocks, strips, total, block_outputs;
 };
 
+/* Whether this factor is a weight in packed tiles. */
+bool contract_in_blocks(const struct emitter *e, const struct value *w);
 /* Where a row of a tile at `base` has its sums from `column` on. */
 LLVMValueRef contract_sums_at(struct emitter *e, const struct group *g, LLVMValueRef base, LLVMValueRef row,
                               LLVMValueRef column);

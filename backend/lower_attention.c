@@ -146,7 +146,8 @@ static bool schedule_fits(struct emitter *e, const struct attention *a) {
     if (!micro_has_atom(e, atom)) return false;
     const char *wrong = NULL;
     if (atom_info(atom)->sum != DTYPE_F32) wrong = "is for codes; attention's products are of floats";
-    if (atom_info(atom)->unit == UNIT_tile && (a->sdpa.dim % AMX_INPUTS || a->sdpa.value_dim % e->lanes))
+    if (atom == ATOM_amx_f32) wrong = "has no attention; amx_bf16 and fma have";
+    if (atom == ATOM_amx_bf16 && (a->sdpa.dim % AMX_INPUTS || a->sdpa.value_dim % e->lanes))
         wrong = "takes heads of a multiple of 32 dims, and values of a multiple of 16";
     if (wrong) emit_error(e, a->sdpa.node->loc, "schedule: %s %s", atom_info(atom)->name, wrong);
     return !wrong;

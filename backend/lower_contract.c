@@ -367,7 +367,7 @@ static void lower_group(struct emitter *e, struct group *g, const struct shape *
 
 /* ---- the kernel ---- */
 
-static bool is_in_blocks(const struct emitter *e, const struct value *w) {
+bool contract_in_blocks(const struct emitter *e, const struct value *w) {
     return !w->def && e->operands[w->index].stored && tile_format(e->operands[w->index].format);
 }
 
@@ -420,7 +420,7 @@ static bool plan_group(struct emitter *e, struct group *g, const struct group *g
     }
     g->by_lanes = g->mma;
     for (int i = 0; i < g->count; i++)
-        g->by_lanes = g->by_lanes && is_in_blocks(e, g->anchors[i]->panels.c.b_value);
+        g->by_lanes = g->by_lanes && contract_in_blocks(e, g->anchors[i]->panels.c.b_value);
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
         if (!g->mma || g->by_lanes)

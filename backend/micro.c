@@ -16,6 +16,8 @@ static void ask_for(struct emitter *e, LLVMValueRef address, int64_t bytes, enum
     }
 }
 
+void micro_ask(struct emitter *e, LLVMValueRef address, int64_t bytes) { ask_for(e, address, bytes, TO_L2); }
+
 void micro_prefetch(struct emitter *e, const struct micro *m, LLVMValueRef address, int64_t bytes) {
     enum { AHEAD = 4096 };
     if (m->ahead) ask_for(e, emit_offset(e, address, emit_i64(e, AHEAD)), bytes, TO_L1);

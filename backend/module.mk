@@ -3,7 +3,7 @@ EXTRA_DIST += backend/README.md
 noinst_LIBRARIES += backend/libbackend.a
 backend_libbackend_a_CPPFLAGS = $(AM_CPPFLAGS) $(LLVM_CPPFLAGS)
 backend_libbackend_a_SOURCES = \
-	backend/amx.c backend/amx.h backend/amx_contract.c \
+	backend/amx.c backend/amx_f32.c backend/amx.h backend/amx_contract.c \
 	backend/attention.h \
 	backend/attention_operands.c \
 	backend/attention_softmax.c \

@@ -1,6 +1,7 @@
 /* Rows of A and panels of B: found in place, or brought into scratch through emit_value, which sees through
  * views. */
 #include "backend/panel.h"
+#include "backend/amx.h"
 #include "backend/emit_family.h"
 #include "backend/simt.h"
 #include "ir/number.h"
@@ -65,7 +66,7 @@ static bool tiles_are_whole(const struct type *t) {
 }
 
 static bool lies_in_panels(const struct buffer *b, const struct panels *p, int outputs, int inputs) {
-    if (atom_info(p->atom)->unit != UNIT_tile)
+    if (p->atom != ATOM_amx_bf16)
         return panel_width(b, outputs, inputs, atom_info(p->atom)->k) == p->outputs;
     struct layout registers = layout_of_registers(b->type.rank, outputs, inputs);
     return layout_equal(b->layout, &registers);
@@ -96,7 +97,9 @@ void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_
     p->inputs_max = round_up(inputs_bound(p), k);
     bool tile = atom_info(p->atom)->unit == UNIT_tile; /* brings rows where it wants them itself */
     p->a_staged = !p->c.quantized && !tile && !rows_lie_right(e, p);
-    p->a_type = p->a_staged || tile ? atom_info(p->atom)->a : operand_a(p)->type.dtype;
+    p->a_type = tile          ? DTYPE_BF16
+                : p->a_staged ? atom_info(p->atom)->a
+                              : operand_a(p)->type.dtype;
     if (p->a_staged) p->a_scratch = emit_scratch(e, block_rows * p->inputs_max * dtype_bytes(p->a_type));
     find_b(e, p);
     if (p->c.quantized && p->tile && !e->target->simt && micro_has_offsets(e, p->tile))
@@ -117,29 +120,41 @@ static struct loop_list all_but_last(const struct loop_list *list) {
     return outer;
 }
 
+/* A vector of A's inputs along the last of their loops, from `input` on; `mask`, NULL if all exist: which do. */
+static LLVMValueRef a_lanes(struct emitter *e, const struct panels *p, LLVMValueRef input, struct index *at,
+                            LLVMValueRef *mask) {
+    struct point point;
+    int last = p->c.inputs.loops[p->c.inputs.count - 1];
+    at[last] = index_lanes(input, e->lanes);
+    contraction_point(e, access_a(p), at, e->lanes, &point);
+    *mask = point.mask = point.tail =
+        emit_tail_mask(e, input, emit_extent(e, p->c.map->loops[last].extent), e->lanes);
+    return emit_value(e, operand_a(p), &point);
+}
+
 void panels_stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to, int64_t step,
                       struct index *at) {
-    /* in vectors along the last loop of inputs */
     struct loop_list outer = all_but_last(&p->c.inputs);
-    int last = p->c.inputs.loops[outer.count];
-    LLVMValueRef count = emit_extent(e, p->c.map->loops[last].extent);
+    LLVMValueRef count = emit_extent(e, p->c.map->loops[p->c.inputs.loops[outer.count]].extent);
     struct emit_loop over, along;
+    bool parts = p->atom == ATOM_amx_f32;
     emit_loop_begin(e, &over, emit_i64(e, 0), contraction_count(e, &p->c, &outer), 1, 0, NULL);
     contraction_unflatten(e, &p->c, &outer, over.counter, at);
-    emit_loop_begin(e, &along, emit_i64(e, 0), count, e->lanes, 0, NULL);
-    struct point point;
-    at[last] = index_lanes(along.counter, e->lanes);
-    contraction_point(e, access_a(p), at, e->lanes, &point);
-    point.mask = point.tail = emit_tail_mask(e, along.counter, count, e->lanes);
-    LLVMValueRef value = as_stored(e, p->a_type, emit_value(e, operand_a(p), &point));
-    LLVMValueRef where = emit_add(e, emit_mul(e, over.counter, count), along.counter);
+    emit_loop_begin(e, &along, emit_i64(e, 0), count, parts ? AMX_INPUTS : e->lanes, 0, NULL);
+    LLVMValueRef where = emit_add(e, emit_mul(e, over.counter, count), along.counter), mask;
     LLVMValueRef size = emit_i64(e, dtype_bytes(p->a_type)), bytes = emit_mul(e, where, size);
     if (step) {
         LLVMValueRef group = emit_i64(e, TILE_INPUTS);
         bytes = emit_add(e, emit_mul(e, emit_div(e, where, group), emit_i64(e, step)),
                          emit_mul(e, emit_rem(e, where, group), size));
     }
-    emit_store_lanes(e, value, emit_offset(e, to, bytes), point.mask);
+    LLVMValueRef value = a_lanes(e, p, along.counter, at, &mask);
+    if (parts) {
+        LLVMValueRef next = emit_add(e, along.counter, emit_i64(e, e->lanes));
+        amx_store_parts(e, value, a_lanes(e, p, next, at, &mask), emit_offset(e, to, bytes));
+    } else {
+        emit_store_lanes(e, as_stored(e, p->a_type, value), emit_offset(e, to, bytes), mask);
+    }
     emit_loop_end(e, &along, NULL);
     emit_loop_end(e, &over, NULL);
 }
@@ -215,7 +230,7 @@ void panels_pack_outputs(struct emitter *e, const struct panels *p, LLVMValueRef
     emit_loop_begin(e, &outputs, emit_i64(e, 0), emit_i64(e, p->outputs), e->lanes, 0, NULL);
     LLVMValueRef value = b_group(e, p, inputs.counter, emit_add(e, panels.counter, outputs.counter), at);
     LLVMValueRef lane = emit_mul(e, outputs.counter, emit_i64(e, (int64_t)k * dtype_bytes(p->b_type)));
-    if (atom_info(p->atom)->unit == UNIT_tile) in_registers(e, p, inputs.counter, &row, &lane);
+    if (p->atom == ATOM_amx_bf16) in_registers(e, p, inputs.counter, &row, &lane);
     emit_store_lanes(e, value, emit_offset(e, p->b_scratch, emit_add(e, emit_add(e, to, row), lane)), NULL);
     emit_loop_end(e, &outputs, NULL);
     emit_loop_end(e, &inputs, NULL);

@@ -33,7 +33,8 @@ void panels_init(struct emitter *e, struct panels *p, int block_rows, int block_
 /* Copies rows begin..end (flat) of A into scratch, if they are staged. */
 void panels_stage_rows(struct emitter *e, const struct panels *p, LLVMValueRef begin, LLVMValueRef end,
                        struct index *at);
-/* One row of A, where the loops over rows stand, to `to`: groups of 32 inputs `step` bytes apart (0: one after the other). */
+/* One row of A, where the loops over rows stand, to `to`: groups of 32 inputs `step` bytes apart (0: one after the other); of amx_f32 each in its
+ * parts (amx_store_parts). */
 void panels_stage_row(struct emitter *e, const struct panels *p, LLVMValueRef to, int64_t step,
                       struct index *at);
 /* Packs outputs begin..end of B into scratch, if they do not lie in panels. `panel` columns are padded with

@@ -3,7 +3,8 @@
  *
  *     linear(x, w: f32[576, 192])         tile 6x64, fma        layout("0/64 1 0:64")
  *     the same, bf16 pairs                tile 6x64, dot_bf16   layout("0/64 1/2 0:64 1:2")
- *     the same, matrix registers          amx_bf16              layout("0/32 1/32 0/16:2 1/2:16 0:16 1:2")
+ *     the same, matrix registers          amx_f32               layout("0/32 1 0:32")
+ *     bf16 pairs, matrix registers        amx_bf16              layout("0/32 1/32 0/16:2 1/2:16 0:16 1:2")
  *     the same, tensor cores              any tile, mma_bf16    layout("1/64 1/8:8 0 1:8")
  *     the same, w stored in blocks (q4_1)       dot_int8, mma_int8
  *                                                               layout("0/32 1/32 1/4:8 0:32 1:4")
@@ -71,7 +72,7 @@ static bool wanted_layout(const struct node *kernel, const struct contraction *c
         *l = layout_of_chunks(rank, c->b_outputs, c->b_inputs, 16 / dtype_bytes(t));
         return format_info(w->store)->dtype == t;
     }
-    if (atom_info(s->atom)->unit == UNIT_tile) {
+    if (s->atom == ATOM_amx_bf16) {
         *l = layout_of_registers(rank, c->b_outputs, c->b_inputs);
         return format_info(w->store)->dtype == atom_info(s->atom)->b;
     }

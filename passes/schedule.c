@@ -37,6 +37,7 @@ enum {
     PART_INPUTS = 128,       /* a part is a multiple of */
     AMX_ROWS = 16,           /* of a matrix register */
     AMX_INPUTS = 32,         /* of bf16 in a row of it */
+    AMX_F32_BYTES = 6,       /* of a float that is three bf16 */
     BLOCK_ROWS = 96,         /* of A, at most */
     MANY_BLOCK_ROWS =
         512, /* where B is unpacked, once a block of rows: it stays in L2, and rows pass by, ... */
@@ -167,21 +168,29 @@ static enum atom atom_of(const struct graph *g, const struct node *anchor) {
     return bf16 && t->dot_bf16 ? ATOM_dot_bf16 : ATOM_fma;
 }
 
-/* Whether matrix registers' tiles are filled: whole groups of inputs, of pairs of floats. */
-static bool fills_tiles(struct graph *g, const struct node *kernel, const struct node *anchor) {
+/* Whether matrix registers' tiles are filled: whole groups of inputs, and weights of f32 that lie as such. */
+static bool fills_tiles(struct graph *g, const struct node *kernel, const struct node *anchor,
+                        enum dtype factors) {
     struct contraction c;
     if (!contraction_of(g->pass->scratch, g, anchor, &c)) return true; /* made otherwise */
     int64_t inner = contraction_inner_inputs(&c);
+    const struct global *w = kernel_param(kernel, c.b_value);
+    bool lies = !w || factors != DTYPE_F32 || format_info(w->store)->dtype == DTYPE_F32;
     return contraction_inputs(&c) && inner && inner % AMX_INPUTS == 0 && anchor->op != OP_qlinear &&
-           factors_of(anchor) == DTYPE_BF16 && !is_blocks(kernel_param(kernel, c.b_value));
+           factors_of(anchor) == factors && !is_blocks(w) && lies;
+}
+
+static bool all_fill_tiles(struct graph *g, const struct node *kernel, enum dtype factors) {
+    for (const struct node *n = kernel->body->first; n; n = n->next)
+        if (node_role(n) == ROLE_CONTRACT && !fills_tiles(g, kernel, n, factors)) return false;
+    return true;
 }
 
 /* What multiplies in the place of lanes. */
 static enum atom tile_atom(struct graph *g, const struct node *kernel, enum atom lanes) {
-    if (!target_of(g)->amx) return lanes;
-    for (const struct node *n = kernel->body->first; n; n = n->next)
-        if (node_role(n) == ROLE_CONTRACT && !fills_tiles(g, kernel, n)) return lanes;
-    return ATOM_amx_bf16;
+    const struct target *t = target_of(g);
+    if (t->amx && all_fill_tiles(g, kernel, DTYPE_BF16)) return ATOM_amx_bf16;
+    return t->amx_f32 && all_fill_tiles(g, kernel, DTYPE_F32) ? ATOM_amx_f32 : lanes;
 }
 
 static bool has_op(const struct node *kernel, enum op op) {
@@ -275,7 +284,7 @@ static void schedule_contract(struct graph *g, const struct node *kernel, struct
     int64_t most = tile ? TILE_BLOCK_ROWS : far ? FAR_BLOCK_ROWS : BLOCK_ROWS;
     bool unpacked = blocks && !integers && !has_op(kernel, OP_rope);
     if (unpacked) most = MANY_BLOCK_ROWS;
-    double row_bytes = inputs * dtype_bytes(atom_info(s->atom)->a),
+    double row_bytes = inputs * (s->atom == ATOM_amx_f32 ? AMX_F32_BYTES : dtype_bytes(atom_info(s->atom)->a)),
            bytes = unpacked ? MANY_BLOCK_BYTES : (double)t->l2_bytes * (far ? 0.75 : 0.5);
     int64_t rows = row_bytes > 0 ? (int64_t)(bytes / row_bytes) : most;
     rows = t->simt ? s->tile[0] : rows > most ? most : rows < s->tile[0] ? s->tile[0] : rows;

@@ -13,9 +13,9 @@ numeric() {
         MDL_CPUS=native MDL_TARGET=emulate:$cpu sh "$tests/numeric.sh" "$tests/numeric/$model.mdl" || failed=1
     done
 }
-numeric emeraldrapids attention products transformer
+numeric graniterapids attention floats products transformer
 numeric znver4 products qlinear
 numeric alderlake qlinear
-tests/numeric/ops_test emulate:emeraldrapids bf16 || failed=1
-tests/numeric/math_test emulate:emeraldrapids || failed=1
+tests/numeric/ops_test emulate:graniterapids bf16 || failed=1
+tests/numeric/math_test emulate:graniterapids || failed=1
 exit $failed

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/numeric/double.mdl \
 	tests/numeric/einsum.mdl \
 	tests/numeric/empty.mdl \
+	tests/numeric/floats.mdl \
 	tests/numeric/half.mdl \
 	tests/numeric/indexing.mdl \
 	tests/numeric/integers.mdl \
