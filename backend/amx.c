@@ -25,16 +25,20 @@ static V rows_of_registers(struct emitter *e, V rows) {
                     emit_i64(e, (int64_t)AMX_ROWS << 48 | (int64_t)AMX_ROWS << 56));
 }
 
-void amx_begin(struct emitter *e, V rows) {
-    int64_t each = quarter(AMX_BYTES, AMX_BYTES, AMX_BYTES, AMX_BYTES),
-            words[] = {1, 0, each, each, 0, 0, 0, 0};
+/* Bytes of the rows of registers 0 to 3 and 4 to 7; rows of each, a byte. */
+static void configure(struct emitter *e, int64_t low, int64_t high, V rows) {
+    int64_t words[] = {1, 0, low, high, 0, 0, 0, 0};
     V lanes[8], at = emit_scratch(e, AMX_BYTES);
     for (int i = 0; i < 8; i++) lanes[i] = emit_i64(e, words[i]);
     V configuration = LLVMConstVector(lanes, 8);
-    configuration =
-        LLVMBuildInsertElement(e->builder, configuration, rows_of_registers(e, rows), emit_i32(e, 6), "");
+    configuration = LLVMBuildInsertElement(e->builder, configuration, rows, emit_i32(e, 6), "");
     emit_store_lanes(e, configuration, at, NULL);
     emit_intrinsic(e, "llvm.x86.ldtilecfg", NULL, 0, &at, 1);
+}
+
+void amx_begin(struct emitter *e, V rows) {
+    int64_t each = quarter(AMX_BYTES, AMX_BYTES, AMX_BYTES, AMX_BYTES);
+    configure(e, each, each, rows_of_registers(e, rows));
 }
 
 void amx_end(struct emitter *e) { emit_intrinsic(e, "llvm.x86.tilerelease", NULL, 0, NULL, 0); }
@@ -125,6 +129,24 @@ void amx_multiply_bf16(struct emitter *e, const struct amx_floats *f, V to, V st
     add_products(e, f->a, f->b, f->inputs, false);
     emit_if_end(e, &many);
     amx_store_sums(e, to, stride);
+}
+
+/* ---- codes ---- */
+
+enum { CODES_ROWS = 4, CODES_WEIGHTS = 6 };
+
+void amx_begin_codes(struct emitter *e) {
+    int64_t rows = AMX_ROWS | (int64_t)AMX_ROWS << 8 * CODES_ROWS | (int64_t)(TILE_INPUTS / 4) << 8 * CODES_WEIGHTS;
+    configure(e, quarter(AMX_BYTES, 0, 0, 0), quarter(TILE_INPUTS, 0, AMX_BYTES, 0), emit_i64(e, rows));
+}
+
+void amx_multiply_codes(struct emitter *e, V a, V stride, V b, V to) {
+    V arguments[] = {number(e, SUMS), number(e, CODES_ROWS), number(e, CODES_WEIGHTS)};
+    load(e, CODES_ROWS, a, stride);
+    load(e, CODES_WEIGHTS, b, emit_i64(e, AMX_BYTES));
+    clear(e, SUMS);
+    emit_intrinsic(e, "llvm.x86.tdpbsud", NULL, 0, arguments, 3);
+    store(e, SUMS, to, emit_i64(e, AMX_BYTES));
 }
 
 /* ---- 16 rows: a register of them, the others' for weights ---- */

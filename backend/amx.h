@@ -30,6 +30,14 @@ void amx_load_weights(struct emitter *e, LLVMValueRef from);
 void amx_add_half(struct emitter *e, int half);
 void amx_store_sums(struct emitter *e, LLVMValueRef to, LLVMValueRef stride);
 
+/* Codes of 16 rows by 16 outputs, a block of 32 inputs at a time: sums of their own, since each is scaled by itself (micro_codes.c).
+ *
+ *     C [16 rows][16 outputs] i32 = A [16 rows][32] s8, `stride` bytes from one to the next, x B [8 quads of inputs][16 outputs][4] u8
+ *
+ * From amx_begin_codes to amx_end registers are for these. */
+void amx_begin_codes(struct emitter *e);
+void amx_multiply_codes(struct emitter *e, LLVMValueRef a, LLVMValueRef stride, LLVMValueRef b, LLVMValueRef to);
+
 /* --- amx_f32.c: floats as sums of three bf16 ---
  *
  * A part is the leading eight bits of what those before it leave. Of the nine products of parts six are added up; the others are below 2^-21 of

@@ -133,6 +133,7 @@ static void multiply_panel(struct emitter *e, const struct group *g, const struc
                       .vectors = vectors,
                       .lanes = e->lanes,
                       .unroll = e->kernel->schedule->unroll > 0 ? e->kernel->schedule->unroll : 4,
+                      .block_sums = g->unpacked ? a->panels.block_sums : NULL,
                       .ahead = !e->target->simt && !g->unpacked && (rows < g->tile_rows || rows == 1)};
     int count = rows * vectors;
     bool simt = e->target->simt;
@@ -206,14 +207,17 @@ struct sizes {
 static void add_unpacked(struct emitter *e, struct group *g, const struct strip *s, const struct index *at,
                          struct sizes *z) {
     struct emit_if many;
-    LLVMValueRef rows = emit_sub(e, s->end, s->begin);
-    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, emit_i64(e, UNPACKED_ROWS), "");
+    bool registers = g->anchors[0]->panels.block_sums;
+    LLVMValueRef rows = emit_sub(e, s->end, s->begin), least = emit_i64(e, registers ? AMX_ROWS : UNPACKED_ROWS),
+                 whole = emit_sub(e, s->end, registers ? emit_rem(e, rows, least) : emit_i64(e, 0));
+    LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, least, "");
     emit_if_begin(e, &many, enough);
+    if (registers) amx_begin_codes(e);
     for (int i = 0; i < g->count; i++)
         panels_unpack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
     emit_if_end(e, &many);
     z->rows[z->count] = g->unpacked_rows;
-    z->stop[z->count++] = LLVMBuildSelect(e->builder, enough, s->end, s->begin, "");
+    z->stop[z->count++] = LLVMBuildSelect(e->builder, enough, whole, s->begin, "");
 }
 
 /* Tiles of tile_rows, half of it, ... 1 row. Fewer rows than a tile has are made of as many of the larger sizes as fit; where there are more, what
@@ -284,6 +288,7 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
     contract_finish_rows(e, g, rows, row, s, at);
     LLVMValueRef next = emit_add(e, row, rows);
     emit_loop_end(e, &tiles, &next);
+    if (g->anchors[0]->panels.block_sums) amx_end(e);
 }
 
 /* ---- a group's share of the kernel's work ---- */
@@ -372,20 +377,30 @@ bool contract_in_blocks(const struct emitter *e, const struct value *w) {
 }
 
 /* Weights in packed tiles that are unpacked for many rows, in tiles of two vectors of outputs by as many rows as registers hold sums for: a
- * vector of weights, which comes from L2, serves as many rows as can be. What is unpacked stays in half of L2. */
+ * vector of weights, which comes from L2, serves as many rows as can be; or of a matrix register's rows and outputs. What is unpacked stays in
+ * half of L2. */
 static void plan_unpacking(struct emitter *e, struct group *g) {
     enum { VECTORS = 2 };
     int64_t bytes = 0;
-    bool good = !e->target->simt && g->block_outputs;
+    bool good = !e->target->simt && g->block_outputs, registers = good;
     for (int i = 0; i < g->count; i++) {
         const struct panels *p = &g->anchors[i]->panels;
         good = good && p->tile && micro_unpacks(e, p->atom, p->tile);
-        bytes += panels_unpacked_bytes(p);
+        registers = registers && good && micro_by_registers(e, p->atom, p->tile);
     }
     if (!good) return;
     g->unpacked_vectors = g->vectors < VECTORS ? g->vectors : VECTORS;
     int rows = (e->target->vector_registers - 2 * g->unpacked_vectors) / g->unpacked_vectors;
     g->unpacked_rows = rows > MOST_UNPACKED_ROWS ? MOST_UNPACKED_ROWS : rows;
+    if (registers) {
+        g->unpacked_vectors = 1;
+        g->unpacked_rows = AMX_ROWS;
+    }
+    for (int i = 0; i < g->count; i++) {
+        struct panels *p = &g->anchors[i]->panels;
+        if (registers) p->block_sums = emit_scratch(e, 2 * AMX_ROWS * AMX_BYTES);
+        bytes += panels_unpacked_bytes(p);
+    }
     while (g->blocks_at_once > 1 && g->blocks_at_once * g->block_outputs * bytes > e->target->l2_bytes / 2)
         g->blocks_at_once /= 2;
     g->stride = g->blocks_at_once * g->block_outputs;

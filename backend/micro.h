@@ -30,6 +30,7 @@ struct micro {
     LLVMValueRef last_mask; /* of B's last vector, <lanes x i1>; NULL: all lanes exist. fma only */
     const struct format_info *tile;     /* B lies in packed tiles; `vectors * lanes` is 32, or with `wide` less */
     LLVMValueRef wide; /* dot_int8: ptr to the tiles' codes as micro_unpack leaves them, `vectors * lanes` outputs; NULL: they are packed */
+    LLVMValueRef block_sums; /* of codes that matrix registers multiply: ptr to i32 [2][16 rows][16 outputs], in turn one block's; or NULL */
     LLVMValueRef wide_rows[MAX_TILE_ROWS]; /* ptr to each row's codes, as micro_widen_row leaves them */
     LLVMValueRef scales[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's f32 scales, one a block of 32 inputs */
     LLVMValueRef totals[MAX_TILE_ROWS]; /* dot_int8: ptr to each row's i32 sums of codes, one a block */
@@ -44,10 +45,13 @@ void emit_micro(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
  * multiplied, scale * total (f32). Of scalars or vectors; four bytes each. */
 bool micro_has_offsets(const struct emitter *e, const struct format_info *t);
 LLVMValueRef micro_offset(struct emitter *e, const struct format_info *t, LLVMValueRef total, LLVMValueRef scale);
+/* Whether matrix registers multiply codes of many rows. */
+bool micro_by_registers(const struct emitter *e, enum atom atom, const struct format_info *t);
 /* Whether tiles of the format are worth unpacking for many rows. */
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t);
 /* Panels that tiles of 32 outputs are unpacked to: as f32, [inputs][outputs], which are B of any tile of floats; or, of codes that are
- * multiplied as pairs of i16, as such, [inputs / 4 quads][2 pairs][outputs]. Products are those of the tiles, bit for bit. */
+ * multiplied as pairs of i16, as such, [inputs / 4 quads][2 pairs][outputs]; or by matrix registers, as bytes, [inputs / 4 quads][outputs][4].
+ * Products are those of the tiles, bit for bit. */
 struct unpacked {
     int outputs; /* of a panel, a divisor of 32 */
     int64_t panel_bytes;

@@ -1,4 +1,5 @@
 /* Products of int8: codes of weights in packed tiles (tile.h) by codes of rows, the integer sums of a group of inputs scaled into floats. */
+#include "backend/amx.h"
 #include "backend/dot.h"
 #include "backend/micro_tile.h"
 #include "ir/number.h"
@@ -80,21 +81,27 @@ static void dot_quad(struct emitter *e, const struct micro *m, LLVMValueRef tile
     }
 }
 
-/* ---- codes as pairs of i16, for many rows ---- */
+/* ---- codes as pairs of i16, or bytes, for many rows ---- */
 
 enum { QUADS = TILE_INPUTS / 4 };
 
+bool micro_by_registers(const struct emitter *e, enum atom atom, const struct format_info *t) {
+    return atom == ATOM_dot_int8 && e->target->amx_fast && e->lanes == AMX_ROWS && tile_is_even(t);
+}
+
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t) {
     struct dot d = dot_for(e->lanes, t);
-    if (atom == ATOM_fma) return true;
+    if (atom == ATOM_fma || micro_by_registers(e, atom, t)) return true;
     return atom == ATOM_dot_int8 && tile_is_even(t) && dot_widens(e, &d);
 }
 
 void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to) {
     struct emit_loop loop, quads;
     struct dot d = dot_of(m);
+    int halves = micro_by_registers(e, m->atom, m->tile) ? 1 : 2;
+    LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
     LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS)),
-                 row = emit_i64(e, 2 * 4 * u->outputs);
+                 row = emit_i64(e, (int64_t)halves * 4 * u->outputs);
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, 0, NULL);
     LLVMValueRef tile = emit_offset(e, m->b, emit_mul(e, loop.counter, m->b_step));
     emit_loop_begin(e, &quads, emit_i64(e, 0), emit_i64(e, QUADS / 2), 1, 0,
@@ -102,12 +109,12 @@ void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct u
     LLVMValueRef from = emit_offset(e, tile, emit_mul(e, quads.counter, emit_i64(e, 4 * TILE_OUTPUTS)));
     LLVMValueRef quad = emit_add(e, emit_mul(e, loop.counter, emit_i64(e, QUADS)), quads.counter);
     to = emit_offset(e, to, emit_mul(e, quad, row));
-    for (int i = 0; i < 4 * m->vectors; i++) {
-        int v = i / 4, upper = i / 2 % 2, half = i % 2;
+    for (int i = 0; i < 2 * halves * m->vectors; i++) {
+        int v = i / halves / 2, upper = i / halves % 2, half = i % halves;
         LLVMValueRef w = load_weights(e, m, from, upper * TILE_INPUTS / 2, v);
-        w = LLVMBuildBitCast(e->builder, dot_widen(e, &d, w, half, false), emit_vector(e, e->i32, m->lanes),
-                             "");
-        emit_store_lanes(e, w, micro_unpacked_at(e, m, u, to, upper * QUADS + half, v), NULL);
+        if (halves > 1) w = dot_widen(e, &d, w, half, false);
+        w = LLVMBuildBitCast(e->builder, w, words, "");
+        emit_store_lanes(e, w, micro_unpacked_at(e, m, u, to, upper * halves * QUADS / 2 + half, v), NULL);
     }
     emit_loop_end(e, &quads, NULL);
     emit_loop_end(e, &loop, NULL);
@@ -187,6 +194,27 @@ static int quad_input(const struct format_info *t, int q) {
     return 4 * (tile_groups(t) == 1 ? q / 2 + q % 2 * 4 : q);
 }
 
+/* ---- by matrix registers ---- */
+
+static LLVMValueRef block_sums_at(struct emitter *e, const struct micro *m, LLVMValueRef block) {
+    LLVMValueRef turn = LLVMBuildAnd(e->builder, block, emit_i64(e, 1), "");
+    return emit_offset(e, m->block_sums, emit_mul(e, turn, emit_i64(e, AMX_ROWS * AMX_BYTES)));
+}
+
+void micro_multiply_block(struct emitter *e, const struct micro *m, LLVMValueRef block) {
+    LLVMValueRef a = emit_offset(e, m->a[0], emit_mul(e, block, emit_i64(e, TILE_INPUTS))),
+                 b = emit_offset(e, m->wide, emit_mul(e, block, emit_i64(e, QUADS * AMX_BYTES)));
+    amx_multiply_codes(e, a, m->inputs, b, block_sums_at(e, m, block));
+}
+
+static void load_block_sums(struct emitter *e, const struct micro *m, LLVMValueRef block, LLVMValueRef *sums) {
+    LLVMValueRef from = block_sums_at(e, m, block);
+    for (int r = 0; r < m->rows; r++) {
+        LLVMValueRef row = emit_offset(e, from, emit_i64(e, (int64_t)r * AMX_BYTES));
+        sums[r] = LLVMBuildAdd(e->builder, sums[r], emit_load_lanes(e, e->i32, row, m->lanes, NULL), "");
+    }
+}
+
 /* Integer products of one group of inputs. */
 static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block,
                       int group, LLVMValueRef *whole) {
@@ -198,7 +226,7 @@ static void dot_group(struct emitter *e, const struct micro *m, LLVMValueRef til
     for (int i = 0; i < count; i++)
         whole[i] = i % m->vectors ? whole[i - 1] : first_sum(e, m, i / m->vectors, block);
     if (m->wide) {
-        add_wide(e, m, block, whole);
+        (m->block_sums ? load_block_sums : add_wide)(e, m, block, whole);
         return;
     }
     for (int first = 0; first < quads; first += at_once) {

@@ -172,9 +172,13 @@ void micro_unpack(struct emitter *e, const struct micro *m, const struct unpacke
 void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums) {
     struct emit_loop loop;
     int count = m->rows * m->vectors;
-    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS));
+    LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS)), one = emit_i64(e, 1);
+    if (m->block_sums) micro_multiply_block(e, m, emit_i64(e, 0));
     emit_loop_begin(e, &loop, emit_i64(e, 0), blocks, 1, count, sums);
     for (int i = 0; i < count; i++) sums[i] = loop.carried[i];
+    /* while a block's sums are scaled, the next one's are made (the last one's again) */
+    if (m->block_sums)
+        micro_multiply_block(e, m, emit_min(e, emit_add(e, loop.counter, one), emit_sub(e, blocks, one)));
     LLVMValueRef tile = emit_offset(e, m->b, LLVMBuildMul(e->builder, loop.counter, m->b_step, ""));
     micro_prefetch(e, m, tile, tile_bytes(m->tile));
     if (m->atom == ATOM_dot_int8)

@@ -14,6 +14,8 @@ void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k
 void micro_tiles(struct emitter *e, const struct micro *m, LLVMValueRef *sums);
 /* The products of one tile, which is number `block` along the inputs: of codes. */
 void micro_add_codes(struct emitter *e, const struct micro *m, LLVMValueRef tile, LLVMValueRef block, LLVMValueRef *sums);
+/* By matrix registers, the integer products of a block of inputs, that micro_add_codes of the same block then reads. */
+void micro_multiply_block(struct emitter *e, const struct micro *m, LLVMValueRef block);
 /* micro_unpack of codes. */
 void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to);
 /* Where 4 bytes for each output, the panel's row number `row`, lie for a vector of a tile's outputs. */

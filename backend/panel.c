@@ -310,6 +310,15 @@ static int64_t row_alignment(struct emitter *e, const struct panels *p) {
     return greatest_common_divisor(16, LLVMConstIntGetSExtValue(inputs) * bytes);
 }
 
+/* Of codes, whose rows follow each other: number r from the first. */
+static void row_behind(struct emitter *e, const struct panels *p, int r, struct micro *m) {
+    int64_t blocks = p->inputs_max / TILE_INPUTS;
+    m->a[r] = emit_offset(e, m->a[0], emit_i64(e, r * p->inputs_max));
+    m->scales[r] = emit_offset(e, m->scales[0], emit_i64(e, r * blocks * 4));
+    m->totals[r] = emit_offset(e, m->totals[0], emit_i64(e, r * blocks * 4));
+    if (m->offsets[0]) m->offsets[r] = emit_offset(e, m->offsets[0], emit_i64(e, r * bytes_of_offsets(p)));
+}
+
 void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, LLVMValueRef end,
                  LLVMValueRef block_begin, struct index *at, struct micro *m) {
     m->a_type = p->a_type;
@@ -319,6 +328,10 @@ void panels_rows(struct emitter *e, const struct panels *p, LLVMValueRef first, 
     if (k > 1 && !p->c.quantized)
         m->inputs = emit_mul(e, emit_div_up(e, m->inputs, emit_i64(e, k)), emit_i64(e, k));
     for (int r = 0; r < m->rows; r++) {
+        if (r && m->block_sums) {
+            row_behind(e, p, r, m);
+            continue;
+        }
         LLVMValueRef row = emit_add(e, first, emit_i64(e, r));
         if (r) row = emit_min(e, row, emit_sub(e, end, emit_i64(e, 1)));
         contraction_unflatten(e, &p->c, &p->c.rows, row, at);
@@ -386,12 +399,14 @@ void panels_next(struct emitter *e, const struct panels *p, LLVMValueRef first, 
     m->next = LLVMBuildSelect(e->builder, is_part, there, m->b, "");
 }
 
-int64_t panels_unpacked_bytes(const struct panels *p) { return p->inputs_max * (p->c.quantized ? 2 : 4); }
+int64_t panels_unpacked_bytes(const struct panels *p) {
+    return p->inputs_max * (p->block_sums ? 1 : p->c.quantized ? 2 : 4);
+}
 
 void panels_make_room(struct emitter *e, struct panels *p, int64_t rows, int64_t outputs, int panel) {
     p->unpacked = (struct unpacked){panel, panel * panels_unpacked_bytes(p)};
     p->b_scratch = emit_scratch(e, outputs * panels_unpacked_bytes(p));
-    if (p->c.quantized) p->wide_rows = emit_scratch(e, rows * 2 * p->inputs_max);
+    if (p->c.quantized && !p->block_sums) p->wide_rows = emit_scratch(e, rows * 2 * p->inputs_max);
 }
 
 /* Where the unpacked panels of outputs `from_block` .. of the block lie. */

@@ -16,6 +16,7 @@ struct panels {
     LLVMValueRef a_scratch; /* [block rows][inputs_max] */
     enum dtype a_type;      /* as micro reads it */
     LLVMValueRef wide_rows; /* of codes that are multiplied as pairs of i16: the block's rows so (micro_widen_row), or NULL */
+    LLVMValueRef block_sums; /* of codes that matrix registers multiply, micro's; or NULL */
     LLVMValueRef offsets;   /* of codes, a strip's micro_offset: [block rows][inputs_max / 32]; NULL: there are none */
     /* B */
     const struct format_info *tile; /* B is a weight in packed tiles */

@@ -129,7 +129,7 @@ const struct target *backend_host(struct arena *a, const char *triple, const cha
     t->dot_bf16 = t->bf16 && (known ? known->dot_bf16 : avx512);
     t->byte_dot = host_dot(features, avx512);
     t->amx = avx512 && has(features, "amx-tile") && has(features, "amx-bf16") && has(features, "amx-int8");
-    t->amx_f32 = t->amx && known && known->amx_f32;
+    t->amx_fast = t->amx && known && known->amx_fast;
     t->cpu = arena_strdup(a, known ? known->cpu : name);
     t->features = arena_strdup(a, features);
     return t;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const struct target targets[] = {
-#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, byte_dot, amx, amx_f32, l1, l2) \
+#define TARGET(cpu, triple, features, bytes, registers, fma, bf16, dot_bf16, byte_dot, amx, amx_fast, l1, l2) \
     {triple,         cpu, features, bytes, registers, fma,   bf16, dot_bf16,                                 \
-     DOT_##byte_dot, amx, amx_f32,  l1,    l2,        false, false, 0,    0},
+     DOT_##byte_dot, amx, amx_fast,  l1,    l2,        false, false, 0,    0},
 #define GPU(cpu, capability, shared)                                                                         \
     {CUDA_TRIPLE, cpu,   "",     128,      255,  true,  true,       false,                                   \
      DOT_widen,   false, false, 131072, 50 << 20, true, false, capability, shared},

@@ -24,7 +24,7 @@ struct target {
     bool dot_bf16;        /* vdpbf16ps, and it is faster than multiply-adds in f32 */
     enum byte_dot byte_dot;
     bool amx;                   /* Intel's registers of 16 rows of 64 bytes, and their products of bf16 and of bytes */
-    bool amx_f32;               /* and six products of bf16 are faster than one in f32 */
+    bool amx_fast;              /* and products of f32 and of codes are faster by them than by lanes, too */
     int64_t l1_bytes, l2_bytes; /* data caches of one core */
     bool simt;           /* a GPU: a vector's lanes are the threads of a warp */
     bool emulated;       /* code with another processor's schedules for this machine: a GPU's lanes are lanes, its warps take turns; what x86 has

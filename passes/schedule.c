@@ -190,7 +190,7 @@ static bool all_fill_tiles(struct graph *g, const struct node *kernel, enum dtyp
 static enum atom tile_atom(struct graph *g, const struct node *kernel, enum atom lanes) {
     const struct target *t = target_of(g);
     if (t->amx && all_fill_tiles(g, kernel, DTYPE_BF16)) return ATOM_amx_bf16;
-    return t->amx_f32 && all_fill_tiles(g, kernel, DTYPE_F32) ? ATOM_amx_f32 : lanes;
+    return t->amx_fast && all_fill_tiles(g, kernel, DTYPE_F32) ? ATOM_amx_f32 : lanes;
 }
 
 static bool has_op(const struct node *kernel, enum op op) {

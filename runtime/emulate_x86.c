@@ -82,15 +82,19 @@ static float add_product(float sum, const uint8_t *a, const uint8_t *b) {
     return flush(fmaf(of_bf16(a), of_bf16(b), sum));
 }
 
-void mdl_x86_tdpbf16ps(int8_t sums, int8_t rows, int8_t weights) {
-    static const char name[] = "tdpbf16ps";
+/* What products ask of their operands; how many outputs there are. */
+static int need_all(const char *name, int8_t sums, int8_t rows, int8_t weights) {
     const int8_t all[] = {sums, rows, weights};
     for (int i = 0; i < 3; i++) need(name, all[i]);
     if (sums == rows || sums == weights || rows == weights) refuse(name, sums, "is named twice");
     if (amx.rows[sums] != amx.rows[rows] || amx.bytes[sums] != amx.bytes[weights] ||
         amx.rows[weights] != amx.bytes[rows] / 4 || amx.bytes[rows] % 4 || amx.bytes[sums] % 4)
         refuse(name, sums, "the extents of its operands differ");
-    int outputs = amx.bytes[sums] / 4;
+    return amx.bytes[sums] / 4;
+}
+
+void mdl_x86_tdpbf16ps(int8_t sums, int8_t rows, int8_t weights) {
+    int outputs = need_all("tdpbf16ps", sums, rows, weights);
     for (int row = 0; row < amx.rows[sums]; row++) {
         float parts[PAIRS][2] = {{0}};
         for (int k = 0; k < amx.rows[weights]; k++)
@@ -113,6 +117,20 @@ void mdl_x86_avx512bf16_dpbf16ps_512(float r[16], const float s[16], const uint1
         float sum = add_product(flush(s[i]), (const uint8_t *)&a[i][1], (const uint8_t *)&b[i][1]);
         r[i] = add_product(sum, (const uint8_t *)&a[i][0], (const uint8_t *)&b[i][0]);
     }
+}
+
+/* ---- bytes ---- */
+
+void mdl_x86_tdpbsud(int8_t sums, int8_t rows, int8_t weights) {
+    int outputs = need_all("tdpbsud", sums, rows, weights);
+    for (int row = 0; row < amx.rows[sums]; row++)
+        for (int n = 0; n < outputs; n++) {
+            uint32_t sum;
+            memcpy(&sum, &amx.data[sums][row][4 * n], sizeof sum);
+            for (int k = 0; k < 4 * amx.rows[weights]; k++)
+                sum += (uint32_t)((int8_t)amx.data[rows][row][k] * amx.data[weights][k / 4][4 * n + k % 4]);
+            memcpy(&amx.data[sums][row][4 * n], &sum, sizeof sum);
+        }
 }
 
 /* ---- powers of two ---- */

@@ -14,6 +14,8 @@ void mdl_x86_tilestored64(int8_t from, char *to, int64_t stride);
 /* sums[row][output] += rows[row][pair] . weights[pair][output], in f32: even inputs and odd ones for themselves, then both, then
  * what was there. */
 void mdl_x86_tdpbf16ps(int8_t sums, int8_t rows, int8_t weights);
+/* The same of four s8 * u8, in i32. */
+void mdl_x86_tdpbsud(int8_t sums, int8_t rows, int8_t weights);
 
 /* r[i] = s[i] + a[i] . b[i] of pairs of bf16: the odd product is added first. */
 void mdl_x86_avx512bf16_dpbf16ps_512(float r[16], const float s[16], const uint16_t a[16][2],

@@ -13,7 +13,7 @@ numeric() {
         MDL_CPUS=native MDL_TARGET=emulate:$cpu sh "$tests/numeric.sh" "$tests/numeric/$model.mdl" || failed=1
     done
 }
-numeric graniterapids attention floats products transformer
+numeric graniterapids attention floats products qlinear transformer
 numeric znver4 products qlinear
 numeric alderlake qlinear
 tests/numeric/ops_test emulate:graniterapids bf16 || failed=1

@@ -223,7 +223,7 @@ Test(hosts, takes_the_row_most_like_an_unknown_one, .init = begin, .fini = end) 
     const struct target *large = host("rocketlake", AMX), *zen = host("znver9", VNNI),
                         *old = host("odd", AVX2), *plain = host("odd", AVX512);
     cr_expect_str_eq(large->cpu, "graniterapids");
-    cr_expect(large->amx && large->amx_f32 && large->bf16 && !large->dot_bf16 && large->l2_bytes == 2 << 20);
+    cr_expect(large->amx && large->amx_fast && large->bf16 && !large->dot_bf16 && large->l2_bytes == 2 << 20);
     cr_expect_str_eq(zen->cpu, "znver5");
     cr_expect(!zen->amx && zen->dot_bf16 && zen->l2_bytes == 1 << 20);
     cr_expect_str_eq(old->cpu, "odd");
@@ -234,13 +234,13 @@ Test(hosts, takes_the_row_most_like_an_unknown_one, .init = begin, .fini = end) 
 
 Test(hosts, multiplies_floats_by_matrix_registers_where_that_pays, .init = begin, .fini = end) {
     const struct target *emerald = host("emeraldrapids", AMX), *granite = host("graniterapids", AMX);
-    cr_expect(emerald->amx && !emerald->amx_f32);
-    cr_expect(granite->amx && granite->amx_f32);
+    cr_expect(emerald->amx && !emerald->amx_fast);
+    cr_expect(granite->amx && granite->amx_fast);
 }
 
 Test(hosts, leaves_out_what_is_hidden_of_a_known_one, .init = begin, .fini = end) {
     const struct target *less = host("graniterapids", AVX512), *none = host("graniterapids", AVX2);
     cr_expect_str_eq(less->cpu, "graniterapids");
-    cr_expect(!less->amx && !less->bf16 && less->byte_dot == DOT_maddubs && less->vector_bytes == 64 && !less->amx_f32);
+    cr_expect(!less->amx && !less->bf16 && less->byte_dot == DOT_maddubs && less->vector_bytes == 64 && !less->amx_fast);
     cr_expect(none->vector_bytes == 32 && none->vector_registers == 16 && !none->amx);
 }
