@@ -386,7 +386,7 @@ static void plan_unpacking(struct emitter *e, struct group *g) {
     for (int i = 0; i < g->count; i++) {
         const struct panels *p = &g->anchors[i]->panels;
         good = good && p->tile && micro_unpacks(e, p->atom, p->tile);
-        registers = registers && good && micro_by_registers(e, p->atom, p->tile);
+        registers = registers && good && contraction_inputs(&p->c) && micro_by_registers(e, p->atom, p->tile);
     }
     if (!good) return;
     g->unpacked_vectors = g->vectors < VECTORS ? g->vectors : VECTORS;
