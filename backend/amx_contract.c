@@ -5,7 +5,11 @@
  *             for tile of rows:  products
  *
  * A tile's inputs are taken in chunks that stay in L1 while the block's panels pass by; if there is one tile only, weights are taken as
- * they lie. Of floats, six products a step leave L2 the time to bring all inputs. */
+ * they lie. Of floats, of which six products a step leave L2 the time to bring all inputs, a panel of weights is taken apart for many tiles:
+ *
+ *             for so many tiles of rows, whose sums stay in L2:
+ *                 for panel:
+ *                     for tile of rows:  products */
 #include "backend/amx.h"
 #include "backend/contract.h"
 #include "ir/number.h"
@@ -16,7 +20,7 @@ struct amx_operand {
     const struct panels *panels;
     V rows;   /* of a strip, [tiles][inputs / 32][32 rows][32] bf16 */
     V staged; /* i64 in scratch: which strip's they are, -1: none's */
-    V parts;  /* of amx_f32, the block's weights, [outputs / 32][inputs / 32][3][2 KiB] */
+    V parts;  /* of amx_f32, a panel of weights, [inputs / 32][3][2 KiB] */
 };
 
 bool amx_schedule_fits(struct emitter *e, const struct anchor *anchors, int count) {
@@ -72,19 +76,15 @@ static void reserve(struct emitter *e, struct amx_operand *o, int64_t rows) {
     emit_entry_end(e, back);
 }
 
-/* What is taken apart stays in an eighth of L2. */
-static void shorten_blocks(struct emitter *e, struct group *g) {
-    int64_t bytes = 0;
-    for (int i = 0; i < g->count; i++) bytes += bytes_of_inputs(&g->anchors[i]->panels);
-    while (g->blocks_at_once > 1 && g->stride * bytes > e->target->l2_bytes / 8) {
-        g->blocks_at_once /= 2;
-        g->stride = g->blocks_at_once * g->block_outputs;
-    }
+/* Rows whose sums stay in a quarter of L2, and that a panel of floats is taken apart for. */
+static int64_t rows_at_once(struct emitter *e, const struct group *g) {
+    if (parts_of(&g->anchors[0]->panels) == 1) return AMX_TILE;
+    int64_t rows = e->target->l2_bytes / 4 / (g->count * g->stride * 4), whole = rows / AMX_TILE * AMX_TILE;
+    return whole < AMX_TILE ? AMX_TILE : whole > g->block_rows ? round_up(g->block_rows, AMX_TILE) : whole;
 }
 
 void amx_plan(struct emitter *e, struct group *g, const struct group *groups) {
-    bool in_parts = parts_of(&g->anchors[0]->panels) > 1;
-    if (in_parts) shorten_blocks(e, g);
+    g->rows_at_once = rows_at_once(e, g);
     for (int i = 0; i < g->count; i++) {
         struct anchor *a = g->anchors[i];
         const struct amx_operand *before = found_before(groups, g, i);
@@ -92,8 +92,8 @@ void amx_plan(struct emitter *e, struct group *g, const struct group *groups) {
         if (before) *a->amx = *before;
         a->amx->panels = &a->panels;
         if (!before) reserve(e, a->amx, g->block_rows);
-        if (in_parts)
-            a->amx->parts = emit_scratch(e, round_up(g->stride, AMX_TILE) * bytes_of_inputs(&a->panels));
+        if (!before && parts_of(&a->panels) > 1)
+            a->amx->parts = emit_scratch(e, AMX_TILE * bytes_of_inputs(&a->panels));
     }
 }
 
@@ -147,10 +147,6 @@ static V rows_of_tile(struct emitter *e, const struct anchor *a, V row, const st
     return emit_offset(e, a->amx->rows, emit_mul(e, tile, emit_i64(e, bytes_of_tile(&a->panels))));
 }
 
-static V is_one_tile(struct emitter *e, const struct strip *s) {
-    return LLVMBuildICmp(e->builder, LLVMIntSLE, emit_sub(e, s->end, s->begin), emit_i64(e, AMX_TILE), "");
-}
-
 /* A tile of rows by all of the block's outputs. */
 static void multiply_bf16(struct emitter *e, const struct group *g, const struct anchor *a, V row,
                      const struct strip *s, struct index *at) {
@@ -158,7 +154,7 @@ static void multiply_bf16(struct emitter *e, const struct group *g, const struct
     struct micro m = {0};
     struct amx_floats f = {0};
     V rows = rows_of_tile(e, a, row, s), all = emit_i64(e, a->panels.inputs_max);
-    f.few = is_one_tile(e, s);
+    f.few = LLVMBuildICmp(e->builder, LLVMIntSLE, emit_sub(e, s->end, s->begin), emit_i64(e, AMX_TILE), "");
     V chunk = chunk_of_inputs(e, &a->panels, f.few);
     emit_loop_begin(e, &chunks, emit_i64(e, 0), emit_div_up(e, all, chunk), 1, 0, NULL);
     V first = emit_mul(e, chunks.counter, chunk);
@@ -174,36 +170,40 @@ static void multiply_bf16(struct emitter *e, const struct group *g, const struct
     emit_loop_end(e, &chunks, NULL);
 }
 
-/* The same of floats: the first tile takes the block's weights apart. */
-static void multiply_f32(struct emitter *e, const struct group *g, const struct anchor *a, V row,
+/* Tiles of floats, of rows from `begin` on; the first takes weights apart. */
+static void multiply_f32(struct emitter *e, const struct group *g, const struct anchor *a, V begin,
                          const struct strip *s, struct index *at) {
-    struct emit_loop panels;
+    struct emit_loop panels, tiles;
     struct micro m = {0};
-    struct amx_parts p = {.a = rows_of_tile(e, a, row, s),
-                          .inputs = emit_i64(e, a->panels.inputs_max),
-                          .rows = emit_min(e, emit_sub(e, s->end, row), emit_i64(e, AMX_TILE)),
-                          .first = LLVMBuildICmp(e->builder, LLVMIntEQ, row, s->begin, ""),
-                          .few = is_one_tile(e, s)};
+    V end = emit_min(e, emit_add(e, begin, emit_i64(e, g->rows_at_once)), s->end), tile = emit_i64(e, AMX_TILE);
     emit_loop_begin(e, &panels, s->block, s->block_end, AMX_TILE, 0, NULL);
     panels_outputs(e, &a->panels, panels.counter, s->block, at, &m);
-    V column = emit_sub(e, panels.counter, s->block), bytes = emit_i64(e, bytes_of_inputs(&a->panels));
-    p.b = m.b;
-    p.parts = emit_offset(e, a->amx->parts, emit_mul(e, column, bytes));
-    amx_multiply_f32(e, &p, contract_sums_at(e, g, a->tile, emit_i64(e, 0), column), emit_i64(e, g->stride * 4));
+    V column = emit_sub(e, panels.counter, s->block);
+    emit_loop_begin(e, &tiles, begin, end, AMX_TILE, 0, NULL);
+    struct amx_parts p = {.a = rows_of_tile(e, a, tiles.counter, s),
+                          .b = m.b,
+                          .inputs = emit_i64(e, a->panels.inputs_max),
+                          .rows = emit_min(e, emit_sub(e, end, tiles.counter), tile),
+                          .parts = a->amx->parts,
+                          .first = LLVMBuildICmp(e->builder, LLVMIntEQ, tiles.counter, begin, ""),
+                          .few = LLVMBuildICmp(e->builder, LLVMIntSLE, emit_sub(e, end, begin), tile, "")};
+    V to = contract_sums_at(e, g, a->tile, emit_sub(e, tiles.counter, begin), column);
+    amx_multiply_f32(e, &p, to, emit_i64(e, g->stride * 4));
+    emit_loop_end(e, &tiles, NULL);
     emit_loop_end(e, &panels, NULL);
 }
 
 void amx_block(struct emitter *e, struct group *g, const struct strip *s, struct index *at) {
-    struct emit_loop tiles;
+    struct emit_loop rows;
     for (int i = 0; i < g->count; i++)
         panels_pack_outputs(e, &g->anchors[i]->panels, s->block, s->block_end, at);
     amx_begin(e, emit_sub(e, s->end, s->begin));
-    emit_loop_begin(e, &tiles, s->begin, s->end, AMX_TILE, 0, NULL);
+    emit_loop_begin(e, &rows, s->begin, s->end, g->rows_at_once, 0, NULL);
     for (int i = 0; i < g->count; i++) {
         const struct anchor *a = g->anchors[i];
-        (a->amx->parts ? multiply_f32 : multiply_bf16)(e, g, a, tiles.counter, s, at);
+        (a->amx->parts ? multiply_f32 : multiply_bf16)(e, g, a, rows.counter, s, at);
     }
-    contract_finish_rows(e, g, emit_i64(e, AMX_TILE), tiles.counter, s, at);
-    emit_loop_end(e, &tiles, NULL);
+    contract_finish_rows(e, g, emit_i64(e, g->rows_at_once), rows.counter, s, at);
+    emit_loop_end(e, &rows, NULL);
     amx_end(e);
 }

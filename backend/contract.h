@@ -27,7 +27,8 @@ struct group {
     int64_t stride;                    /* of C in scratch, elements */
     int unpacked_rows, unpacked_vectors; /* tiles of weights that are unpacked for many rows; 0: they never are */
     bool unpacked;                       /* at work: they are */
-    bool amx;                            /* matrix registers make its tiles, of AMX_TILE rows */
+    bool amx;                            /* matrix registers make its tiles, of AMX_TILE rows, ... */
+    int64_t rows_at_once;                /* ... several of which are finished at once */
     LLVMValueRef work; /* of a GPU: shared memory for each warp's sums of a tile, or a ring of stages */
     LLVMValueRef barriers; /* of a GPU: in shared memory, two mbarriers a stage */
     bool mma;          /* its tensor cores make tiles ... */

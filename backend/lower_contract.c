@@ -455,7 +455,7 @@ static bool plan_group(struct emitter *e, struct group *g, const struct group *g
     if (g->amx) amx_plan(e, g, groups);
     plan_unpacking(e, g);
     for (int i = 0; !e->target->simt && i < g->count; i++)
-        g->anchors[i]->tile = emit_scratch(e, largest_tile(g) * g->stride * 4);
+        g->anchors[i]->tile = emit_scratch(e, (g->amx ? g->rows_at_once : largest_tile(g)) * g->stride * 4);
     return true;
 }
 
