@@ -36,7 +36,7 @@ alternatives() {
     done
     [ $number -gt 4 ] || fail "$cpu: only $((number - 1)) alternatives"
 }
-cpus="x86-64 x86-64-v3 znver4 emeraldrapids"
+cpus="x86-64 x86-64-v3 znver4 emeraldrapids graniterapids"
 grep -q '^SANITIZE = .*-fsanitize' "$build/Makefile" && cpus= # slow there
 for precision in f32 bf16 int8; do
     expected=$precision tolerance=1e-5
@@ -56,32 +56,33 @@ gives 0 mdlc tune t.mdl f x=random S=5 -o other.schedules
 [ -z "$(ls "$TMPDIR")" ] || fail "left $(ls "$TMPDIR") behind"
 
 # Lines for any CPU and compiler, or this one's, are followed where the kernel is the same; those for others stay, and change nothing.
-kernel=$(mdlc --explain=schedule --emit=kernels t.mdl 2>&1 >/dev/null | sed -n "s/.* remark: schedule: k[0-9]*: contract.* for '\(.*silu.*\)'$/\1/p")
+lanes=--mcpu=generic # whose contractions are multiply-adds
+kernel=$(mdlc $lanes --explain=schedule --emit=kernels t.mdl 2>&1 >/dev/null | sed -n "s/.* remark: schedule: k[0-9]*: contract.* for '\(.*silu.*\)'$/\1/p")
 [ -n "$kernel" ] || fail "--explain=schedule does not name the kernel"
 line() { printf '%s\t%s\t%s\t%s\tby hand\n' "$@"; }
 odd='contract, atom=fma, tile=[3, 32], block=[33, 0, 0], unroll=2'
 line '*' '*' "$kernel" "$odd" >hand.schedules
-gives 0 mdlc --schedules=hand.schedules --emit=kernels t.mdl
+gives 0 mdlc $lanes --schedules=hand.schedules --emit=kernels t.mdl
 prints "schedule($odd)"
 line z80 '*' "$kernel" "$odd" >other.schedules
 line '*' 'mdlc 0.0.1' "$kernel" "$odd" >>other.schedules
 line '*' '*' "$kernel." "$odd" >>other.schedules
 line '*' '*' "$kernel" 'loops, tile=[1, 8]' >>other.schedules
-gives 0 mdlc --schedules=other.schedules --emit=kernels t.mdl -o with.mdl
-gives 0 mdlc --emit=kernels t.mdl -o without.mdl
+gives 0 mdlc $lanes --schedules=other.schedules --emit=kernels t.mdl -o with.mdl
+gives 0 mdlc $lanes --emit=kernels t.mdl -o without.mdl
 cmp with.mdl without.mdl || fail "lines for others are followed"
 gives 0 mdlc tune t.mdl x=random S=1 -o other.schedules
 grep -q '^z80' other.schedules || fail "a line for another CPU is gone"
 
 # What is wrong is said, with its place; nothing is written.
 printf '# a comment\nx\ty\n' >bad.schedules
-gives 1 mdlc --schedules=bad.schedules t.mdl -o libbad.so
+gives 1 mdlc $lanes --schedules=bad.schedules t.mdl -o libbad.so
 says 'bad.schedules:2:1: error: a line of measured schedules is'
 line '*' '*' "$kernel" 'contract, tile=6' >bad.schedules
-gives 1 mdlc --schedules=bad.schedules t.mdl -o libbad.so
+gives 1 mdlc $lanes --schedules=bad.schedules t.mdl -o libbad.so
 says 'bad.schedules:1:1: error: '
 line '*' '*' "$kernel" 'contract, atom=fma, tile=[99, 32], block=[99, 0, 0]' >bad.schedules
-gives 1 mdlc --schedules=bad.schedules t.mdl -o libbad.so
+gives 1 mdlc $lanes --schedules=bad.schedules t.mdl -o libbad.so
 says 'tile=[99, 32] is not'
 gives 2 mdlc tune t.mdl x=random -o bad.schedules
 says 'dim S'
