@@ -57,8 +57,9 @@ struct amx_parts {
 };
 void amx_multiply_f32(struct emitter *e, const struct amx_parts *p, LLVMValueRef to, LLVMValueRef stride);
 
-/* The same of bf16, of 16 rows by up to 64 outputs, of operands that lie anywhere: bytes from one row (of pairs of inputs, for b) to the next, and from
- * 32 inputs to the next. */
+/* --- products of bf16 of 16 rows by up to 64 outputs ---
+ *
+ * Operands lie anywhere: bytes from one row (of pairs of inputs, for b) to the next, and from 32 inputs to the next. */
 struct amx_wide {
     LLVMValueRef a, b, inputs;
     int64_t a_stride, a_step, b_stride, b_step;

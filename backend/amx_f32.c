@@ -41,11 +41,11 @@ void amx_store_parts(struct emitter *e, V left, V right, V to) {
 /* ---- weights ---- */
 
 enum {
-    ROW_BYTES = AMX_TILE * 4,             /* of an input's weights, as they lie: f32 */
+    ROW_BYTES = AMX_TILE * 4,              /* of an input's weights, as they lie: f32 */
     FLOATS_BYTES = AMX_INPUTS * ROW_BYTES, /* of a step's */
     PARTS_BYTES = AMX_PARTS * AMX_PART_BYTES,
     PAIRS = AMX_INPUTS / 2,
-    AHEAD = 8192 /* memory's latency, in bytes: of one row's products on Granite Rapids 4096 gave 34 tokens/s of SmolLM2, this 40, more no more */
+    AHEAD = 8192 /* memory's latency, in bytes: with 4096 SmolLM2 makes 34 tokens/s on Granite Rapids, with this 40, as with more */
 };
 
 static V load_floats(struct emitter *e, V at) { return emit_load_lanes(e, e->f32, at, AMX_ROWS, NULL); }

@@ -5,8 +5,9 @@
 
 /* With few rows a product is bound by memory: asks for B's bytes some lines before they are wanted, since the hardware's own prefetching
  * stops at each page. Addresses past the end do no harm. */
-void micro_ask(struct emitter *e, LLVMValueRef address, int64_t bytes);
 void micro_prefetch(struct emitter *e, const struct micro *m, LLVMValueRef address, int64_t bytes);
+/* Asks for these bytes, to L2. */
+void micro_ask(struct emitter *e, LLVMValueRef address, int64_t bytes);
 /* sums[rows * vectors] += a[r][k] b[v], f32. */
 void micro_add_products(struct emitter *e, const struct micro *m, LLVMValueRef k, LLVMValueRef const *b,
                         LLVMValueRef *sums);
