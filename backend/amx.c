@@ -60,9 +60,13 @@ static void store(struct emitter *e, int from, V to, V stride) {
     emit_intrinsic(e, "llvm.x86.tilestored64", NULL, 0, arguments, 3);
 }
 
-static void multiply(struct emitter *e, int sums, int rows, int weights) {
+static void multiply(struct emitter *e, const char *instruction, int sums, int rows, int weights) {
     V arguments[] = {number(e, sums), number(e, rows), number(e, weights)};
-    emit_intrinsic(e, "llvm.x86.tdpbf16ps", NULL, 0, arguments, 3);
+    emit_intrinsic(e, instruction, NULL, 0, arguments, 3);
+}
+
+static void multiply_bf16(struct emitter *e, int sums, int rows, int weights) {
+    multiply(e, "llvm.x86.tdpbf16ps", sums, rows, weights);
 }
 
 /* ---- floats ---- */
@@ -101,7 +105,7 @@ void amx_load_weights(struct emitter *e, V from) { load_sides(e, WEIGHTS, from);
 
 void amx_add_half(struct emitter *e, int half) {
     for (int side = 0; side < SIDES; side++)
-        multiply(e, SUMS + SIDES * half + side, ROWS + half, WEIGHTS + side);
+        multiply_bf16(e, SUMS + SIDES * half + side, ROWS + half, WEIGHTS + side);
 }
 
 /* sums += products of all inputs; of few rows, whose products wait for memory, weights are asked for ahead. */
@@ -133,20 +137,19 @@ void amx_multiply_bf16(struct emitter *e, const struct amx_floats *f, V to, V st
 
 /* ---- codes ---- */
 
-enum { CODES_ROWS = 4, CODES_WEIGHTS = 6 };
-
 void amx_begin_codes(struct emitter *e) {
-    int64_t rows = AMX_ROWS | (int64_t)AMX_ROWS << 8 * CODES_ROWS | (int64_t)(TILE_INPUTS / 4) << 8 * CODES_WEIGHTS;
-    configure(e, quarter(AMX_BYTES, 0, 0, 0), quarter(TILE_INPUTS, 0, AMX_BYTES, 0), emit_i64(e, rows));
+    int64_t quads = TILE_INPUTS / 4, sums = AMX_ROWS, rows = (int64_t)AMX_ROWS << 8 * ROWS;
+    configure(e, quarter(AMX_BYTES, 0, 0, 0), quarter(TILE_INPUTS, 0, AMX_BYTES, 0),
+              emit_i64(e, sums | rows | quads << 8 * WEIGHTS));
 }
 
 void amx_multiply_codes(struct emitter *e, V a, V stride, V b, V to) {
-    V arguments[] = {number(e, SUMS), number(e, CODES_ROWS), number(e, CODES_WEIGHTS)};
-    load(e, CODES_ROWS, a, stride);
-    load(e, CODES_WEIGHTS, b, emit_i64(e, AMX_BYTES));
+    V line = emit_i64(e, AMX_BYTES);
+    load(e, ROWS, a, stride);
+    load(e, WEIGHTS, b, line);
     clear(e, SUMS);
-    emit_intrinsic(e, "llvm.x86.tdpbsud", NULL, 0, arguments, 3);
-    store(e, SUMS, to, emit_i64(e, AMX_BYTES));
+    multiply(e, "llvm.x86.tdpbsud", SUMS, ROWS, WEIGHTS);
+    store(e, SUMS, to, line);
 }
 
 /* ---- 16 rows: a register of them, the others' for weights ---- */
@@ -165,7 +168,7 @@ void amx_wide_add(struct emitter *e, const struct amx_wide *w) {
     for (int i = 0; i < w->outputs / AMX_ROWS; i++) {
         int other = OTHERS + i % OTHERS_COUNT;
         load(e, other, emit_offset(e, weights, emit_i64(e, i * AMX_BYTES)), emit_i64(e, w->b_stride));
-        multiply(e, SUMS + i, ROWS, other);
+        multiply_bf16(e, SUMS + i, ROWS, other);
     }
     emit_loop_end(e, &steps, NULL);
 }

@@ -149,7 +149,7 @@ static V rows_of_tile(struct emitter *e, const struct anchor *a, V row, const st
 
 /* A tile of rows by all of the block's outputs. */
 static void multiply_bf16(struct emitter *e, const struct group *g, const struct anchor *a, V row,
-                     const struct strip *s, struct index *at) {
+                          const struct strip *s, struct index *at) {
     struct emit_loop chunks, panels;
     struct micro m = {0};
     struct amx_floats f = {0};

@@ -203,11 +203,14 @@ struct sizes {
     LLVMValueRef stop[MAX_TILE_ROWS];
 };
 
+/* Whether matrix registers multiply codes, where there are rows enough. */
+static bool by_registers(const struct group *g) { return g->anchors[0]->panels.block_sums; }
+
 /* Of weights in packed tiles: whether there are rows enough to unpack them, for tiles of a size of their own. */
 static void add_unpacked(struct emitter *e, struct group *g, const struct strip *s, const struct index *at,
                          struct sizes *z) {
     struct emit_if many;
-    bool registers = g->anchors[0]->panels.block_sums;
+    bool registers = by_registers(g);
     LLVMValueRef rows = emit_sub(e, s->end, s->begin), least = emit_i64(e, registers ? AMX_ROWS : UNPACKED_ROWS),
                  whole = emit_sub(e, s->end, registers ? emit_rem(e, rows, least) : emit_i64(e, 0));
     LLVMValueRef enough = LLVMBuildICmp(e->builder, LLVMIntSGE, rows, least, "");
@@ -288,7 +291,7 @@ static void block_of_outputs(struct emitter *e, struct group *g, const struct st
     contract_finish_rows(e, g, rows, row, s, at);
     LLVMValueRef next = emit_add(e, row, rows);
     emit_loop_end(e, &tiles, &next);
-    if (g->anchors[0]->panels.block_sums) amx_end(e);
+    if (by_registers(g)) amx_end(e);
 }
 
 /* ---- a group's share of the kernel's work ---- */
@@ -382,13 +385,13 @@ bool contract_in_blocks(const struct emitter *e, const struct value *w) {
 static void plan_unpacking(struct emitter *e, struct group *g) {
     enum { VECTORS = 2 };
     int64_t bytes = 0;
-    bool good = !e->target->simt && g->block_outputs, registers = good;
+    bool lanes = !e->target->simt && g->block_outputs, registers = lanes;
     for (int i = 0; i < g->count; i++) {
         const struct panels *p = &g->anchors[i]->panels;
-        good = good && p->tile && micro_unpacks(e, p->atom, p->tile);
-        registers = registers && good && contraction_inputs(&p->c) && micro_by_registers(e, p->atom, p->tile);
+        lanes = lanes && p->tile && micro_unpacks(e, p->atom, p->tile);
+        registers = registers && p->tile && contraction_inputs(&p->c) && micro_by_registers(e, p->atom, p->tile);
     }
-    if (!good) return;
+    if (!lanes && !registers) return;
     g->unpacked_vectors = g->vectors < VECTORS ? g->vectors : VECTORS;
     int rows = (e->target->vector_registers - 2 * g->unpacked_vectors) / g->unpacked_vectors;
     g->unpacked_rows = rows > MOST_UNPACKED_ROWS ? MOST_UNPACKED_ROWS : rows;

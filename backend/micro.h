@@ -47,7 +47,7 @@ bool micro_has_offsets(const struct emitter *e, const struct format_info *t);
 LLVMValueRef micro_offset(struct emitter *e, const struct format_info *t, LLVMValueRef total, LLVMValueRef scale);
 /* Whether matrix registers multiply codes of many rows. */
 bool micro_by_registers(const struct emitter *e, enum atom atom, const struct format_info *t);
-/* Whether tiles of the format are worth unpacking for many rows. */
+/* Whether tiles of the format are worth unpacking for many rows, which lanes multiply. */
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t);
 /* Panels that tiles of 32 outputs are unpacked to: as f32, [inputs][outputs], which are B of any tile of floats; or, of codes that are
  * multiplied as pairs of i16, as such, [inputs / 4 quads][2 pairs][outputs]; or by matrix registers, as bytes, [inputs / 4 quads][outputs][4].

@@ -91,14 +91,14 @@ bool micro_by_registers(const struct emitter *e, enum atom atom, const struct fo
 
 bool micro_unpacks(const struct emitter *e, enum atom atom, const struct format_info *t) {
     struct dot d = dot_for(e->lanes, t);
-    if (atom == ATOM_fma || micro_by_registers(e, atom, t)) return true;
+    if (atom == ATOM_fma) return true;
     return atom == ATOM_dot_int8 && tile_is_even(t) && dot_widens(e, &d);
 }
 
 void micro_unpack_codes(struct emitter *e, const struct micro *m, const struct unpacked *u, LLVMValueRef to) {
     struct emit_loop loop, quads;
     struct dot d = dot_of(m);
-    int halves = micro_by_registers(e, m->atom, m->tile) ? 1 : 2;
+    int halves = m->block_sums ? 1 : 2;
     LLVMTypeRef words = emit_vector(e, e->i32, m->lanes);
     LLVMValueRef blocks = emit_div(e, m->inputs, emit_i64(e, TILE_INPUTS)),
                  row = emit_i64(e, (int64_t)halves * 4 * u->outputs);

@@ -315,7 +315,6 @@ static void row_behind(struct emitter *e, const struct panels *p, int r, struct 
     int64_t blocks = p->inputs_max / TILE_INPUTS;
     m->a[r] = emit_offset(e, m->a[0], emit_i64(e, r * p->inputs_max));
     m->scales[r] = emit_offset(e, m->scales[0], emit_i64(e, r * blocks * 4));
-    m->totals[r] = emit_offset(e, m->totals[0], emit_i64(e, r * blocks * 4));
     if (m->offsets[0]) m->offsets[r] = emit_offset(e, m->offsets[0], emit_i64(e, r * bytes_of_offsets(p)));
 }
 
@@ -419,7 +418,11 @@ void panels_unpack_outputs(struct emitter *e, const struct panels *p, LLVMValueR
                            const struct index *at) {
     struct emit_loop panels;
     struct micro m = {
-        .atom = p->atom, .vectors = TILE_OUTPUTS / e->lanes, .lanes = e->lanes, .inputs = inputs_count(e, p)};
+        .atom = p->atom,
+        .vectors = TILE_OUTPUTS / e->lanes,
+        .lanes = e->lanes,
+        .inputs = inputs_count(e, p),
+        .block_sums = p->block_sums};
     emit_loop_begin(e, &panels, begin, end, TILE_OUTPUTS, 0, NULL);
     panels_outputs(e, p, panels.counter, begin, at, &m);
     micro_unpack(e, &m, &p->unpacked, unpacked_panel(e, p, emit_sub(e, panels.counter, begin)));
