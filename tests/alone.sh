@@ -50,7 +50,7 @@ part_alone() {
     numbers "$dir/many" | cmp -s - "$dir/row" || fail "the last row alone is not what it is among others"
 }
 
-targets="--mcpu=native --mcpu=generic --target=emulate:graniterapids --target=emulate:znver4"
+targets="--mcpu=native --mcpu=generic --target=emulate:graniterapids --target=emulate:emeraldrapids --target=emulate:znver4"
 grep -q avx2 /proc/cpuinfo && targets="$targets --mcpu=x86-64-v3"
 grep -q '^SANITIZE = .*-fsanitize' Makefile && targets=--mcpu=native # slow there
 for target in $targets; do

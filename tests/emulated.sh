@@ -14,6 +14,7 @@ numeric() {
     done
 }
 numeric graniterapids attention floats products qlinear transformer
+numeric emeraldrapids floats qlinear
 numeric znver4 products qlinear
 numeric alderlake qlinear
 tests/numeric/ops_test emulate:graniterapids bf16 || failed=1
